@@ -1,0 +1,234 @@
+"""The check: tape = closed form = central difference?
+
+Three independent numbers: what the tape returned, the closed form (or, without one, the
+equations) evaluated in NumPy float64, and a central difference on a replay of the recorded
+ops in float64. The tolerance follows from the dtype's precision and from how much the result
+moves when the recorded values are moved by that much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from tapemagic.numeric import NotReplayable, replay
+from tapemagic.trace import Array, Trace
+
+EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
+_WORK = 60_000  # replayed ops that one check may cost
+Function = Callable[[Sequence[Array]], Array]
+
+
+@dataclass(frozen=True)
+class Check:
+    """`tape`, `symbolic` and `finite_difference` as float64 arrays, None where there is none.
+
+    `agrees`: True or False, None where there was nothing to compare. `note` says what was
+    compared, or why not; `kink` that the one-sided differences disagree.
+    """
+
+    tape: Array | None
+    symbolic: Array | None
+    finite_difference: Array | None
+    agrees: bool | None
+    note: str = ""
+    kink: bool = False
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A central difference with an estimate of its own error; `low`, `high`: the one-sided ones."""
+
+    value: Array
+    error: Array
+    low: Array
+    high: Array
+    kink: bool
+
+
+def target_function(
+    trace: Trace, target: int, leaves: Sequence[Sequence[int]], weights: Array | None
+) -> Function:
+    """The recorded program as a function of its sources' shifts, in float64.
+
+    The result is Σ weights · target, or the target itself where `weights` is None.
+    """
+    made: set[int] = set()
+    kept = []
+    for operation in trace.operations:
+        # What the tape was handed as one op has run as its parts: these are replayed.
+        if not (operation.given and made.issuperset(operation.outputs)):
+            kept.append(operation)
+        made.update(operation.outputs)
+    program = Trace(tuple(kept), trace.tensors)
+
+    def run(shifts: Sequence[Array]) -> Array:
+        moved = {}
+        for keys, shift in zip(leaves, shifts):
+            for key in keys:
+                data = trace.tensors[key].data
+                if data is None:
+                    raise NotReplayable("a source too large to keep")
+                moved[key] = np.asarray(data, dtype=np.float64) + shift
+        with np.errstate(all="ignore"):
+            found = np.asarray(replay(program, moved, [target])[target], dtype=np.float64)
+            return found if weights is None else np.asarray(np.sum(weights * found))
+
+    return run
+
+
+def finite_difference(
+    run: Function,
+    points: Sequence[Array],
+    order: Sequence[int],
+    operations: int,
+    entrywise: bool = False,
+) -> Difference:
+    """∂ⁿ run/∂source… for the sources numbered in `order`, the last one entry by entry.
+
+    Lower orders are taken along (1, …, 1), as a gradient of a gradient is, or `entrywise` too,
+    as in a Hessian. Nested central differences with step ε^{1/(n+2)}; the error is estimated
+    from the doubled step. Raises `NotReplayable` where an op cannot be replayed or the work
+    would be too much.
+    """
+    free = list(order) if entrywise else [order[-1]]
+    shapes = [points[source].shape for source in free]
+    shape = tuple(size for one in shapes for size in one)
+    evaluations = 2 ** len(order) * 2 * max(1, int(np.prod(shape)))
+    if evaluations * operations > _WORK:
+        raise NotReplayable("replaying so many ops would take too long")
+    base = np.asarray(run([np.zeros(p.shape) for p in points]))
+    small, large, low, high = (np.zeros(base.shape + shape) for _ in range(4))
+    kink, steps = False, []
+    for index in np.ndindex(*shape):
+        directions = _directions(points, order, shapes, index)
+        step = _step(points, order, directions)
+        steps.append(step)
+        small[(..., *index)] = _nested(run, points, order, directions, step)
+        large[(..., *index)] = _nested(run, points, order, directions, 2 * step)
+        if len(order) == 1:
+            sides = _one_sided(run, points, order[0], directions[0], base)
+            low[(..., *index)], high[(..., *index)] = sides[0], sides[1]
+            kink = kink or sides[2]
+    rounding = 2.0**-50 * np.max(np.abs(base), initial=0.0) / min(steps) ** len(order)
+    value = (4 * small - large) / 3
+    return Difference(value, np.abs(small - large) / 3 + rounding, low, high, kink)
+
+
+def _directions(
+    points: Sequence[Array],
+    order: Sequence[int],
+    shapes: Sequence[tuple[int, ...]],
+    index: tuple[int, ...],
+) -> list[Array]:
+    """One direction an order: (1, …, 1), or for the last `len(shapes)` of them one entry."""
+    found = [np.ones(points[source].shape) for source in order]
+    for back, shape in zip(range(len(order) - len(shapes), len(order)), shapes):
+        own, index = index[: len(shape)], index[len(shape) :]
+        found[back] = np.zeros(shape)
+        found[back][own] = 1.0
+    return found
+
+
+def _step(points: Sequence[Array], order: Sequence[int], directions: Sequence[Array]) -> float:
+    """A step for entries of the size that the directions touch."""
+    sizes = [np.max(np.abs(points[s] * d), initial=0.0) for s, d in zip(order, directions)]
+    scale = min((float(size) for size in sizes if size), default=1.0)
+    return float(2.0 ** (-52 / (len(order) + 2)) * min(max(scale, 1e-3), 1e6))
+
+
+def _nested(
+    run: Function,
+    points: Sequence[Array],
+    order: Sequence[int],
+    directions: Sequence[Array],
+    step: float,
+) -> Array:
+    total: Array = np.asarray(0.0)
+    for signs in product((1.0, -1.0), repeat=len(order)):
+        shifts = [np.zeros(p.shape) for p in points]
+        for source, direction, sign in zip(order, directions, signs):
+            shifts[source] = shifts[source] + sign * step * direction
+        total = total + np.prod(signs) * run(shifts)
+    return total / (2 * step) ** len(order)
+
+
+def _one_sided(
+    run: Function, points: Sequence[Array], source: int, direction: Array, base: Array
+) -> tuple[Array, Array, bool]:
+    """Both one-sided slopes, and whether they stay apart as the step shrinks."""
+
+    def slope(step: float) -> Array:
+        shifts = [np.zeros(p.shape) for p in points]
+        shifts[source] = step * direction
+        return np.asarray((run(shifts) - base) / step)
+
+    gaps = []
+    for step in (1e-4, 1e-6):
+        before, after = slope(-step), slope(step)
+        gaps.append(float(np.max(np.abs(after - before), initial=0.0)))
+    size = float(np.max(np.abs([before, after]), initial=0.0))
+    kink = gaps[1] > 1e-3 * max(size, 1e-12) and gaps[1] > 0.3 * gaps[0]
+    return np.minimum(before, after), np.maximum(before, after), bool(kink)
+
+
+def compare(
+    tape: Array | None,
+    symbolic: Array | None,
+    difference: Difference | str,
+    spread: Array | float,
+    dtype: str,
+    operations: int,
+) -> Check:
+    """The verdict. `difference` may be the reason why there is none; `spread` is how far the
+    derivative moves when the recorded values move by one unit of the dtype's precision."""
+    fd = None if isinstance(difference, str) else difference.value
+    if tape is None:
+        return Check(None, symbolic, fd, None, "the tape returned None")
+    if not np.all(np.isfinite(tape)):
+        return Check(tape, symbolic, fd, None, "the tape's value is not finite")
+    tolerance = _tolerance(tape, spread, dtype, operations)
+    good, notes = [], []
+    if symbolic is not None:
+        good.append(bool(np.all(np.abs(symbolic - tape) <= tolerance)))
+    kink = False
+    if isinstance(difference, str):
+        notes.append(f"no finite difference: {difference}")
+    else:
+        verdict, note, kink = _against_difference(tape, symbolic, difference, tolerance)
+        if verdict is not None:
+            good.append(verdict)
+        if note:
+            notes.append(note)
+    agrees = all(good) if good else None
+    return Check(tape, symbolic, fd, agrees, "; ".join(notes), kink)
+
+
+def _tolerance(tape: Array, spread: Array | float, dtype: str, operations: int) -> Array:
+    epsilon = EPSILON.get(dtype, 2.0**-23)
+    scale = np.max(np.abs(tape), initial=0.0)
+    growth = 40 * epsilon * max(1.0, np.sqrt(operations))
+    tiny = 1e-12 if dtype == "float64" else 1e-30 + epsilon * 1e-3
+    return np.asarray(growth * np.maximum(np.abs(tape), 1e-3 * scale) + 16 * spread + tiny)
+
+
+def _against_difference(
+    tape: Array, symbolic: Array | None, difference: Difference, tolerance: Array
+) -> tuple[bool | None, str, bool]:
+    fd = difference.value
+    if not np.all(np.isfinite(fd)):
+        return None, "no finite difference: the function is not finite on both sides", False
+    if difference.kink:
+        slack = tolerance + 1e-3 * np.maximum(np.abs(tape), 1.0)
+        inside = (difference.low - slack <= tape) & (tape <= difference.high + slack)
+        low, high = float(difference.low.flat[0]), float(difference.high.flat[0])
+        note = f"a kink: the one-sided slopes are {low:.6g} and {high:.6g}"
+        return bool(np.all(inside)), note, True
+    slack = tolerance + 8 * difference.error
+    rough = difference.error > 0.05 * np.maximum(np.abs(tape), 1e-9) + 10 * tolerance
+    if np.any(rough):
+        return None, "the finite difference is too inaccurate here to decide", False
+    return bool(np.all(np.abs(fd - tape) <= slack)), "", False

@@ -1,0 +1,268 @@
+"""One derivative, from the trace to `Derivative`: equations, sweep, closed form, check.
+
+Nothing here may take the user's cell down: what cannot be derived becomes a reason, in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tapemagic import check as checking
+from tapemagic.check import Check, Difference
+from tapemagic.closed_form import ClosedForm, NoClosedForm, closed_form
+from tapemagic.derivation import Derivation, derive, symbol_values
+from tapemagic.equations import (
+    Equations,
+    Leaf,
+    NotDerivable,
+    depend_on_each_other,
+    derive_equations,
+)
+from tapemagic.numeric import NotReplayable
+from tapemagic.result import Derivative
+from tapemagic.trace import Array, Operation, Trace
+
+SEVERAL = 12  # sources that share one set of equations
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the trace: d target/d sources[order[0]] d sources[order[1]] …
+
+    `kind` is "gradient", "jacobian", "batch_jacobian" or "hessian". `seed` weights the target's
+    entries (default ones). `names` has names that no binding gave, by tensor id. `several`: it is one
+    of several partial derivatives, so that they are written with ∂.
+    """
+
+    key: str
+    target: int
+    text: str
+    sources: tuple[Leaf, ...]
+    order: tuple[int, ...]
+    kind: str = "gradient"
+    seed: Array | None = None
+    names: Mapping[int, str] | None = None
+    several: bool = False
+
+    @property
+    def entrywise(self) -> bool:
+        """Whether the entries of what is differentiated are kept apart."""
+        return self.kind != "gradient"
+
+
+def explain(
+    trace: Trace, question: Question, value: Any, measured: Array | None, lower: Derivative | None
+) -> Derivative:
+    """The derivative that the tape answered with `value` (`measured` as float64), explained.
+
+    `lower` is the derivative of one order less, if this is a higher one.
+    """
+    reasons: list[str] = []
+    derivation = None
+    closed = None
+    try:
+        derivation = _derivation(trace, question)
+        closed = _closed(question, derivation, lower)
+    except (NotDerivable, NoClosedForm) as reason:
+        reasons.append(str(reason))
+    except Exception as error:  # an error of ours must not cost the user the value
+        reasons.append(f"tapemagic failed on it ({type(error).__name__}: {error})")
+    symbolic, spread = _symbolic(question, derivation, closed)
+    if question.kind == "batch_jacobian" and derivation is not None:
+        symbolic = _batch(symbolic)
+        closed = replace(closed, formulas=_batch(closed.formulas)) if closed else None
+    check = _check(trace, question, measured, symbolic, spread)
+    if check.agrees is False and closed is not None and _misled(check):
+        reasons.append("the closed form does not give the tape's value")
+    sources = tuple(question.sources[i].text for i in question.order)
+    return Derivative(
+        question.key,
+        question.text,
+        sources,
+        value,
+        check,
+        derivation,
+        closed,
+        tuple(reasons),
+        question.several,
+    )
+
+
+def _derivation(trace: Trace, question: Question) -> Derivation:
+    for i in question.order:
+        if not question.sources[i].tensors:
+            raise NotDerivable(f"{question.sources[i].text} was not read while the cell was recorded")
+    leaves = _leaves(trace, question)
+    equations = derive_equations(
+        trace, question.target, question.text, leaves, question.names or {}
+    )
+    jacobian = question.kind in ("jacobian", "batch_jacobian")
+    place = leaves.index(question.sources[question.order[0]])
+    return derive(equations, place, question.seed, jacobian)
+
+
+def _leaves(trace: Trace, question: Question) -> list[Leaf]:
+    """All sources, so that the equations serve all derivatives alike; only those that count
+    where one source is computed from another, for then the way leads through the other."""
+    every = [leaf for leaf in question.sources if leaf.tensors]
+    if len(every) <= SEVERAL and not depend_on_each_other(trace, every):
+        return every
+    return [question.sources[i] for i in dict.fromkeys(question.order)]
+
+
+def _closed(
+    question: Question, derivation: Derivation, lower: Derivative | None
+) -> ClosedForm | None:
+    equations = derivation.equations
+    last = question.sources[question.order[-1]].text
+    names = next(group for group in equations.sources if group[0].text == last)
+    below = lower.closed_form if lower is not None else None
+    if lower is not None and below is None:
+        raise NoClosedForm(f"{lower.key} has none")
+    wrt = (*(below.wrt if below else ()), names)
+    seed = derivation.seed if derivation.lead == 0 else np.ones(())
+    entrywise = question.entrywise and not (question.kind == "hessian" and below is None)
+    return closed_form(equations, wrt, seed, entrywise, below)
+
+
+def _symbolic(
+    question: Question, derivation: Derivation | None, closed: ClosedForm | None
+) -> tuple[Array | None, Array | float]:
+    """The derivation's own number, and how far it moves with the dtype's precision."""
+    if derivation is None or (closed is None and len(question.order) > 1):
+        return None, 0.0
+    equations = derivation.equations
+    found = _evaluated(derivation, closed, equations.values)
+    generator = np.random.default_rng(0)
+    epsilon = checking.EPSILON.get(equations.dtype, 2.0**-23)
+    spread: Array | float = np.zeros(np.shape(found))
+    for _ in range(2):
+        moved = {
+            name: value * (1 + epsilon * generator.choice([-1.0, 1.0], size=np.shape(value)))
+            for name, value in _settable(equations).items()
+        }
+        other = _evaluated(derivation, closed, {**equations.values, **moved})
+        spread = np.maximum(spread, np.abs(np.nan_to_num(other - found)))
+    if len(question.order) == 1 and derivation.value.shape == np.shape(found):
+        spread = np.maximum(spread, np.abs(np.nan_to_num(derivation.value - found)))
+    return found, spread
+
+
+def _settable(equations: Equations) -> dict[Any, Array]:
+    names = [n for group in equations.sources for n in group] + list(equations.constants)
+    return {name: equations.values[name] for name in names}
+
+
+def _evaluated(
+    derivation: Derivation, closed: ClosedForm | None, values: Mapping[Any, Array]
+) -> Array:
+    if closed is None:
+        return derivation.evaluate(values)
+    return np.asarray(closed.evaluate(symbol_values(values)))
+
+
+def _check(
+    trace: Trace,
+    question: Question,
+    measured: Array | None,
+    symbolic: Array | None,
+    spread: Array | float,
+) -> Check:
+    dtype = trace.tensors[question.target].dtype
+    difference = _difference(trace, question)
+    if question.kind == "batch_jacobian" and isinstance(difference, Difference):
+        parts = (difference.value, difference.error, difference.low, difference.high)
+        difference = Difference(*(_batch(part) for part in parts), difference.kink)
+        spread = _batch(np.asarray(spread)) if np.ndim(spread) else spread
+    if measured is not None and np.iscomplexobj(measured):
+        return Check(measured, None, None, None, "complex numbers are not checked")
+    return checking.compare(measured, symbolic, difference, spread, dtype, len(trace.operations))
+
+
+def _difference(trace: Trace, question: Question) -> Difference | str:
+    used = [question.sources[i] for i in dict.fromkeys(question.order)]
+    places = {i: k for k, i in enumerate(dict.fromkeys(question.order))}
+    order = [places[i] for i in question.order]
+    weights: Array | None = None
+    try:
+        if question.kind in ("gradient", "hessian"):
+            shape = trace.tensors[question.target].shape
+            weights = np.ones(shape) if question.seed is None else question.seed
+        points = [_point(trace, leaf) for leaf in used]
+        keys = [leaf.tensors for leaf in used]
+        run = checking.target_function(trace, question.target, keys, weights)
+        entrywise = question.kind == "hessian"
+        return checking.finite_difference(run, points, order, len(trace.operations), entrywise)
+    except NotReplayable as reason:
+        return str(reason)
+    except Exception as error:  # as above: the value stands all the same
+        return f"the replay failed ({type(error).__name__}: {error})"
+
+
+def _point(trace: Trace, leaf: Leaf) -> Array:
+    data = trace.tensors[leaf.tensors[0]].data if leaf.tensors else None
+    if data is None or data.dtype.kind not in "fV":
+        raise NotReplayable("the source has no recorded value of a floating dtype")
+    return np.asarray(data, dtype=np.float64)
+
+
+def _batch(array: Any) -> Any:
+    """The blocks of a Jacobian whose target and source belong to the same entry of the batch.
+
+    Target and source have the same leading axis; the source's comes in the middle.
+    """
+    if array is None or np.ndim(array) < 2:
+        return array
+    size = array.shape[0]
+    middle = next(i for i in range(1, array.ndim) if array.shape[i] == size)
+    return np.stack([np.take(array[i], i, axis=middle - 1) for i in range(size)])
+
+
+def _misled(check: Check) -> bool:
+    return check.symbolic is not None and check.tape is not None
+
+
+def settled(trace: Trace) -> Trace:
+    """The trace with each op that the tape was handed a derivative for either opened up (if the
+    ops inside have that same derivative) or left as one, its derivative taken as given."""
+    operations = list(trace.operations)
+    for position, operation in enumerate(trace.operations):
+        if operation.given and _same_inside(trace, position, operation):
+            operations[position] = replace(operation, given=False, kind="", outputs=())
+    kept = tuple(op for op in operations if op.kind)
+    return replace(trace, operations=kept)
+
+
+def _same_inside(trace: Trace, position: int, operation: Operation) -> bool:
+    """Whether differentiating the ops inside gives what the tape was handed."""
+    if len(operation.outputs) != 1 or operation.vjp is None:
+        return False
+    before = replace(trace, operations=trace.operations[:position])
+    target = operation.outputs[0]
+    inputs = tuple(dict.fromkeys(operation.inputs))
+    try:
+        cotangent = np.ones(trace.tensors[target].shape)
+        given = operation.vjp([cotangent])
+        leaves = [Leaf(f"x{i}", (key,)) for i, key in enumerate(inputs)]
+        equations = derive_equations(before, target, "y", leaves, {})
+        for slot, answer in zip(operation.inputs, given):
+            if operation.inputs.count(slot) > 1:
+                return False
+            own = derive(equations, inputs.index(slot)).value
+            if answer is None or not np.allclose(own, answer, rtol=1e-4, atol=1e-6):
+                return False
+    except (NotDerivable, LookupError, ValueError, TypeError, StopIteration):
+        return False
+    return True
+
+
+def leaves_of(trace: Trace, key: int, text: str) -> Leaf:
+    """The source with this tensor or variable id."""
+    return Leaf(text, trace.variables.get(key, (trace.canonical(key),)))
+
+
+__all__ = ["Question", "explain", "leaves_of", "settled"]

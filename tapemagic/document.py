@@ -1,0 +1,160 @@
+"""What a derivation says, line by line, before any markup.
+
+A `Document` is made of formulas and plain words only; `latex`, `text` and `html` print it.
+The nodes here are formulas too (`Differential`, `Matrix`, `Pointwise` …), so that printers
+treat ∂z/∂y · 2x like any other product. They are for showing, never for computing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Union
+
+from tapemagic.formula import Formula, Name
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor(Formula):
+    """A named tensor (or scalar) as a whole: z, x₁, W."""
+
+    name: Name
+
+
+@dataclass(frozen=True, eq=False)
+class Differential(Formula):
+    """dⁿ target / d wrt…, e.g. ∂²z/∂x∂y.
+
+    `wrt` lists each variable with how often it is differentiated by. `partial` chooses ∂
+    over d. `equation` marks the partial *within* that equation, where other paths exist.
+    A `target` that is no `Tensor` or `Symbol` stands behind the operator: d/dx (x⁴).
+    """
+
+    target: Formula
+    wrt: tuple[tuple[Formula, int], ...]
+    partial: bool = False
+    equation: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix(Formula):
+    """Entries in rows; a vector is one column. Tensors of higher rank are lists of matrices."""
+
+    rows: tuple[tuple[Formula, ...], ...]
+
+    @property
+    def children(self) -> tuple[Formula, ...]:
+        return tuple(entry for row in self.rows for entry in row)
+
+
+@dataclass(frozen=True, eq=False)
+class Stack(Formula):
+    """A tensor of rank 3 or more: its slices along the first axis."""
+
+    slices: tuple[Formula, ...]
+
+    @property
+    def children(self) -> tuple[Formula, ...]:
+        return self.slices
+
+
+@dataclass(frozen=True, eq=False)
+class Pointwise(Formula):
+    """The Hadamard product factors[0] ∘ factors[1] ∘ …"""
+
+    factors: tuple[Formula, ...]
+
+    @property
+    def children(self) -> tuple[Formula, ...]:
+        return self.factors
+
+
+@dataclass(frozen=True, eq=False)
+class Cross(Formula):
+    """A product of numbers or arrays written with an explicit ×, as on a blackboard: 18 × 6."""
+
+    factors: tuple[Formula, ...]
+
+    @property
+    def children(self) -> tuple[Formula, ...]:
+        return self.factors
+
+
+@dataclass(frozen=True, eq=False)
+class Transposed(Formula):
+    """operandᵀ"""
+
+    operand: Formula
+
+    @property
+    def children(self) -> tuple[Formula, ...]:
+        return (self.operand,)
+
+
+@dataclass(frozen=True, eq=False)
+class Ellipsis_(Formula):
+    """… for what is left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Words(Formula):
+    """Plain words inside a formula."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the user wrote it: 1-based `number`, the line's `text`."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """side[0] relation[0] side[1] … with a `label` in front and an equation `number` behind.
+
+    `relations` has one entry less than `sides`; each is "=" or "≈".
+    """
+
+    sides: tuple[Formula, ...]
+    relations: tuple[str, ...]
+    label: str = ""
+    number: int | None = None
+    source: Source | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence; `kind` is "note", "warning" or "check"; `agrees` makes a check's mark."""
+
+    text: str
+    kind: str = "note"
+    agrees: bool | None = None
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Items that are one click away; `summary` stands for them."""
+
+    summary: str
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the document: a `title` (words), a heading formula or both, and its items."""
+
+    items: tuple[Item, ...]
+    title: str = ""
+    heading: Formula | None = None
+
+
+@dataclass(frozen=True)
+class Document:
+    """A derivation, ready to print."""
+
+    sections: tuple[Section, ...]
+
+
+Item = Union[Statement, Note, Fold]

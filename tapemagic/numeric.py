@@ -1,0 +1,123 @@
+"""Numbers in float64 by NumPy alone: formulas evaluated, traces replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tapemagic import rules
+from tapemagic.formula import Formula, Symbol
+from tapemagic.meaning import meaning
+from tapemagic.trace import Array, Operation, Trace
+
+
+class NotReplayable(Exception):
+    """The op type `kind` has no rule, and what it reads was changed."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"there is no rule for {kind}")
+        self.kind = kind
+
+
+def evaluate(nodes: Formula | Sequence[Any] | Array, values: Mapping[Symbol, Any]) -> Array:
+    """The values of formulas. For arrays as values, their axes come behind those of `nodes`."""
+    array = np.asarray(nodes, dtype=object)
+    results = meaning(list(array.ravel()), values)
+    shape = np.broadcast_shapes(*(np.shape(value) for value in (*values.values(), *results)))
+    whole = np.empty((array.size, *shape), dtype=np.float64)
+    for place, result in enumerate(results):
+        whole[place] = result
+    return whole.reshape(array.shape + shape)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Each float result times 1 + `size`·gaussian, as a dtype of fewer digits would have it."""
+
+    size: float
+    generator: np.random.Generator
+
+    def over(self, array: Array) -> Array:
+        """`array` disturbed."""
+        if array.dtype.kind != "f":
+            return array
+        return array * (1 + self.size * self.generator.standard_normal(array.shape))
+
+
+def replay(
+    trace: Trace,
+    leaves: Mapping[int, Array],
+    wanted: Sequence[int],
+    noise: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> dict[int, Array]:
+    """The `wanted` tensors when those in `leaves` have other values: the same ops in float64.
+
+    What does not depend on `leaves` keeps its recorded value (random numbers stay the same).
+    """
+    disturb = Noise(noise, rng or np.random.default_rng(0)) if noise else None
+    moved = _moved(trace, leaves)
+    values = {tensor: double(value) for tensor, value in leaves.items()}
+    for operation in _needed(trace, leaves, moved, wanted):
+        results = _run(operation, [_value(trace, values, t, moved) for t in operation.inputs])
+        for tensor, result in zip(operation.outputs, results):
+            if tensor not in leaves:
+                values[tensor] = disturb.over(result) if disturb else result
+    return {tensor: _value(trace, values, tensor, moved) for tensor in wanted}
+
+
+def double(value: Any) -> Array:
+    """float64 of floats of any width; integers, truth values and complex numbers as they are."""
+    array = np.asarray(value)
+    whole = array.dtype.kind in "biuc"
+    return array if whole or array.dtype.kind in "SUO" else array.astype(np.float64)
+
+
+def _moved(trace: Trace, leaves: Mapping[int, Array]) -> set[int]:
+    """The tensors that depend on `leaves`."""
+    moved = set(leaves)
+    for operation in trace.operations:
+        if any(tensor in moved for tensor in operation.inputs):
+            moved.update(operation.outputs)
+    return moved
+
+
+def _needed(
+    trace: Trace, leaves: Mapping[int, Array], moved: set[int], wanted: Sequence[int]
+) -> list[Operation]:
+    """The ops to run, in order: `wanted` needs them, and no recorded value will do."""
+    missing = {t for t in wanted if _missing(trace, leaves, moved, t)}
+    needed = []
+    for operation in reversed(trace.operations):
+        if missing.intersection(operation.outputs):
+            needed.append(operation)
+            missing.difference_update(operation.outputs)
+            missing.update(t for t in operation.inputs if _missing(trace, leaves, moved, t))
+    return needed[::-1]
+
+
+def _missing(trace: Trace, leaves: Mapping[int, Array], moved: set[int], tensor: int) -> bool:
+    recorded = trace.tensors.get(tensor)
+    known = tensor not in moved and recorded is not None and recorded.data is not None
+    return tensor not in leaves and not known
+
+
+def _value(trace: Trace, values: dict[int, Array], tensor: int, moved: set[int]) -> Array:
+    if tensor in values:
+        return values[tensor]
+    recorded = trace.tensors.get(tensor)
+    if tensor in moved or recorded is None or recorded.data is None:
+        raise NotReplayable("a tensor whose value was not recorded")
+    values[tensor] = double(recorded.data)
+    return values[tensor]
+
+
+def _run(operation: Operation, inputs: list[Array]) -> tuple[Array, ...]:
+    rule = rules.row(operation.kind)
+    if rule is None:
+        raise NotReplayable(operation.kind)
+    with np.errstate(all="ignore"):
+        return tuple(map(np.asarray, rule.apply(inputs, operation.attributes)))

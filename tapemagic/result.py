@@ -1,0 +1,206 @@
+"""What comes back: a `Result`, a mapping from a derivative's name to a `Derivative`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tapemagic.check import Check
+from tapemagic.closed_form import ClosedForm
+from tapemagic.derivation import Derivation, symbol_values
+from tapemagic.document import Document
+from tapemagic.formula import Formula, Name, Symbol
+from tapemagic.steps import Step, steps
+from tapemagic.trace import Array
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """One derivative: the tape's value, and how it comes about.
+
+    `value` is what the tape returned: a tensor, `IndexedSlices` or `None`. `target` and
+    `sources` are as the user wrote them; `order` counts `sources`. `derivation` and
+    `closed_form` are None where there is none; `reasons` then say why. `several`: one of several
+    partial derivatives, written with ∂.
+    """
+
+    key: str
+    target: str
+    sources: tuple[str, ...]
+    value: Any
+    check: Check
+    derivation: Derivation | None = None
+    closed_form: ClosedForm | None = None
+    reasons: tuple[str, ...] = ()
+    several: bool = False
+    diagnoses: tuple[Any, ...] = ()
+
+    @property
+    def order(self) -> int:
+        """How often the target is differentiated."""
+        return len(self.sources)
+
+    @property
+    def diagnosis(self) -> Any:
+        """The decisive diagnosis, or None."""
+        return self.diagnoses[0] if self.diagnoses else None
+
+    @cached_property
+    def expression(self) -> Any:
+        """The closed form in SymPy: an expression for a scalar, a matrix for a tensor of rank 1
+        (one column) or 2, an N-dimensional array above; None where there is no closed form."""
+        if self.closed_form is None:
+            return None
+        import sympy
+
+        from tapemagic.symbolic import to_sympy
+
+        formulas = self.closed_form.formulas
+        try:
+            parts = [to_sympy(node) for node in formulas.flat]
+        except KeyError:
+            return None
+        if formulas.ndim == 0:
+            return parts[0]
+        if formulas.ndim <= 2:
+            rows = formulas.shape[0]
+            columns = formulas.shape[1] if formulas.ndim == 2 else 1
+            return sympy.ImmutableMatrix(rows, columns, parts)
+        return sympy.ImmutableDenseNDimArray(parts, formulas.shape)
+
+    def evaluate(self, **values: Any) -> Any:
+        """The closed form in NumPy float64, without the tape: at the recorded point, or with
+        other values of sources and named constants (numbers, or arrays of the same shape).
+
+        Returns a float for a scalar, else an array. Where only the equations exist, they are
+        followed. Raises `ValueError` where there is neither, or for an unknown name.
+        """
+        if self.derivation is None or (self.order > 1 and self.closed_form is None):
+            raise ValueError(f"{self.key} has no closed form: {'; '.join(self.reasons)}")
+        equations = self.derivation.equations
+        chosen = self._chosen(values)
+        if self.closed_form is not None:
+            known = symbol_values({**equations.values, **chosen})
+            found = self.closed_form.evaluate(known)
+        else:
+            found = self.derivation.evaluate(chosen)
+        return float(found) if np.ndim(found) == 0 else found
+
+    def _chosen(self, values: Mapping[str, Any]) -> dict[Name, Array]:
+        assert self.derivation is not None
+        equations = self.derivation.equations
+        settable = [n for group in equations.sources for n in group] + list(equations.constants)
+        chosen: dict[Name, Array] = {}
+        for text, value in values.items():
+            names = [name for name in settable if name.text == text]
+            if not names:
+                known = sorted({name.text for name in settable})
+                near = difflib.get_close_matches(text, known, 1) or known[:1]
+                hint = f": did you mean {near[0]}?" if near else ""
+                raise ValueError(f"{self.key} does not depend on {text!r}{hint}")
+            for name in names:
+                shape = equations.values[name].shape
+                array = np.asarray(value, dtype=np.float64)
+                if array.shape != shape:
+                    array = np.broadcast_to(array, shape)
+                chosen[name] = array
+        return chosen
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The derivation as data, each step able to re-evaluate itself."""
+        if self.derivation is None:
+            return ()
+        return steps(self.derivation, self.closed_form)
+
+    @property
+    def latex(self) -> str:
+        """This derivative's part of the derivation, as LaTeX."""
+        from tapemagic import exposition, latex
+
+        return latex.document(exposition.single(self))
+
+    def __repr__(self) -> str:
+        return f"<Derivative {self.key} = {_short(self.value)}>"
+
+
+class Result(Mapping[str, Derivative]):
+    """The derivatives of a cell, by name, in the cell's order.
+
+    Keys look up with or without spaces: result["d(a+b)/dx"] is result["d(a + b)/dx"].
+    `calls` lists the calls of the user's own tapes.
+    """
+
+    def __init__(
+        self,
+        derivatives: Sequence[Derivative],
+        document: Callable[[Result], Document],
+        aliases: Mapping[str, str] | None = None,
+        calls: Sequence[Any] = (),
+        notes: Sequence[str] = (),
+    ) -> None:
+        self._derivatives = {derivative.key: derivative for derivative in derivatives}
+        self._compact = {_compact(key): key for key in self._derivatives}
+        for other, key in (aliases or {}).items():
+            self._compact.setdefault(_compact(other), key)
+        self._make_document = document
+        self.calls = tuple(calls)
+        self.notes = tuple(notes)
+
+    def __getitem__(self, key: str) -> Derivative:
+        found = self._compact.get(_compact(key)) if isinstance(key, str) else None
+        if found is None:
+            near = difflib.get_close_matches(str(key), list(self._derivatives), 1, 0.3)
+            hint = f": did you mean {near[0]!r}?" if near else ""
+            raise KeyError(f"no derivative {key!r}{hint}")
+        return self._derivatives[found]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._derivatives)
+
+    def __len__(self) -> int:
+        return len(self._derivatives)
+
+    @cached_property
+    def document(self) -> Document:
+        """The whole derivation, before any markup."""
+        return self._make_document(self)
+
+    @cached_property
+    def latex(self) -> str:
+        """The whole derivation as LaTeX, `aligned` within `$$`."""
+        from tapemagic import latex
+
+        return latex.document(self.document)
+
+    def __repr__(self) -> str:
+        from tapemagic import text
+
+        return text.document(self.document)
+
+    def _repr_latex_(self) -> str:
+        return self.latex
+
+    def _repr_html_(self) -> str:
+        from tapemagic import html
+
+        return html.document(self.document, self.latex)
+
+
+def _compact(key: str) -> str:
+    return "".join(key.split())
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "None"
+    shape = tuple(getattr(value, "shape", ()))
+    return f"{float(np.real(np.asarray(value))):.7g}" if shape == () else f"tensor of shape {shape}"
+
+
+__all__ = ["Derivative", "Formula", "Result", "Symbol"]

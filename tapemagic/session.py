@@ -1,0 +1,427 @@
+"""One `%%grad` cell from its options to its `Result`: tape and recorder around it, then the
+questions to the tape, then the explanations."""
+
+from __future__ import annotations
+
+
+from collections.abc import Iterator, Sequence
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tapemagic import exposition
+from tapemagic.deriving import Question, explain, leaves_of, settled
+from tapemagic.keys import bound_name, derivative_key, is_plain_name
+from tapemagic.options import GradError, Options
+from tapemagic.recording import Recorder, tensor_id
+from tapemagic.result import Derivative, Result
+from tapemagic.sources import (
+    Source,
+    evaluated,
+    expanded,
+    is_differentiable,
+    is_safe,
+    is_variable,
+    names_in,
+    unwrapped,
+)
+from tapemagic.tapes import Asked, CellTape, measured
+from tapemagic.trace import Trace
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is differentiated: `text` for the key."""
+
+    text: str
+    value: Any
+
+
+@dataclass
+class _Versions:
+    """A WRT name: its value before the cell, the first one that the cell bound, and whether
+    the old one had been read by then (None: not bound yet)."""
+
+    before: Any = None
+    first: Any = None
+    read_before: bool | None = None
+
+
+class Session:
+    """One cell. A context manager: leaving it undoes all that entering did, on any error."""
+
+    def __init__(
+        self, options: Options, namespace: dict[str, Any], cell: str, filename: str
+    ) -> None:
+        self.options, self._namespace = options, namespace
+        self._recorder = Recorder()
+        self.tape = CellTape(self._recorder, options.persistent, not options.only)
+        self._plain = {t: _Versions() for t in options.wrt if is_plain_name(t)}
+        self._looked_up = [t for t in options.wrt if t not in self._plain and is_safe(t)]
+        self.wants_reads = bool(self._looked_up)
+        self._bound: dict[str, None] = {}
+        self._watched: set[int] = set()
+        self._undo: list[Any] = []
+        self._last: Any = None
+        self._target: Any = None
+
+    # -- around the cell -------------------------------------------------------------------
+
+    def __enter__(self) -> Session:
+        self._recorder.start()
+        try:
+            self.tape.__enter__()
+        except BaseException:
+            self._recorder.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.tape.close()
+        self._recorder.stop()
+        while self._undo:
+            self._undo.pop()()
+
+    def before(self) -> None:
+        """Right before the body runs: what is there already is named and watched."""
+        for name, value in list(self._namespace.items()):
+            if not name.startswith("_") and isinstance(unwrapped(value), (tf.Tensor, tf.Variable)):
+                self._recorder.bind(name, unwrapped(value))
+        for name, versions in self._plain.items():
+            self._start_at(name)
+            versions.before = self._namespace.get(name)
+            self._watch(versions.before)
+        self._look_up()
+        if self.options.tape:
+            self._namespace[self.options.tape] = self.tape
+
+    def _start_at(self, name: str) -> None:
+        """`--at` for a value that is there before the cell; undone unless the cell rebinds it."""
+        if name not in self.options.at or name not in self._namespace:
+            return
+        old = self._namespace[name]
+        if is_variable(old):
+            variable = unwrapped(old)
+            kept = tf.identity(variable)
+            variable.assign(self._at(name, variable))
+            changed = tf.identity(variable)
+            self._undo.append(partial(_assign_back, variable, kept, changed))
+        elif is_differentiable(old):
+            new = self._at(name, old)
+            self._namespace[name] = new
+            self._recorder.bind(name, new)
+            self._undo.append(partial(_bind_back, self._namespace, name, old, new))
+
+    def _at(self, name: str, like: Any) -> tf.Tensor:
+        value = evaluated(self.options.at[name], self._namespace, "--at")
+        try:
+            found = tf.cast(tf.convert_to_tensor(value), like.dtype)
+            return tf.broadcast_to(found, like.shape)
+        except Exception as error:
+            first = str(error).splitlines()[0]
+            raise GradError(f"--at {name}: {first}") from error
+
+    def bound(self, name: str, value: Any, line: int | None = None) -> Any:
+        """On every binding at the cell's top level; returns the value to bind."""
+        versions = self._plain.get(name)
+        if versions is not None and versions.read_before is None:
+            old = unwrapped(versions.before)
+            versions.read_before = is_differentiable(old) and self._recorder.used(tensor_id(old))
+            if name in self.options.at and not versions.read_before and is_differentiable(value):
+                value = self._moved(name, value)
+            versions.first = value
+        self._bound.pop(name, None)
+        self._bound[name] = None
+        plain = unwrapped(value)
+        if isinstance(plain, (tf.Tensor, tf.Variable)):
+            self._recorder.bind(name, plain, line)
+            if versions is not None:
+                self._watch(plain)
+        elif versions is not None:
+            self._watch(value)
+        if self._looked_up:
+            self._look_up({name: value})
+        return value
+
+    def _moved(self, name: str, value: Any) -> Any:
+        if is_variable(value):
+            unwrapped(value).assign(self._at(name, unwrapped(value)))
+            return value
+        return self._at(name, value)
+
+    def read(self, name: str) -> None:
+        """Before a top-level name is read, if `wants_reads`: containers may have changed."""
+        self._look_up()
+
+    def _look_up(self, new: dict[str, Any] | None = None) -> None:
+        """Watch what the WRT expressions give by now, if they give anything yet."""
+        for text in self._looked_up:
+            try:
+                self._watch(eval(text, {**self._namespace, **(new or {})}))
+            except Exception:
+                continue
+
+    def _watch(self, value: Any) -> None:
+        try:
+            found = expanded("_", value) if value is not None else []
+        except GradError:
+            return
+        for source in found:
+            key = tensor_id(unwrapped(source.value))
+            if key is not None and key not in self._watched:
+                self._watched.add(key)
+                self.tape.watch_if_possible(source.value)
+
+    # -- after the cell ----------------------------------------------------------------------
+
+    def displays(self, last: Any) -> bool:
+        """Whether the value of the last expression is still to be shown: it is, unless it is
+        the target, whose value stands in the derivation."""
+        return self._target is None or last.value is not self._target
+
+    def finish(self, last: Any) -> Result:
+        """Ask the tape, explain its answers, bind them."""
+        self._last = last
+        result = self._answer(self.options, last)
+        if self.options.persistent:
+            self._namespace[self.options.tape or "tape"] = self.tape
+            _Kept.session = self
+        return result
+
+    def ask(self, options: Options) -> Result:
+        """`%grad`: the same tape, asked again."""
+        self._recorder.start()
+        try:
+            return self._answer(options, None)
+        finally:
+            self._recorder.stop()
+
+    def _answer(self, options: Options, last: Any) -> Result:
+        with self.tape.recording_again():
+            targets = self._targets(options, last)
+            seed = self._seed(options, targets)
+        self.tape.close()
+        self._recorder.stop()
+        sources = self._sources(options, targets)
+        self._target = targets[0].value if last is not None else None
+        trace = settled(self._recorder.trace())
+        names = names_in(self._namespace)
+        derivatives: list[Derivative] = []
+        for target in targets:
+            asked = Asked(self.tape, [s.value for s in sources], options.zero, seed)
+            derivatives += _explained(options, target, sources, asked, seed, trace, names)
+        notes = [self._recorder.unreadable] if self._recorder.unreadable else []
+        aliases = _aliases(targets, sources)
+        document = partial(exposition.whole, steps=options.steps)
+        result = Result(derivatives, document, aliases, (), notes)
+        self._bind(options, result)
+        return result
+
+    def _bind(self, options: Options, result: Result) -> None:
+        for derivative in result.values():
+            name = bound_name(derivative.target, derivative.sources)
+            if name:
+                self._namespace[name] = derivative.value
+        if options.out:
+            self._namespace[options.out] = result
+
+    # -- targets and sources -----------------------------------------------------------------
+
+    def _targets(self, options: Options, last: Any) -> list[Target]:
+        if options.of:
+            targets = [self._named_target(text) for text in options.of]
+        else:
+            targets = [self._default_target(last)]
+        if options.sum and len(targets) > 1:
+            total = tf.add_n([tf.reduce_sum(target.value) for target in targets])
+            targets = [Target("+".join(target.text for target in targets), total)]
+        return targets
+
+    def _named_target(self, text: str) -> Target:
+        value = evaluated(text, self._namespace, "--of")
+        if is_variable(value):
+            raise GradError(f"{text} is a variable, not something computed: name what the cell computes")
+        if not is_differentiable(value):
+            raise GradError(f"{text} is {_described(value)}: a floating tensor is needed{self._hint()}")
+        return Target(text, value)
+
+    def _default_target(self, last: Any) -> Target:
+        if last is not None and is_differentiable(last.value) and not is_variable(last.value):
+            return Target(" ".join(last.source.split()), last.value)
+        for name in reversed(self._bound):
+            value = self._namespace.get(name)
+            is_source = name in self._plain and value is self._plain[name].first
+            if is_differentiable(value) and not is_variable(value) and not is_source:
+                return Target(name, value)
+        raise GradError(f"nothing to differentiate: the cell computed no floating tensor{self._hint()}")
+
+    def _hint(self) -> str:
+        made = [
+            name
+            for name in self._bound
+            if is_differentiable(self._namespace.get(name)) and name not in self._plain
+        ]
+        return f"; did you mean --of {made[-1]}?" if made else ""
+
+    def _seed(self, options: Options, targets: Sequence[Target]) -> Any:
+        if options.seed is None:
+            return None
+        value = evaluated(options.seed, self._namespace, "--seed")
+        target = targets[0]
+        try:
+            seed = tf.cast(tf.convert_to_tensor(value), target.value.dtype)
+        except Exception as error:
+            raise GradError(f"--seed {options.seed}: {str(error).splitlines()[0]}") from error
+        if seed.shape != target.value.shape:
+            raise GradError(
+                f"--seed has shape {tuple(seed.shape)}, but {target.text} has shape "
+                f"{tuple(target.value.shape)}"
+            )
+        return seed
+
+    def _sources(self, options: Options, targets: Sequence[Target]) -> list[Source]:
+        if not options.wrt:
+            return self._variables()
+        found: list[Source] = []
+        for text in options.wrt:
+            versions = self._plain.get(text) or _Versions()
+            if versions.read_before:
+                value = versions.before
+            elif versions.first is not None:
+                value = versions.first
+            else:
+                value = evaluated(text, self._namespace, "WRT")
+            found += expanded(text, value)
+        if not found:
+            raise GradError(f"{', '.join(options.wrt)} has no trainable variables yet")
+        for source in found:
+            if not is_differentiable(source.value):
+                dtype = unwrapped(source.value).dtype.name
+                raise GradError(
+                    f"{source.text} is of dtype {dtype}: TensorFlow differentiates floating "
+                    f"dtypes only; write {source.text} = tf.constant(…, dtype=tf.float32)"
+                )
+        return found
+
+    def _variables(self) -> list[Source]:
+        """Every trainable variable that the cell read, under its name in the namespace."""
+        names = names_in(self._namespace)
+        found = []
+        for i, variable in enumerate(self.tape.watched_variables()):
+            fallback = variable.name.split(":")[0].replace("/", ".") or f"variable{i}"
+            found.append(Source(names.get(_id(variable), fallback), variable))
+        if not found:
+            tensors = [
+                name
+                for name, value in self._namespace.items()
+                if not name.startswith("_")
+                and is_differentiable(value)
+                and self._recorder.used(tensor_id(value))
+            ]
+            hint = f"; did you mean %%grad {tensors[0]}?" if tensors else ""
+            raise GradError(
+                f"nothing to differentiate with respect to: the cell read no variable{hint}"
+            )
+        return found
+
+
+def _explained(
+    options: Options,
+    target: Target,
+    sources: Sequence[Source],
+    asked: Asked,
+    seed: Any,
+    trace: Trace,
+    names: dict[int, str],
+) -> Iterator[Derivative]:
+    leaves = tuple(
+        leaves_of(trace, _id(s.value), s.alias or s.text) for s in sources
+    )
+    by_tensor = {r: t for key, t in names.items() for r in trace.variables.get(key, ())}
+    scalars = all(tuple(unwrapped(s.value).shape) == () for s in sources)
+    kind = options.kind
+    if kind == "hessian":
+        answers = asked.hessians(target.value)
+    elif kind == "jacobian":
+        answers = asked.jacobians(target.value)
+    elif kind == "batch_jacobian":
+        answers = asked.batch_jacobians(target.value)
+    else:
+        answers = asked.gradients(target.value, options.order, scalars and len(sources) > 1)
+    weights = None if seed is None else np.asarray(seed, dtype=np.float64)
+    found: dict[tuple[int, ...], Derivative] = {}
+    for order, value in answers.items():
+        question = Question(
+            derivative_key(target.text, [sources[i].text for i in order]),
+            trace.canonical(_id(target.value)),
+            target.text,
+            leaves,
+            order,
+            "gradient" if kind == "hessian" and len(order) == 1 else kind,
+            weights,
+            by_tensor,
+            len(sources) > 1 or not scalars,
+        )
+        derivative = explain(trace, question, value, measured(value), found.get(order[:-1]))
+        found[order] = derivative
+        if kind != "hessian" or len(order) == 2:
+            yield derivative
+
+
+def _aliases(targets: Sequence[Target], sources: Sequence[Source]) -> dict[str, str]:
+    """More readable keys, and mixed partials in the other order."""
+    found: dict[str, str] = {}
+    for target in targets:
+        for source in sources:
+            if source.alias:
+                key = derivative_key(target.text, [source.text])
+                found[derivative_key(target.text, [source.alias])] = key
+        for one in sources[:8]:
+            for other in sources[:8]:
+                key = derivative_key(target.text, [one.text, other.text])
+                found.setdefault(derivative_key(target.text, [other.text, one.text]), key)
+    return found
+
+
+def _id(value: Any) -> int:
+    key = tensor_id(unwrapped(value))
+    return -1 if key is None else key
+
+
+def _described(value: Any) -> str:
+    dtype = getattr(getattr(value, "dtype", None), "name", None)
+    kind = type(value).__name__
+    return f"of dtype {dtype}" if dtype and isinstance(value, tf.Tensor) else f"a {kind}, no tensor"
+
+
+def _assign_back(variable: Any, kept: Any, changed: Any) -> None:
+    if bool(tf.reduce_all(tf.equal(variable, changed))):
+        variable.assign(kept)
+
+
+def _bind_back(namespace: dict[str, Any], name: str, old: Any, new: Any) -> None:
+    if namespace.get(name) is new:
+        namespace[name] = old
+
+
+class _Kept:
+    """The last persistent session, for `%grad`."""
+
+    session: Session | None = None
+
+
+def again(options: Options, namespace: dict[str, Any]) -> Result:
+    """`%grad`: ask the last persistent tape.
+
+    Raises `GradError` if there is none, or if it has been deleted since.
+    """
+    session = _Kept.session
+    if session is None or session._namespace is not namespace:
+        raise GradError("%grad asks a tape that was kept: run a cell under %%grad -p first")
+    return session.ask(options)
+
+

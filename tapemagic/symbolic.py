@@ -1,0 +1,182 @@
+"""Formulas to SymPy and back, and SymPy's simplification within a time limit.
+
+SymPy never differentiates here (its matrix derivatives and its kinks are not TensorFlow's);
+it offers a shorter form, which is taken only if it has the same value at several points.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tapemagic.formula import (
+    Call,
+    Constant,
+    Formula,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Sum,
+    Symbol,
+    Value,
+    call,
+    number,
+)
+from tapemagic.functions import FUNCTIONS
+from tapemagic.numeric import evaluate
+
+_FROM_SYMPY = {  # where SymPy's name of a function is not ours
+    "Abs": "abs",
+    "loggamma": "lgamma",
+    "Max": "max",
+    "Min": "min",
+}
+
+
+def symbol_text(symbol: Symbol) -> str:
+    """The plain name of a symbol: x, x_1 (a version), x_12 (an entry, from 1)."""
+    parts = [symbol.name.text]
+    if symbol.name.version:
+        parts.append(str(symbol.name.version))
+    if symbol.index:
+        joint = "" if all(i < 9 for i in symbol.index) else "_"
+        parts.append(joint.join(str(i + 1) for i in symbol.index))
+    return "_".join(parts)
+
+
+def to_sympy(node: Formula, symbols: Mapping[Symbol, Any] | None = None) -> Any:
+    """`node` as a SymPy expression; symbols are plain unless `symbols` says otherwise.
+
+    Raises `KeyError` for a function that SymPy does not have (an opaque op).
+    """
+    import sympy
+
+    if isinstance(node, Number):
+        return sympy.Rational(node.value.numerator, node.value.denominator)
+    if isinstance(node, Value):
+        return sympy.Float(node.value)
+    if isinstance(node, Constant):
+        return {"pi": sympy.pi, "e": sympy.E, "inf": sympy.oo, "nan": sympy.nan}[node.text]
+    if isinstance(node, Symbol):
+        return (symbols or {}).get(node) or sympy.Symbol(symbol_text(node))
+    parts = [to_sympy(child, symbols) for child in node.children]
+    if isinstance(node, Call):
+        return FUNCTIONS[node.function].sympy(*parts)
+    build: dict[type, Callable[..., Any]] = {
+        Sum: lambda *terms: sympy.Add(*terms),
+        Product: lambda *factors: sympy.Mul(*factors),
+        Negative: lambda operand: -operand,
+        Quotient: lambda above, below: above / below,
+        Power: lambda base, exponent: base**exponent,
+    }
+    return build[type(node)](*parts)
+
+
+def from_sympy(expression: Any, symbols: Mapping[Any, Symbol]) -> Formula:
+    """A SymPy expression as a formula, in the order in which SymPy would print it.
+
+    Raises `KeyError` for what has no counterpart.
+    """
+    import sympy
+
+    def convert(part: Any) -> Formula:
+        return from_sympy(part, symbols)
+
+    if expression in symbols:
+        return symbols[expression]
+    if expression.is_Rational:
+        exact = number(expression.p)
+        return exact if expression.q == 1 else Quotient(exact, number(expression.q))
+    if expression is sympy.pi or expression is sympy.E:
+        return Constant("pi" if expression is sympy.pi else "e")
+    if expression.is_Add:
+        return Sum(tuple(convert(term) for term in expression.as_ordered_terms()))
+    if expression.could_extract_minus_sign() and expression.is_Mul:
+        return Negative(convert(-expression))
+    if expression.is_Mul:
+        above, below = sympy.fraction(expression)
+        if below != 1:
+            return Quotient(convert(above), convert(below))
+        return Product(tuple(convert(factor) for factor in expression.as_ordered_factors()))
+    if isinstance(expression, sympy.exp):
+        return call("exp", convert(expression.args[0]))
+    if expression.is_Pow:
+        return _power(expression.base, expression.exp, convert)
+    name = type(expression).__name__
+    name = _FROM_SYMPY.get(name, name)
+    if name not in FUNCTIONS:
+        raise KeyError(name)
+    return call(name, *(convert(part) for part in expression.args))
+
+
+def _power(base: Any, exponent: Any, convert: Callable[[Any], Formula]) -> Formula:
+    if exponent.is_Rational and exponent.q == 2 and exponent.p == 1:
+        return call("sqrt", convert(base))
+    if exponent.is_Rational and exponent < 0:
+        return Quotient(number(1), convert(base**-exponent))
+    return Power(convert(base), convert(exponent))
+
+
+def simplified(node: Formula, seconds: float) -> Formula:
+    """A shorter form of `node` if SymPy finds one in time; else `node` itself."""
+    import sympy
+
+    ordered = sorted(node.free, key=symbol_text)
+    symbols = {s: sympy.Symbol(symbol_text(s), real=True) for s in ordered}
+    back = {v: k for k, v in symbols.items()}
+    best = node
+    try:
+        with_sympy = _within(seconds, lambda: to_sympy(node, symbols))
+        for attempt in (sympy.simplify, sympy.factor_terms):
+            found = from_sympy(_within(seconds, lambda a=attempt: a(with_sympy)), back)
+            if found.size < 0.8 * best.size and _same(node, found):
+                best = found
+    except (_TooLong, KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
+        pass
+    return best
+
+
+def _same(one: Formula, other: Formula, points: int = 6) -> bool:
+    """Whether two formulas agree at random points, nan where nan."""
+    pick = random.Random(7)
+    agreed = 0
+    for _ in range(points):
+        at = {symbol: pick.uniform(-2.5, 2.5) for symbol in sorted(one.free, key=symbol_text)}
+        a, b = float(evaluate(one, at)), float(evaluate(other, at))
+        if a != a:
+            continue
+        if not abs(a - b) <= 1e-9 * max(1.0, abs(a)):
+            return False
+        agreed += 1
+    return agreed >= 2
+
+
+class _TooLong(BaseException):
+    """Time is up. No `Exception`: SymPy catches those inside."""
+
+
+def _within(seconds: float, work: Callable[[], Any]) -> Any:
+    """work(), or `_TooLong`. A profile function is called at every call in this thread, so it
+    can stop work there and then, on every platform, with nothing arriving late."""
+    deadline = time.perf_counter() + seconds
+    before = sys.getprofile()
+
+    def watch(*_: Any) -> None:
+        if time.perf_counter() > deadline:
+            sys.setprofile(None)
+            raise _TooLong
+
+    sys.setprofile(watch)
+    try:
+        return work()
+    finally:
+        sys.setprofile(before)
+
+
+__all__ = ["Name", "from_sympy", "simplified", "symbol_text", "to_sympy"]

@@ -1,0 +1,221 @@
+"""The tape under a cell, and what is asked of it: gradients of any order, Jacobians, Hessians."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tapemagic.options import GradError
+from tapemagic.recording import Recorder
+from tapemagic.sources import is_differentiable, unwrapped
+from tapemagic.trace import Array
+
+EXPIRED = "A non-persistent GradientTape can only be used to compute one set of gradients (or jacobians)"
+LARGEST = 2**28  # entries of a Jacobian that is still asked for
+
+
+class CellTape(tf.GradientTape):
+    """The tape that a cell runs under.
+
+    It is persistent underneath, for one tape answers all orders when it is re-entered; to the
+    user, who sees it under `--tape NAME`, it is what `-p` says. The recorder is told when it
+    does not record.
+    """
+
+    def __init__(self, recorder: Recorder, persistent: bool, watch_accessed: bool) -> None:
+        super().__init__(persistent=True, watch_accessed_variables=watch_accessed)
+        self._recorder, self._kept, self._asked, self.ours = recorder, persistent, False, 0
+
+    @contextmanager
+    def stop_recording(self) -> Iterator[None]:
+        self._recorder.pause(True)
+        try:
+            with super().stop_recording():
+                yield
+        finally:
+            self._recorder.pause(False)
+
+    def reset(self) -> None:
+        self._recorder.forget()
+        super().reset()
+
+    def gradient(self, *args: Any, **kwargs: Any) -> Any:
+        with self._answering():
+            return super().gradient(*args, **kwargs)
+
+    def jacobian(self, *args: Any, **kwargs: Any) -> Any:
+        with self._answering():
+            return super().jacobian(*args, **kwargs)
+
+    def batch_jacobian(self, *args: Any, **kwargs: Any) -> Any:
+        with self._answering():
+            return super().batch_jacobian(*args, **kwargs)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """One question of the user's; what TensorFlow asks meanwhile belongs to it."""
+        if not self.ours:
+            self._ask()
+        with self.asked_by_us():
+            yield
+
+    @contextmanager
+    def asked_by_us(self) -> Iterator[None]:
+        """Questions in here do not use the tape up."""
+        self.ours += 1
+        try:
+            yield
+        finally:
+            self.ours -= 1
+
+    def _ask(self) -> None:
+        if self._asked and not self._kept:
+            error = RuntimeError(EXPIRED)
+            if hasattr(error, "add_note"):
+                error.add_note("tapemagic: this tape answers once; %%grad -p keeps it for more.")
+            raise error
+        self._asked = True
+        if self._recording and not self._kept:
+            self._pop_tape()  # as a non-persistent tape does
+
+    def close(self) -> None:
+        """Stop recording, whatever state the cell left it in."""
+        if self._recording:
+            self._pop_tape()
+
+    @contextmanager
+    def recording_again(self) -> Iterator[None]:
+        """Record what runs inside, on top of what is there."""
+        if self._recording:
+            yield
+            return
+        self._push_tape()
+        try:
+            with _quiet():
+                yield
+        finally:
+            self.close()
+
+    def watch_if_possible(self, value: Any) -> None:
+        """Watch a tensor or variable of a dtype that can be watched; let all else be."""
+        value = unwrapped(value)
+        if is_differentiable(value) and self._tape is not None:
+            self.watch(value)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A persistent tape asked inside its own context logs a warning: here it is what we want."""
+    logger = tf.get_logger()
+
+    def unwarned(record: logging.LogRecord) -> bool:
+        return "inside its context" not in str(record.msg)
+
+    logger.addFilter(unwarned)
+    try:
+        yield
+    finally:
+        logger.removeFilter(unwarned)
+
+
+class Asked:
+    """Asks one tape for the derivatives of one target."""
+
+    def __init__(self, tape: CellTape, sources: Sequence[Any], zero: bool, seed: Any) -> None:
+        self._tape, self._sources, self._seed = tape, [unwrapped(s) for s in sources], seed
+        self._unconnected = (
+            tf.UnconnectedGradients.ZERO if zero else tf.UnconnectedGradients.NONE
+        )
+
+    def gradients(self, target: Any, order: int, mixed: bool) -> dict[tuple[int, ...], Any]:
+        """Value by the sources' positions, orders 1 to `order`, in the order of their keys.
+
+        `mixed` partials are taken once for each choice of sources, in the sources' order.
+        """
+        found: dict[tuple[int, ...], Any] = {(): target}
+        positions = range(len(self._sources))
+        for level in range(1, order + 1):
+            below = [choice for choice in found if len(choice) == level - 1]
+            for choice in below:
+                wanted = [i for i in positions if not choice or _follows(choice, i, mixed)]
+                value, seed = found[choice], self._seed if level == 1 else None
+                answers = self._gradient(value, wanted, seed, again=level < order)
+                for i, answer in zip(wanted, answers):
+                    found[(*choice, i)] = answer
+        del found[()]
+        return found
+
+    def _gradient(self, target: Any, wanted: list[int], seed: Any, again: bool) -> list[Any]:
+        if target is None:
+            return [None] * len(wanted)
+        sources = [self._sources[i] for i in wanted]
+        with self._tape.recording_again() if again else nullcontext():
+            return list(self._ask("gradient", target, sources, seed, self._unconnected))
+
+    def _ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """What the tape answers, or its complaint in one line."""
+        with self._tape.asked_by_us():
+            try:
+                return getattr(tf.GradientTape, method)(self._tape, *args, **kwargs)
+            except Exception as error:
+                first = (str(error).strip().splitlines() or [""])[0]
+                kind = type(error).__name__
+                raise GradError(f"the tape cannot answer: {kind}: {first}") from error
+
+    def jacobians(self, target: Any) -> dict[tuple[int, ...], Any]:
+        """∂target/∂source, entry by entry: shape of the target, then of the source."""
+        return {(i,): self._jacobian(target, source) for i, source in enumerate(self._sources)}
+
+    def _jacobian(self, target: Any, source: Any) -> Any:
+        if target is None:
+            return None
+        size = int(np.prod(target.shape)) * int(np.prod(source.shape))
+        if size > LARGEST:
+            raise GradError(
+                f"a Jacobian of shape {(*target.shape, *source.shape)} has {size:.2g} entries: "
+                "ask for the gradient, or for a part of the target with --of"
+            )
+        try:
+            return self._ask("jacobian", target, source, self._unconnected)
+        except GradError:  # some ops cannot be vectorised
+            return self._ask(
+                "jacobian", target, source, self._unconnected, experimental_use_pfor=False
+            )
+
+    def batch_jacobians(self, target: Any) -> dict[tuple[int, ...], Any]:
+        """∂target[b]/∂source[b] for each b of the batch."""
+        return {
+            (i,): self._ask("batch_jacobian", target, source, self._unconnected)
+            for i, source in enumerate(self._sources)
+        }
+
+    def hessians(self, target: Any) -> dict[tuple[int, ...], Any]:
+        """The blocks ∂²target/∂source∂source, and the gradients that they are Jacobians of."""
+        positions = list(range(len(self._sources)))
+        with self._tape.recording_again():
+            slopes = self._gradient(target, positions, self._seed, again=False)
+            slopes = [s if s is None else tf.convert_to_tensor(s) for s in slopes]
+        found: dict[tuple[int, ...], Any] = {(i,): slopes[i] for i in positions}
+        for i in positions:
+            for j in positions[i:]:
+                found[(i, j)] = self._jacobian(slopes[i], self._sources[j])
+        return found
+
+
+def _follows(choice: tuple[int, ...], i: int, mixed: bool) -> bool:
+    return i >= choice[-1] if mixed else i == choice[-1]
+
+
+def measured(value: Any) -> Array | None:
+    """A tape's answer in float64 (complex stays complex); None for None."""
+    if value is None:
+        return None
+    dense = np.asarray(tf.convert_to_tensor(value))
+    if np.iscomplexobj(dense):
+        return dense
+    return dense.astype(np.float64)

@@ -1,0 +1,84 @@
+"""The trace (Wengert list): every op that ran, in order, with names, lines and small values.
+
+Pure data. Recording fills it in; a trace written by hand serves the tests as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+VJP = Callable[[Sequence[Array]], Sequence[Array | None]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where an op came from: 1-based `number` in `file`, its `text`, the `function` it is in."""
+
+    number: int
+    text: str = ""
+    file: str = ""
+    function: str = ""
+
+
+@dataclass(frozen=True)
+class TensorValue:
+    """A tensor of the trace. `data` is None where it was neither small nor named."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    data: Array | None = None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One entry: an op of TensorFlow's type `kind` read `inputs` and made `outputs` (tensor ids).
+
+    `vjp` is the tape's own derivative of the op at the recorded values: it maps one cotangent
+    an output to one an input (None: not connected). `off_tape`: the tape was not recording. `given`: the tape was
+    handed the derivative (a custom gradient, a compiled function); the entries before show
+    how the outputs came about, if that was seen.
+    """
+
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    line: Line | None = None
+    vjp: VJP | None = None
+    off_tape: bool = False
+    given: bool = False
+
+
+@dataclass(frozen=True)
+class Binding:
+    """`name` was bound to `tensor` when `at` operations had run. """
+
+    at: int
+    name: str
+    tensor: int
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The operations in order, the tensors by id, the bindings of the user's names in order.
+
+    A variable gives a new tensor at each read: those between two assignments count as one.
+    `variables` has these reads, in order, by the variable's id; `aliases` maps each further
+    read to the one that it counts as.
+    """
+
+    operations: tuple[Operation, ...]
+    tensors: Mapping[int, TensorValue]
+    bindings: tuple[Binding, ...] = ()
+    variables: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    aliases: Mapping[int, int] = field(default_factory=dict)
+
+    def canonical(self, tensor: int) -> int:
+        """The id under which the operations know this tensor."""
+        return self.aliases.get(tensor, tensor)
