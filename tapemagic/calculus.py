@@ -50,7 +50,7 @@ def applications(node: Formula, symbol: Symbol) -> tuple[Application, ...]:
     return tuple(
         Application(_rule(part, symbol), part, slope)
         for part, slope in slopes.items()
-        if part == node or not isinstance(part, Symbol) and not _is_condition(part)
+        if part == node or not (isinstance(part, Symbol) or _is_condition(part))
     )
 
 

@@ -290,7 +290,7 @@ class _Writer:
         if operation.vjp is None:
             raise NotDerivable(f"{operation.kind} runs Python code that cannot be seen through")
         for position, key in enumerate(operation.outputs):
-            if key not in self._slice.active:
+            if not self._slice.uses[key] and key != self._target:
                 continue
             shape = self._tensor(key).shape
             slopes = _measured(operation, position, inputs, self._trace)

@@ -242,8 +242,9 @@ def _rows(statement: d.Statement, labelled: bool) -> list[str]:
 
 
 def _right(line: Line[str]) -> str:
-    indent = r"\quad {}" if line.deeper else ""
-    return indent + _PRINTER.row(line.right).rstrip()
+    # The empty group keeps + an operator between two things.
+    shown = _PRINTER.row(line.right).strip()
+    return r"\quad {} " + shown if line.deeper else shown
 
 
 def _note(note: d.Note) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import linecache
 import os
 import sys
@@ -27,6 +28,7 @@ from tensorflow.python.eager import backprop, record
 from tensorflow.python.framework import op_callbacks
 from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable
 
+from tapemagic import graphs
 from tapemagic.trace import VJP, Array, Binding, Line, Operation, TensorValue, Trace
 
 SMALL = 64  # tensors of up to so many entries keep their values
@@ -62,6 +64,7 @@ class Recorder:
         self._bindings: list[tuple[int, str, int, int | None]] = []
         self._given: list[_Given] = []
         self._is_user: dict[CodeType, bool] = {}
+        self._function_reads: dict[int, dict[int, int]] = {}
         self._touched: list[tuple[int, Any]] = []
         self._undo: list[Callable[[], None]] = []
         self.unreadable = ""  # why nothing could be recorded, if so
@@ -149,6 +152,8 @@ class Recorder:
                 tensors[key] = tensor if tensor._num_elements() <= SMALL else _Large(tensor)
         except AttributeError:  # not eager tensors: an op inside a graph that came without one
             return
+        if op_type[:2] == "__" and graphs.function_name(op_type):
+            self._read_captures(inputs)
         if self._touched:
             if new and op_type != "ReadVariableOp":
                 self._reads_in_c(new)
@@ -181,6 +186,21 @@ class Recorder:
             del touched[-times:]
             reads.append(("ReadVariableOp", [handle], None, [key], None, 0))
         self._log.extend(reversed(reads))
+
+    def _read_captures(self, inputs: Sequence[Any]) -> None:
+        """The variables that a compiled function reads, as they are at this call."""
+        reads: dict[int, int] = {}
+        with record.stop_recording():
+            for handle in inputs:
+                if handle.dtype == tf.resource and getattr(handle, "_handle_data", None):
+                    dtype = tf.as_dtype(handle._handle_data.shape_and_type[0].dtype)
+                    read = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
+                    self._tensors[read._id] = (
+                        read if read._num_elements() <= SMALL else _Large(read)
+                    )
+                    self._log.append(("ReadVariableOp", [handle._id], None, [read._id], None, 0))
+                    reads[handle._id] = read._id
+        self._function_reads[len(self._log)] = reads
 
     def _on_given(self, op_type: str, outputs: Any, inputs: Any, backward: Any) -> Any:
         made = [getattr(tensor, "_id", None) for tensor in outputs]
@@ -222,18 +242,51 @@ class Recorder:
 
     def trace(self) -> Trace:
         """All that was recorded, as data; a tensor is converted when it is looked at."""
-        reads = _Reads(self._log)
+        log, synthetic = self._opened()
+        reads = _Reads(log)
         bindings = [
             Binding(at, name, tensor, line)
             for at, name, key, line in self._bindings
             for tensor in reads.of.get(key, (reads.alias.get(key, key),))
         ]
-        operations = tuple(self._operations(reads.alias))
-        return Trace(operations, _Values(self._tensors), tuple(bindings), reads.of, reads.alias)
+        operations = tuple(self._operations(log, reads.alias))
+        values = _Values(self._tensors, synthetic)
+        return Trace(operations, values, tuple(bindings), reads.of, reads.alias)
 
-    def _operations(self, alias: dict[int, int]) -> Iterator[Operation]:
+    def _opened(self) -> tuple[list[tuple[Any, ...]], dict[int, Array]]:
+        """The log with compiled functions opened up: their ops stand before the call itself.
+
+        Each entry gets its place in the original log, and whether it comes from inside.
+        """
+        log: list[tuple[Any, ...]] = []
+        synthetic: dict[int, Array] = {}
+        ids = itertools.count(-2, -1)
+        for at, entry in enumerate(self._log):
+            kind, taken, _, made, *place = entry
+            if graphs.function_name(kind):
+                opened = graphs.Opened(ids, self._array)
+                reads = self._function_reads.get(at, {})
+                with contextlib.suppress(Exception):  # else the call stays one op
+                    opened.call(kind, [reads.get(key, key) for key in taken], self._returned(made))
+                    log += [(*inner, *place, at, True) for inner in opened.log]
+                    synthetic.update(opened.values)
+            log.append((*entry, at, False))
+        return log, synthetic
+
+    def _array(self, key: int) -> Array:
+        return np.asarray(_alive("the call", self._tensors, [key])[0])
+
+    def _returned(self, made: list[int]) -> list[int]:
+        """A call's own outputs: further ones are only for the backward pass."""
+        given = next((g for g in self._given if g.outputs and g.outputs[0] == made[0]), None)
+        return made[: len(given.outputs)] if given else made
+
+    def _operations(
+        self, log: Sequence[tuple[Any, ...]], alias: dict[int, int]
+    ) -> Iterator[Operation]:
         given = {entry.outputs[0]: entry for entry in self._given}
-        for at, (kind, taken, attrs, made, code, number) in enumerate(self._log):
+        opened = {made[0] for *_, made, _, _, _, inside in log if inside and made}
+        for kind, taken, attrs, made, code, number, at, inside in log:
             if made and made[0] in alias:
                 continue
             attributes = dict(zip(attrs[::2], attrs[1::2])) if attrs else {}
@@ -241,8 +294,11 @@ class Recorder:
             vjp = self._registered_vjp(kind, taken, attrs, made)
             line = _line(code, number) if code is not None else None
             inputs = tuple(alias.get(key, key) for key in taken)
-            yield Operation(kind, inputs, tuple(made), attributes, line, vjp, off)
-            if made and made[0] in given and kind != "ReadVariableOp":
+            handed = made and made[0] in given and not inside and kind != "ReadVariableOp"
+            called = graphs.function_name(kind)
+            if not called or not (handed or made and made[0] in opened):
+                yield Operation(called or kind, inputs, tuple(made), attributes, line, vjp, off)
+            if handed:
                 yield given[made[0]].operation(self._tensors, alias, line)
 
     def _registered_vjp(
@@ -296,7 +352,8 @@ class _Given:
 
         taken = tuple(alias.get(key, key) for key in self.inputs)
         made = tuple(self.outputs)
-        return Operation(self.name, taken, made, {}, line, vjp, given=True)
+        name = graphs.function_name(self.name) or self.name
+        return Operation(name, taken, made, {}, line, vjp, given=True)
 
 
 class _Reads:
@@ -323,10 +380,13 @@ class _Reads:
 class _Values(Mapping[int, TensorValue]):
     """The recorded tensors as values, each converted when it is asked for."""
 
-    def __init__(self, tensors: dict[int, Any]) -> None:
-        self._tensors = tensors
+    def __init__(self, tensors: dict[int, Any], synthetic: dict[int, Array]) -> None:
+        self._tensors, self._synthetic = tensors, synthetic
 
     def __getitem__(self, key: int) -> TensorValue:
+        if key in self._synthetic:
+            array = self._synthetic[key]
+            return TensorValue(array.shape, array.dtype.name, array)
         tensor = self._tensors[key]
         if isinstance(tensor, _Large):
             shape = tuple(tensor.shape.as_list()) if tensor.shape.rank is not None else ()
@@ -336,10 +396,10 @@ class _Values(Mapping[int, TensorValue]):
         return TensorValue(tuple(tensor.shape.as_list()), tensor.dtype.name, data)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._tensors)
+        return itertools.chain(self._tensors, self._synthetic)
 
     def __len__(self) -> int:
-        return len(self._tensors)
+        return len(self._tensors) + len(self._synthetic)
 
 
 def tensor_id(value: Any) -> int | None:

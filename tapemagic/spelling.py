@@ -16,7 +16,7 @@ from tapemagic.formula import Name
 _GREEK = """
     alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho
     final_sigma sigma tau upsilon phi chi psi omega
-""".split()  # noqa: SIM905
+""".split()
 GREEK = {word: chr(0x3B1 + i) for i, word in enumerate(_GREEK) if word != "final_sigma"}
 GREEK |= {word.capitalize(): letter.upper() for word, letter in GREEK.items()}
 _KEYWORD = {"lambda_": "lambda", "lamda": "lambda"}

@@ -251,8 +251,12 @@ INDEXING = [
             ((0, 1), (2, 4), (1, 2), {}),
             ((2, 0), (3, 0), (1, 1), {"shrink_axis_mask": 1, "end_mask": 2}),
             ((0, -1), (0, 0), (1, 1), {"ellipsis_mask": 1, "shrink_axis_mask": 2}),
-            ((0, 0, 0), (0, 0, 0), (1, 1, -1),
-             {"begin_mask": 5, "end_mask": 5, "new_axis_mask": 2}),
+            (
+                (0, 0, 0),
+                (0, 0, 0),
+                (1, 1, -1),
+                {"begin_mask": 5, "end_mask": 5, "new_axis_mask": 2},
+            ),
             ((1, 2), (2, 3), (1, 1), {"shrink_axis_mask": 3}),
             ((-2,), (3,), (1,), {}),
         )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import assume, given
+from test_formula import POINT, _assume_regular, formulas
 
 from tapemagic.calculus import applications, derivative
 from tapemagic.formula import (
@@ -29,7 +30,6 @@ from tapemagic.formula import (
 from tapemagic.functions import CONDITIONS, FUNCTIONS
 from tapemagic.numeric import NotReplayable, evaluate, replay
 from tapemagic.trace import Operation, TensorValue, Trace
-from test_formula import POINT, _assume_regular, formulas
 
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
@@ -197,9 +197,7 @@ def test_evaluate_knows_no_exceptions() -> None:
 def _trace(*operations: Operation, **values: Any) -> Trace:
     data = {int(name[1:]): np.asarray(value) for name, value in values.items()}
     ids = {tensor for op in operations for tensor in (*op.inputs, *op.outputs)}
-    tensors = {
-        tensor: TensorValue((), "float32", data.get(tensor)) for tensor in ids
-    }
+    tensors = {tensor: TensorValue((), "float32", data.get(tensor)) for tensor in ids}
     return Trace(operations, tensors)
 
 

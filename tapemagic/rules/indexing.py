@@ -66,21 +66,21 @@ def _gather(inputs: Sequence[Array], attributes: Attributes) -> tuple[Array, ...
     x, indices, batch = inputs[0], plain(inputs[1]), int(attributes.get("batch_dims", 0) or 0)
     axis = integer(inputs[2]) % x.ndim if len(inputs) > 2 else 0
     batch = batch % indices.ndim if batch < 0 else batch
-    parts = [
-        np.take(x[at], indices[at], axis=axis - batch) for at in np.ndindex(x.shape[:batch])
-    ]
+    parts = [np.take(x[at], indices[at], axis=axis - batch) for at in np.ndindex(x.shape[:batch])]
     whole = np.array([np.asarray(part) for part in parts]) if batch else np.asarray(parts[0])
     return (whole.reshape(x.shape[:batch] + whole.shape[1:]) if batch else whole,)
+
+
+def _at(indices: Array) -> tuple[Any, ...]:
+    """NumPy's index for rows of indices, one row a place."""
+    return (*np.moveaxis(indices, -1, 0), Ellipsis)
 
 
 def _gather_nd(inputs: Sequence[Array], attributes: Attributes) -> tuple[Array, ...]:
     x, indices, batch = inputs[0], plain(inputs[1]), int(attributes.get("batch_dims", 0) or 0)
     if not batch:
-        return (np.asarray(x[(*np.moveaxis(indices, -1, 0), Ellipsis)]),)
-    parts = [
-        x[at][(*np.moveaxis(indices[at], -1, 0), Ellipsis)] for at in np.ndindex(x.shape[:batch])
-    ]
-    whole = np.array(parts)
+        return (np.asarray(x[_at(indices)]),)
+    whole = np.array([x[at][_at(indices[at])] for at in np.ndindex(x.shape[:batch])])
     return (whole.reshape(x.shape[:batch] + whole.shape[1:]),)
 
 
@@ -111,7 +111,8 @@ def _minus(old: Any, new: Any) -> Any:
 
 def _scattered(x: Array, indices: Array, updates: Array, combine: Callable[..., Any]) -> Array:
     x, updates = alike((x, updates))
-    result, places = x.copy(), plain(indices)
+    result: Array = x.copy()
+    places = plain(indices)
     for at in np.ndindex(places.shape[:-1]):
         place = tuple(places[at])
         for rest in np.ndindex(x.shape[len(place) :]):

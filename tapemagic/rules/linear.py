@@ -28,9 +28,10 @@ def _product(a: Array, b: Array) -> Array:
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a, b = np.broadcast_to(a, (*batch, rows, inner)), np.broadcast_to(b, (*batch, inner, columns))
     result = np.empty((*batch, rows, columns), dtype=object)
-    for *at, i, j in np.ndindex(result.shape):
-        pairs = [(a[(*at, i, k)], b[(*at, k, j)]) for k in range(inner)]
-        result[(*at, i, j)] = added([multiplied(pair) for pair in pairs])
+    for place in np.ndindex(result.shape):
+        at, i, j = place[:-2], place[-2], place[-1]
+        pairs = [(a[at][i, k], b[at][k, j]) for k in range(inner)]
+        result[place] = added([multiplied(pair) for pair in pairs])
     return result
 
 
@@ -93,7 +94,7 @@ def _cross(inputs: Sequence[Array], attributes: Attributes) -> tuple[Array, ...]
         x, y = a[at], b[at]
         for i, (j, k) in enumerate(((1, 2), (2, 0), (0, 1))):
             ahead, behind = multiplied((x[j], y[k])), multiplied((x[k], y[j]))
-            result[(*at, i)] = difference(ahead, behind)
+            result[at][i] = difference(ahead, behind)
     return (result,)
 
 

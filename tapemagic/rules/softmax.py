@@ -39,7 +39,7 @@ def _per_row(array: Array, build: Callable[[Entries], Entries]) -> Array:
     result = np.empty(array.shape, dtype=object)
     for index in np.ndindex(array.shape[:-1]):
         for place, entry in enumerate(build(list(array[index]))):
-            result[(*index, place)] = entry
+            result[index][place] = entry
     return result
 
 
@@ -63,7 +63,7 @@ def _sparse_cross_entropy(inputs: Sequence[Array], attributes: Attributes) -> tu
     labels = filled(logits.shape, 0, logits)
     one = filled((), 1, logits)[()]
     for index, place in zip(np.ndindex(logits.shape[:-1]), places):
-        labels[(*index, place)] = one
+        labels[index][place] = one
     return _cross_entropy((logits, labels), attributes)
 
 

@@ -107,13 +107,13 @@ def _roll(x: Array, shift: Array, axis: Array) -> Array:
 def _diagonal(x: Array) -> Array:
     result = filled((x.size, x.size), 0, x)
     result[np.arange(x.size), np.arange(x.size)] = x.ravel()
-    return result.reshape(x.shape * 2)
+    return np.reshape(result, x.shape * 2)
 
 
 def _diagonal_part(x: Array) -> Array:
     shape = x.shape[: x.ndim // 2]
     side = int(np.prod(shape, dtype=int))
-    return np.diagonal(x.reshape(side, side)).reshape(shape)
+    return np.reshape(np.diagonal(x.reshape(side, side)), shape)
 
 
 def _shapes(*arrays: Array) -> tuple[Array, ...]:
@@ -160,8 +160,7 @@ def _gradient_axes(first: Array, second: Array) -> tuple[Array, ...]:
     if shapes[0] == shapes[1]:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     return tuple(
-        np.array([axis for axis in range(rank) if own[axis] == 1], dtype=np.int64)
-        for own in (a, b)
+        np.array([axis for axis in range(rank) if own[axis] == 1], dtype=np.int64) for own in (a, b)
     )
 
 

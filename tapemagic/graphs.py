@@ -1,0 +1,178 @@
+"""Compiled functions opened up: the ops inside a `tf.function` call, as if they had run eagerly.
+
+A call is one op with a counter in its name; its graph can be read. The ops that its outputs
+need are evaluated by the rules at the recorded inputs, so that branches are taken and loops
+unrolled as they were; each becomes an entry of the log under an id of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.eager import context
+from tensorflow.python.framework import op_def_registry, tensor_util
+
+from tapemagic import rules
+from tapemagic.trace import Array
+
+_CALLED = re.compile(r"__(?:forward|inference)_(?P<name>.+)_\d+$")
+_CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
+_PASSES = {"Identity", "StopGradient", "ReadVariableOp"}
+_MOST = 5_000  # ops that one call is opened up to
+
+
+class NotOpened(Exception):
+    """Why a call stays one op."""
+
+
+def function_name(kind: str) -> str | None:
+    """The user's name for a compiled function, if that is what the op type is one of."""
+    found = _CALLED.match(kind)
+    return found["name"] if found else None
+
+
+class Opened:
+    """The entries of one call: `log` in the recorder's own form, `values` by synthetic id."""
+
+    def __init__(self, ids: count[int], arrays: Callable[[int], Array]) -> None:
+        self.log: list[tuple[Any, ...]] = []
+        self.values: dict[int, Array] = {}
+        self._ids, self._arrays = ids, arrays
+
+    def call(self, kind: str, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        """Open the call that read `inputs` and made the tensors `outputs` (its first ones)."""
+        results = self._run(kind, list(inputs), len(outputs))
+        for result, made in zip(results, outputs):
+            self.log.append(("Identity", [result], (), [made]))
+
+    def value(self, key: int) -> Array:
+        """What is known of a tensor, synthetic or recorded."""
+        return self.values[key] if key in self.values else self._arrays(key)
+
+    def _run(self, name: str, inputs: list[int | None], wanted: int | None) -> list[int | None]:
+        """The ids of the first `wanted` outputs of a function (all, if None)."""
+        definition = context.context().get_function_def(name)
+        arguments = {a.name: key for a, key in zip(definition.signature.input_arg, inputs)}
+        frame = _Frame(self, {node.name: node for node in definition.node_def}, arguments)
+        returned = [definition.ret[a.name] for a in definition.signature.output_arg]
+        return [frame.get(reference) for reference in returned[:wanted]]
+
+    def add(self, kind: str, inputs: Sequence[int], attributes: dict[str, Any]) -> list[int]:
+        """One op, evaluated by its rule and entered."""
+        row = rules.row(kind)
+        if row is None:
+            raise NotOpened(f"{kind} inside it has no rule")
+        if len(self.log) > _MOST:
+            raise NotOpened("it runs too many ops")
+        with np.errstate(all="ignore"):
+            results = row.apply([_exact(self.value(key)) for key in inputs], attributes)
+        made = [self.constant(np.asarray(result)) for result in results]
+        pairs = tuple(part for pair in attributes.items() for part in pair)
+        self.log.append((kind, list(inputs), pairs, made))
+        return made
+
+    def constant(self, array: Array) -> int:
+        """A value that no op made."""
+        key = next(self._ids)
+        self.values[key] = array
+        return key
+
+    def branch(self, node: Any, inputs: list[int | None]) -> list[int | None]:
+        """The branch that was taken."""
+        chosen = int(bool(self.value(_known(inputs[0]))) if "If" in node.op else 0)
+        if node.op == "Case" or node.op == "StatelessCase":
+            names = [f.name for f in node.attr["branches"].list.func]
+            index = int(self.value(_known(inputs[0])))
+            name = names[index if 0 <= index < len(names) else -1]
+        else:
+            name = node.attr["then_branch" if chosen else "else_branch"].func.name
+        return self._run(name, inputs[1:], None)
+
+    def loop(self, node: Any, inputs: list[int | None]) -> list[int | None]:
+        """The loop, unrolled as often as it ran."""
+        state = inputs
+        while bool(self.value(_known(self._run(node.attr["cond"].func.name, state, 1)[0]))):
+            state = self._run(node.attr["body"].func.name, state, None)
+        return state
+
+
+class _Frame:
+    """One function body: evaluates what is asked for, once."""
+
+    def __init__(self, opened: Opened, nodes: dict[str, Any], known: dict[str, int | None]) -> None:
+        self._opened, self._nodes = opened, nodes
+        self._arguments = known
+        self._made: dict[str, list[int | None]] = {}
+
+    def get(self, reference: str) -> int | None:
+        """The id behind `node:output:index`; None for what is no tensor of numbers."""
+        parts = reference.split(":")
+        if parts[0] in self._arguments:
+            return self._arguments[parts[0]]
+        node = self._nodes[parts[0]]
+        if parts[0] not in self._made:
+            self._made[parts[0]] = self._evaluate(node)
+        made = self._made[parts[0]]
+        place = _offset(node, parts[1]) + int(parts[2]) if len(parts) == 3 else 0
+        return made[place] if place < len(made) else None
+
+    def _evaluate(self, node: Any) -> list[int | None]:
+        if node.op.startswith(("TensorList", "EmptyTensorList", "Placeholder", "Assert", "NoOp")):
+            return [None] * 4  # stacks that only the backward pass reads
+        if node.op == "Const":
+            return [self._opened.constant(tensor_util.MakeNdarray(node.attr["value"].tensor))]
+        inputs = [self.get(name) for name in node.input if not name.startswith("^")]
+        if node.op in _CALLS:
+            return self._opened._run(node.attr["f"].func.name, inputs, None)
+        if node.op in ("If", "StatelessIf", "Case", "StatelessCase"):
+            return self._opened.branch(node, inputs)
+        if node.op in ("While", "StatelessWhile"):
+            return self._opened.loop(node, inputs)
+        if node.op == "ReadVariableOp":
+            return [inputs[0]]
+        attributes = {key: _plain(value) for key, value in node.attr.items() if key[0] != "_"}
+        made = self._opened.add(node.op, [_known(key) for key in inputs], attributes)
+        return list(made)
+
+
+def _known(key: int | None) -> int:
+    if key is None:
+        raise NotOpened("it keeps a list of tensors")
+    return key
+
+
+def _exact(array: Array) -> Array:
+    return array.astype(np.float64) if array.dtype.kind in "fV" else array
+
+
+def _offset(node: Any, output: str) -> int:
+    """The position of an op's named output among all of them."""
+    place = 0
+    for argument in op_def_registry.get(node.op).output_arg:
+        if argument.name == output:
+            return place
+        if argument.number_attr:
+            place += node.attr[argument.number_attr].i
+        elif argument.type_list_attr:
+            place += len(node.attr[argument.type_list_attr].list.type)
+        else:
+            place += 1
+    return place
+
+
+def _plain(value: Any) -> Any:
+    """An attribute as the op callback would give it."""
+    field = value.WhichOneof("value")
+    if field == "list":
+        for part in ("i", "f", "b", "type", "s"):
+            if getattr(value.list, part):
+                return list(getattr(value.list, part))
+        return []
+    if field == "shape":
+        return tf.TensorShape(value.shape)
+    return getattr(value, field) if field else None
