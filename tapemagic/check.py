@@ -60,7 +60,7 @@ def target_function(
     kept = []
     for operation in trace.operations:
         # What the tape was handed as one op has run as its parts: these are replayed.
-        if not (operation.given and made.issuperset(operation.outputs)):
+        if not (operation.given and made.intersection(operation.outputs)):
             kept.append(operation)
         made.update(operation.outputs)
     program = Trace(tuple(kept), trace.tensors)

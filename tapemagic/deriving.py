@@ -239,24 +239,34 @@ def settled(trace: Trace) -> Trace:
 
 def _same_inside(trace: Trace, position: int, operation: Operation) -> bool:
     """Whether differentiating the ops inside gives what the tape was handed."""
-    if len(operation.outputs) != 1 or operation.vjp is None:
+    inside = {key for op in trace.operations[:position] for key in op.outputs}
+    later = {key for op in trace.operations[position + 1 :] for key in op.inputs}
+    wanted = inside & {*later, operation.outputs[0]}
+    used = [k for k, key in enumerate(operation.outputs) if key in wanted]
+    if operation.outputs[0] not in inside:
         return False
-    before = replace(trace, operations=trace.operations[:position])
-    target = operation.outputs[0]
-    inputs = tuple(dict.fromkeys(operation.inputs))
     try:
-        cotangent = np.ones(trace.tensors[target].shape)
-        given = operation.vjp([cotangent])
-        leaves = [Leaf(f"x{i}", (key,)) for i, key in enumerate(inputs)]
-        equations = derive_equations(before, target, "y", leaves, {})
-        for slot, answer in zip(operation.inputs, given):
-            if operation.inputs.count(slot) > 1:
-                return False
-            own = derive(equations, inputs.index(slot)).value
-            if answer is None or not np.allclose(own, answer, rtol=1e-4, atol=1e-6):
-                return False
-    except (NotDerivable, LookupError, ValueError, TypeError, StopIteration):
+        return all(_same_output(trace, position, operation, place) for place in used)
+    except (NotDerivable, LookupError, ValueError, TypeError):
         return False
+
+
+def _same_output(trace: Trace, position: int, operation: Operation, place: int) -> bool:
+    before = replace(trace, operations=trace.operations[:position])
+    inputs = tuple(dict.fromkeys(operation.inputs))
+    if operation.vjp is None or len(inputs) < len(operation.inputs):
+        return False
+    cotangents = [np.zeros(trace.tensors[key].shape) for key in operation.outputs]
+    cotangents[place] = np.ones(cotangents[place].shape)
+    given = operation.vjp(cotangents)
+    leaves = [Leaf(f"x{i}", (key,)) for i, key in enumerate(inputs)]
+    equations = derive_equations(before, operation.outputs[place], "y", leaves, {})
+    for i, answer in enumerate(given):
+        own = derive(equations, i).value
+        if answer is None and np.any(own):
+            return False
+        if answer is not None and not np.allclose(own, answer, rtol=1e-4, atol=1e-6):
+            return False
     return True
 
 

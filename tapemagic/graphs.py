@@ -48,7 +48,8 @@ class Opened:
         """Open the call that read `inputs` and made the tensors `outputs` (its first ones)."""
         results = self._run(kind, list(inputs), len(outputs))
         for result, made in zip(results, outputs):
-            self.log.append(("Identity", [result], (), [made]))
+            if result is not None:
+                self.log.append(("Identity", [result], (), [made]))
 
     def value(self, key: int) -> Array:
         """What is known of a tensor, synthetic or recorded."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import traceback
 from collections.abc import Callable
+from traceback import extract_tb
 from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -73,13 +73,14 @@ def _shown_as_plain(shell: Shell, filename: str | None, action: Callable[[], Any
         raise
     except BaseException as error:
         ran = _reached(error.__traceback__, filename)
-        if not ran or isinstance(error, SyntaxError) or _has_group(error):
-            _show_once(shell, error, ran)
-        elif getattr(error, "_render_traceback_", None) is None:
-            try:
+        try:
+            if getattr(error, "_render_traceback_", None) is None:
                 error._render_traceback_ = _Rendering(shell, error)  # type: ignore[attr-defined]
-            except Exception:  # noqa: BLE001 - a class of the user's may refuse new attributes
-                _show_once(shell, error, ran)
+            asked = ran and not isinstance(error, SyntaxError) and not _has_group(error)
+        except Exception:  # noqa: BLE001 - a class of the user's may refuse new attributes
+            asked = False
+        if not asked:
+            _show_once(shell, error, ran)
         raise
 
 
@@ -90,12 +91,10 @@ class _Rendering:
         self.shell, self.error = shell, error
 
     def __call__(self) -> list[str]:
-        error, tb = self.error, _without_magic(self.error.__traceback__)
+        error, tb = self.error, _cleaned(self.error)
         shown: list[str] = self.shell.InteractiveTB.structured_traceback(type(error), error, tb)
-        # IPython 7 knows no notes.
-        notes = [str(note) for note in getattr(error, "__notes__", None) or ()]
-        text = "\n".join(shown)
-        return shown + [note for note in notes if note not in text]
+        # The line of the magic is registered as a comment.
+        return _with_notes([part.replace("# %%grad", "%%grad") for part in shown], error)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(None), ()  # the exception must still pickle
@@ -114,11 +113,13 @@ def _show_once(shell: Shell, error: BaseException, ran: bool) -> None:
         elif not ran:
             shell.showsyntaxerror()
         else:
-            error.__traceback__ = _without_magic(error.__traceback__)
+            tb = _cleaned(error)
             if isinstance(error, SyntaxError):
-                _show_syntax_error(shell, error)
+                # As `showsyntaxerror` does, which would look for the frames by itself.
+                stb = shell.SyntaxTB.structured_traceback(type(error), error, extract_tb(tb))
+                shell._showtraceback(type(error), error, _with_notes(stb, error))
             else:
-                original((type(error), error, error.__traceback__), *args, **kwargs)
+                original((type(error), error, tb), *args, **kwargs)
 
     def restore(*_: object) -> None:
         if shell.__dict__.get("showtraceback") is showtraceback:
@@ -129,11 +130,20 @@ def _show_once(shell: Shell, error: BaseException, ran: bool) -> None:
     shell.events.register("post_run_cell", restore)
 
 
-def _show_syntax_error(shell: Shell, error: SyntaxError) -> None:
-    """As `showsyntaxerror(running_compiled_code=True)`, which looks for the frames by itself."""
-    frames = traceback.extract_tb(error.__traceback__)
-    shown = shell.SyntaxTB.structured_traceback(type(error), error, frames)
-    shell._showtraceback(type(error), error, shown)
+def _with_notes(shown: list[str], error: BaseException) -> list[str]:
+    """IPython 7 knows no notes."""
+    notes = [str(note) for note in getattr(error, "__notes__", None) or ()]
+    text = "\n".join(shown)
+    return shown + [note for note in notes if note not in text]
+
+
+def _cleaned(error: BaseException) -> TracebackType | None:
+    """The user's traceback, from now on also the error's own: debuggers read it there."""
+    tb = _without_magic(error.__traceback__)
+    BaseException.with_traceback(error, tb)
+    if getattr(sys, "last_value", None) is error:
+        sys.last_traceback = tb
+    return tb
 
 
 def _without_magic(tb: TracebackType | None) -> TracebackType | None:

@@ -155,8 +155,8 @@ class Recorder:
         if op_type[:2] == "__" and graphs.function_name(op_type):
             self._read_captures(inputs)
         if self._touched:
-            if new and op_type != "ReadVariableOp":
-                self._reads_in_c(new)
+            if new and not any(handle in taken for handle, _ in self._touched):
+                self._reads_in_c(new)  # a variable's own ops take the handle itself
             self._touched.clear()
         frame, is_user = sys._getframe(1), self._is_user
         while frame is not None:
@@ -243,7 +243,7 @@ class Recorder:
     def trace(self) -> Trace:
         """All that was recorded, as data; a tensor is converted when it is looked at."""
         log, synthetic = self._opened()
-        reads = _Reads(log)
+        reads = _Reads([entry for entry in log if not graphs.function_name(entry[0])])
         bindings = [
             Binding(at, name, tensor, line)
             for at, name, key, line in self._bindings
@@ -262,7 +262,10 @@ class Recorder:
         synthetic: dict[int, Array] = {}
         ids = itertools.count(-2, -1)
         for at, entry in enumerate(self._log):
-            kind, taken, _, made, *place = entry
+            kind, taken, attrs, made, *place = entry
+            if isinstance(kind, bytes):  # as some of TensorFlow's Python wrappers pass it
+                kind = kind.decode()
+                entry = (kind, taken, attrs, made, *place)
             if graphs.function_name(kind):
                 opened = graphs.Opened(ids, self._array)
                 reads = self._function_reads.get(at, {})
@@ -299,7 +302,9 @@ class Recorder:
             if not called or not (handed or made and made[0] in opened):
                 yield Operation(called or kind, inputs, tuple(made), attributes, line, vjp, off)
             if handed:
-                yield given[made[0]].operation(self._tensors, alias, line)
+                reads = self._function_reads.get(at, {})
+                canonical = {**alias, **{h: alias.get(r, r) for h, r in reads.items()}}
+                yield given[made[0]].operation(self._tensors, canonical, line)
 
     def _registered_vjp(
         self, kind: str, taken: list[int], attrs: Any, made: list[int]
@@ -340,13 +345,15 @@ class _Given:
         def vjp(cotangents: Sequence[Array]) -> Sequence[Array | None]:
             # A custom gradient is the user's code: it is not called again if its answer to the
             # tape settles the matter (one scalar output, so the derivative is a plain factor).
-            if self._answer is not None and len(cotangents) == 1 and np.ndim(cotangents[0]) == 0:
-                (asked,), found = self._answer[0][:1], self._answer[1]
-                if asked is not None and float(asked) not in (0.0, float("inf")):
-                    scale = float(cotangents[0]) / float(asked)
-                    return [None if g is None else g * scale for g in _arrays(_listed(found))]
+            scale = self._factor(cotangents)
+            if scale is not None:
+                known = _arrays(_listed(self._answer[1]))
+                return [None if g is None else np.asarray(g * scale) for g in known]
             outputs = _alive(self.name, tensors, self.outputs)
-            seeds = [tf.constant(c, dtype=t.dtype) for c, t in zip(cotangents, outputs)]
+            seeds = [
+                tf.constant(c, dtype=t.dtype) if t.dtype.is_floating else None
+                for c, t in zip(cotangents, outputs)
+            ]
             with contextlib.redirect_stdout(io.StringIO()):
                 return _arrays(_listed(self._backward(*seeds)))
 
@@ -354,6 +361,24 @@ class _Given:
         made = tuple(self.outputs)
         name = graphs.function_name(self.name) or self.name
         return Operation(name, taken, made, {}, line, vjp, given=True)
+
+
+    def _factor(self, cotangents: Sequence[Array]) -> float | None:
+        """What to multiply the answer that the tape got by, if only one scalar was asked for."""
+        if self._answer is None:
+            return None
+        pairs = [(c, a) for c, a in zip(cotangents, self._answer[0]) if np.any(c)]
+        others = [a for c, a in zip(cotangents, self._answer[0]) if not np.any(c)]
+        if len(pairs) != 1 or any(a is not None and _is_nonzero(a) for a in others):
+            return None
+        wanted, asked = pairs[0]
+        if np.ndim(wanted) or asked is None or not np.isfinite(asked) or float(asked) == 0.0:
+            return None
+        return float(wanted) / float(asked)
+
+
+def _is_nonzero(tensor: Any) -> bool:
+    return not tensor.dtype.is_numpy_compatible or bool(np.any(np.asarray(tensor)))
 
 
 class _Reads:

@@ -58,7 +58,8 @@ def prepare(shell: Shell, line: str, body: str) -> Cell:
     python = shell.transform_cell(body)
     # IPython drops the blank lines on top; they must count all the same.
     blank = len(body.splitlines()) - len(body.lstrip().splitlines()) if body.strip() else 0
-    above = text.splitlines()[: first + blank]
+    # As comments: what reads the source (inspect, stack_data, executing) must find Python.
+    above = [f"# {row}" if row.strip() else "" for row in text.splitlines()[: first + blank]]
     registered = "\n".join([*above, python])
     filename = shell.compile.cache(registered, _execution_count(shell), raw_code=text)
     tree = shell.compile.ast_parse("\n" * len(above) + python, filename=filename)
@@ -79,7 +80,10 @@ def run(shell: Shell, cell: Cell, session: Observer) -> LastExpression | None:
     for name, new in list(shell.user_ns.items()):
         if not name.startswith("_") and known.get(name) != id(new):
             shell.user_ns[name] = session.bound(name, new, None)
-    return None if value is _NOTHING else LastExpression(cell.source, value, cell.silenced)
+    if value is _NOTHING:
+        return None
+    source = cell.source or _assigned(cell.tree.body[-1]) or ""
+    return LastExpression(source, value, cell.silenced)
 
 
 def show(value: object) -> None:

@@ -30,7 +30,6 @@ from tapemagic.sources import (
     unwrapped,
 )
 from tapemagic.tapes import Asked, CellTape, measured
-from tapemagic.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -208,12 +207,15 @@ class Session:
         self._recorder.stop()
         sources = self._sources(options, targets)
         self._target = targets[0].value if last is not None else None
-        trace = settled(self._recorder.trace())
-        names = names_in(self._namespace)
-        derivatives: list[Derivative] = []
-        for target in targets:
-            asked = Asked(self.tape, [s.value for s in sources], options.zero, seed)
-            derivatives += _explained(options, target, sources, asked, seed, trace, names)
+        # First all answers, then the trace: custom gradients remember what they answered.
+        asked = Asked(self.tape, [s.value for s in sources], options.zero, seed)
+        answers = [_answers(options, target, sources, asked) for target in targets]
+        explainer = _Explainer(options, sources, seed, self._recorder, self._namespace)
+        derivatives = [
+            derivative
+            for target, answer in zip(targets, answers)
+            for derivative in explainer.derivatives(target, answer)
+        ]
         notes = [self._recorder.unreadable] if self._recorder.unreadable else []
         aliases = _aliases(targets, sources)
         document = partial(exposition.whole, steps=options.steps)
@@ -329,47 +331,68 @@ class Session:
         return found
 
 
-def _explained(
-    options: Options,
-    target: Target,
-    sources: Sequence[Source],
-    asked: Asked,
-    seed: Any,
-    trace: Trace,
-    names: dict[int, str],
-) -> Iterator[Derivative]:
-    leaves = tuple(
-        leaves_of(trace, _id(s.value), s.alias or s.text) for s in sources
-    )
-    by_tensor = {r: t for key, t in names.items() for r in trace.variables.get(key, ())}
-    scalars = all(tuple(unwrapped(s.value).shape) == () for s in sources)
-    kind = options.kind
-    if kind == "hessian":
-        answers = asked.hessians(target.value)
-    elif kind == "jacobian":
-        answers = asked.jacobians(target.value)
-    elif kind == "batch_jacobian":
-        answers = asked.batch_jacobians(target.value)
-    else:
-        answers = asked.gradients(target.value, options.order, scalars and len(sources) > 1)
-    weights = None if seed is None else np.asarray(seed, dtype=np.float64)
-    found: dict[tuple[int, ...], Derivative] = {}
-    for order, value in answers.items():
-        question = Question(
-            derivative_key(target.text, [sources[i].text for i in order]),
-            trace.canonical(_id(target.value)),
-            target.text,
-            leaves,
-            order,
-            "gradient" if kind == "hessian" and len(order) == 1 else kind,
-            weights,
-            by_tensor,
-            len(sources) > 1 or not scalars,
+def _scalars(sources: Sequence[Source]) -> bool:
+    return all(tuple(unwrapped(source.value).shape) == () for source in sources)
+
+
+def _answers(
+    options: Options, target: Target, sources: Sequence[Source], asked: Asked
+) -> dict[tuple[int, ...], Any]:
+    """What the tape says, by the positions of the sources in turn."""
+    if options.kind == "hessian":
+        return asked.hessians(target.value)
+    if options.kind == "jacobian":
+        return asked.jacobians(target.value)
+    if options.kind == "batch_jacobian":
+        return asked.batch_jacobians(target.value)
+    mixed = _scalars(sources) and len(sources) > 1
+    return asked.gradients(target.value, options.order, mixed)
+
+
+class _Explainer:
+    """Explains answers by what was recorded."""
+
+    def __init__(
+        self,
+        options: Options,
+        sources: Sequence[Source],
+        seed: Any,
+        recorder: Recorder,
+        namespace: dict[str, Any],
+    ) -> None:
+        self._kind, self._sources = options.kind, sources
+        self._trace = settled(recorder.trace())
+        self._several = len(sources) > 1 or not _scalars(sources)
+        self._seed = None if seed is None else np.asarray(seed, dtype=np.float64)
+        self._leaves = tuple(
+            leaves_of(self._trace, _id(s.value), s.alias or s.text) for s in sources
         )
-        derivative = explain(trace, question, value, measured(value), found.get(order[:-1]))
-        found[order] = derivative
-        if kind != "hessian" or len(order) == 2:
-            yield derivative
+        names = names_in(namespace)
+        reads = self._trace.variables
+        self._names = {tensor: text for key, text in names.items() for tensor in reads.get(key, ())}
+
+    def derivatives(
+        self, target: Target, answers: dict[tuple[int, ...], Any]
+    ) -> Iterator[Derivative]:
+        """One `Derivative` an answer, each built on that of one order less."""
+        found: dict[tuple[int, ...], Derivative] = {}
+        for order, value in answers.items():
+            is_block = self._kind == "hessian" and len(order) == 2
+            question = Question(
+                derivative_key(target.text, [self._sources[i].text for i in order]),
+                self._trace.canonical(_id(target.value)),
+                target.text,
+                self._leaves,
+                order,
+                "gradient" if self._kind == "hessian" and not is_block else self._kind,
+                self._seed,
+                self._names,
+                self._several,
+            )
+            lower = found.get(order[:-1])
+            found[order] = explain(self._trace, question, value, measured(value), lower)
+            if is_block or self._kind != "hessian":
+                yield found[order]
 
 
 def _aliases(targets: Sequence[Target], sources: Sequence[Source]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -21,7 +21,7 @@ class NotingSession:
 
     wants_reads = False
     shows_last = True
-    replace: dict[str, object] = {}
+    replace: ClassVar[dict[str, object]] = {}
     note: str | None = None
     last_made: NotingSession
 
@@ -68,6 +68,7 @@ class NotingSession:
 def plain_text(text: str) -> str:
     """Without colours, and without the names that IPython 7 gives to cells."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    text = re.sub(r" at 0x[0-9a-f]+", "", text)
     return re.sub(r"<ipython-input-(\d+)-\w+>", r"<cell \1>", text)
 
 
@@ -93,7 +94,7 @@ def noting(monkeypatch: pytest.MonkeyPatch) -> type[NotingSession]:
     import tapemagic.magic
 
     class Session(NotingSession):
-        replace: dict[str, object] = {}
+        replace: ClassVar[dict[str, object]] = {}
 
     monkeypatch.setattr(tapemagic.magic, "make_session", Session)
     return Session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -75,10 +76,9 @@ BODIES = {
     "silenced": "z = 3\nz;",
     "silenced, comment": "z = 3\nz ; # comment",
     "two on a line": "z = 3; z",
-    "line magic": "%config_like = 1\n" if False else "import time\n%xmode Plain\n3",
-    "magic's value": "r = %sql_like" if False else "a = 1\nget_ipython().ev('a + 1')",
+    "line magic": "import time\n%xmode Plain\n3",
+    "magic's value": "a = 1\nr = %env HOME\nget_ipython().ev('a + 1')",
     "shell": "files = !echo hi\nfiles[0]\n!echo there",
-    "nested magic": "%%capture got\nprint(5)",
     "future": "from __future__ import annotations\ndef f(a: b): ...\nf.__annotations__",
     "await": "import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    return 3\nv = await f()\nv",
     "lambda closure": "k = 3\nh = lambda: k\nk = 4\nh()",
@@ -123,7 +123,6 @@ ERRORS = {
     "group": "raise ExceptionGroup('g', [ValueError(1)])",
     "assert": "a = 3\nassert a == 4, 'not four'",
     "blank lines": "\n\n\n1/0",
-    "nested %%time": "%%time\n1/0",
     "magic not there": "%nosuchmagic 3",
     "await": "async def f(): 1/0\nawait f()",
     "own rendering": (
@@ -242,6 +241,17 @@ def test_other_interactivity(shell: Any, capsys: pytest.CaptureFixture[str]) -> 
     assert _made().last is None
 
 
+def test_nested_cell_magics(shell: Any, capsys: Any) -> None:
+    shell.run_cell("%%grad\n%%capture got\nprint(5); q = 1")
+    assert (shell.user_ns["got"].stdout, shell.user_ns["q"]) == ("5\n", 1)
+    capsys.readouterr()
+    for cell in ("%%grad\n%%time\nq = 1\n1/0", "%%time\n%%grad\nq = 1\n1/0"):
+        done = shell.run_cell(cell)
+        assert isinstance(done.error_in_exec, ZeroDivisionError)
+        shown = plain_text(capsys.readouterr().out)
+        assert "_grad_cell" not in shown and "'grad'" not in shown
+
+
 # ---- what the magic returns and shows ---------------------------------------------------------------
 
 
@@ -263,7 +273,7 @@ def test_the_result_is_returned_and_silenced(shell: Any, capsys: Any) -> None:
 
 def test_the_target_is_not_shown_twice(shell: Any, noting: Any, capsys: Any) -> None:
     noting.shows_last = False
-    shell.run_cell("%%grad\n3")
+    shell.run_cell("%%grad\n3", store_history=True)
     assert capsys.readouterr().out == "Out[1]: 'the result'\n"
 
 
@@ -446,7 +456,10 @@ tapemagic.magic.make_session = NotingSession
 
 def _executed(kernel: Any, code: str) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
     messages: list[tuple[str, Any]] = []
-    hook = lambda message: messages.append((message["msg_type"], message["content"]))  # noqa: E731
+
+    def hook(message: dict[str, Any]) -> None:
+        messages.append((message["msg_type"], message["content"]))
+
     reply = kernel.execute_interactive(code, timeout=60, output_hook=hook)["content"]
     return reply, [m for m in messages if m[0] not in ("status", "execute_input")]
 
@@ -472,14 +485,13 @@ def test_errors_in_a_kernel(kernel: Any, body: str) -> None:
         assert shown[-1][0] == "error"
         text = plain_text("\n".join(shown[-1][1]["traceback"])).replace(MAGIC, PLAIN)
         text = text.replace(f"In[{reply['execution_count']}]", "In[n]")
-        return reply["status"], reply["ename"], reply["evalue"], _without_path(text)
+        value = re.sub(r"\d+\.py", "<cell>", reply["evalue"])
+        return reply["status"], reply["ename"], value, _without_path(text)
 
     assert outcome(MAGIC) == outcome(PLAIN)
 
 
 def _without_path(text: str) -> str:
-    import re
-
     return re.sub(r"/\S*ipykernel_\d+/\d+\.py", "<cell>", text)
 
 
