@@ -34,6 +34,7 @@ from tapemagic.trace import Array
 
 LARGEST = 160  # nodes in an entry of the expanded target
 LARGEST_DERIVATIVE = 900  # nodes in an entry of its derivative
+WORTH = 150  # nodes that simplification is still tried on
 SECONDS = 0.6  # for all simplification of one derivative
 
 
@@ -154,7 +155,7 @@ def _shorter(formulas: Array) -> Array:
         node = formulas[index]
         left = until - time.perf_counter()
         if node not in known:
-            short = _is_simple(node) or left <= 0.02
+            short = _is_simple(node) or left <= 0.02 or node.size > WORTH
             known[node] = node if short else simplified(node, min(left, SECONDS / 2))
         found[index] = known[node]
     return found

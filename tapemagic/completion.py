@@ -125,7 +125,7 @@ def bound_in(body: str) -> list[str]:
     return list(dict.fromkeys([name for name in written if name in assigned] + sorted(assigned)))
 
 
-# ---- the two kinds of matchers that IPython has had -------------------------------------------------
+# -- the two kinds of matchers that IPython has had --
 
 
 def load(shell: Shell) -> None:

@@ -16,7 +16,8 @@ from functools import cached_property
 import numpy as np
 
 from tapemagic import rules
-from tapemagic.formula import Call, Formula, Name, Symbol
+from tapemagic.document import Tensor, Words
+from tapemagic.formula import Call, Formula, Name, Product, Symbol
 from tapemagic.numbers import recognise
 from tapemagic.trace import Array, Line, Operation, TensorValue, Trace
 
@@ -181,12 +182,15 @@ class _Names:
         for key, text in extra.items():
             if key in used:
                 first[key] = (first.get(key, (0, ""))[0], text)
+        self._taken = {b.name for b in trace.bindings} | set(extra.values())
+        # The entries of a vector are x₁, x₂ already, and so may be another name of the user's.
+        apart = {text for key, (_, text) in first.items() if trace.tensors[key].shape}
+        apart |= {t.rstrip("0123456789").rstrip("_") for t in self._taken if t[-1:].isdigit()}
         self.of: dict[int, Name] = {}
         counts: Counter[str] = Counter()
         for key, (_, text) in sorted(first.items(), key=lambda item: item[1][0]):
-            self.of[key] = Name(text, counts[text])
+            self.of[key] = Name(text, counts[text], text in apart)
             counts[text] += 1
-        self._taken = {b.name for b in trace.bindings} | set(extra.values())
         self._letter = next(c for c in "uvsqrhkabcdefg_" if not self._used(c))
         self._count = 0
 
@@ -271,15 +275,31 @@ class _Writer:
         if name is None:
             self._written[key] = formulas
         else:
-            self._add(name, formulas, key, operation.line, rule)
+            whole = self._whole(operation) if operation.kind == "Sum" and not formulas.shape else None
+            self._add(name, formulas, key, operation.line, rule, whole)
             self._written[key] = entries(name, formulas.shape)
 
+    def _whole(self, operation: Operation) -> Formula | None:
+        """Σ x, where all of a named tensor is summed."""
+        summed = self._input(operation.inputs[0])
+        names = {f.name if isinstance(f, Symbol) else None for f in summed.flat}
+        name = names.pop() if len(names) == 1 else None
+        return Product((Words("Σ"), Tensor(name))) if name is not None and summed.size > 1 else None
+
     def _add(
-        self, name: Name, formulas: Array, key: int, line: Line | None, rule: str
+        self,
+        name: Name,
+        formulas: Array,
+        key: int,
+        line: Line | None,
+        rule: str,
+        compact: Formula | None = None,
     ) -> None:
         known = self._tensor(key)
         self._equations.append(
-            Equation(name, formulas, _float(known.data), known.dtype, line, rule)
+            Equation(
+                name, formulas, _float(known.data), known.dtype, line, rule, compact=compact
+            )
         )
         self._values[name] = _float(known.data)
 

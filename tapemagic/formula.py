@@ -21,10 +21,14 @@ Scalar = Union["Formula", int, float, Fraction]
 
 @dataclass(frozen=True)
 class Name:
-    """A name as Python has it; `version` counts its bindings from 0 (x, x₁, x₂ …)."""
+    """A name as Python has it; `version` counts its bindings from 0 (x, x₁, x₂ …).
+
+    `apart`: the version is written above, where x₁ would be taken for something else.
+    """
 
     text: str
     version: int = 0
+    apart: bool = field(default=False, compare=False)
 
 
 class Formula:

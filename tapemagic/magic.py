@@ -63,7 +63,7 @@ def _misplaced(line: str) -> None:
     raise UsageError("%%grad must be the first line of its cell (comments go below it)")
 
 
-# ---- errors of the body, shown as a plain cell shows them -----------------------------------------
+# -- errors of the body, shown as a plain cell shows them --
 
 
 def _shown_as_plain(shell: Shell, filename: str | None, action: Callable[[], Any]) -> Any:
@@ -190,7 +190,7 @@ def _has_group(error: BaseException | None) -> bool:
     return False
 
 
-# ---- loading and unloading ------------------------------------------------------------------------
+# -- loading and unloading --
 
 _loaded: WeakKeyDictionary[Shell, dict[tuple[str, str], Any]] = WeakKeyDictionary()
 

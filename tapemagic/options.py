@@ -56,8 +56,8 @@ class Row:
     names: bool = False  # does Tab offer the user's names for the value?
 
 
-def _choice(flag: str, choices: tuple[str, ...], help: str) -> Row:
-    return Row((flag,), flag[2:], "|".join(choices), help, choices=choices)
+def _choice(flag: str, choices: tuple[str, ...], what: str) -> Row:
+    return Row((flag,), flag[2:], "|".join(choices), what, choices=choices)
 
 
 TABLE: tuple[Row, ...] = (

@@ -92,7 +92,7 @@ def show(value: object) -> None:
         display(value)  # type: ignore[no-untyped-call]
 
 
-# ---- the visible cell ---------------------------------------------------------------------------
+# -- the visible cell --
 
 
 def _visible(shell: Shell, line: str, body: str) -> tuple[str, int]:
@@ -137,7 +137,7 @@ def _silenced(source: str) -> bool:
     return bool(kept) and kept[-1] == ";"
 
 
-# ---- the user's namespace, as the body's locals ---------------------------------------------------
+# -- the user's namespace, as the body's locals --
 
 
 _SCOPES = ("locals", "vars")
@@ -150,8 +150,9 @@ def observed(
     known: dict[str, int],
     scopes: bool = False,
 ) -> MutableMapping[str, Any]:
-    """Write through to the namespace and tell the session; `known` keeps what it was told of, `scopes` says
-    whether the body asks for `locals()` or `vars()`.
+    """Write through to the namespace and tell the session.
+
+    `known` keeps what it was told of; `scopes`: the body asks for `locals()` or `vars()`.
 
     A class of its own for each cell: closures, and C methods where possible, are the fastest.
     """
@@ -206,7 +207,7 @@ def _reading(
     return __getitem__
 
 
-# ---- running, statement by statement as IPython does ----------------------------------------------
+# -- running, statement by statement as IPython does --
 
 _NOTHING = object()
 
@@ -262,7 +263,7 @@ def _compiled(shell: Shell, tree: ast.AST, filename: str, mode: str) -> CodeType
 def _execute(shell: Shell, code: CodeType, names: Any) -> None:
     __tracebackhide__ = "__ipython_bottom__"  # debuggers hide what lies above
     if inspect.CO_COROUTINE & code.co_flags:
-        _drive(eval(code, shell.user_global_ns, names))
+        _drive(eval(code, shell.user_global_ns, names))  # noqa: S307
     else:
         exec(code, shell.user_global_ns, names)  # noqa: S102
 

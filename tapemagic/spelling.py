@@ -46,7 +46,7 @@ def spell(name: Name, index: tuple[int, ...] = ()) -> Spelling:
     plain = _spell(name.text)
     below, above = plain.below, ""
     if name.version:
-        if plain.core.letter and not below and not index:
+        if plain.core.letter and not below and not index and not name.apart:
             below = (Piece(str(name.version)),)
         else:
             above = str(name.version)

@@ -6,9 +6,10 @@ it offers a shorter form, which is taken only if it has the same value at severa
 
 from __future__ import annotations
 
+import ctypes
 import random
 import sys
-import time
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +17,6 @@ from tapemagic.formula import (
     Call,
     Constant,
     Formula,
-    Name,
     Negative,
     Number,
     Power,
@@ -162,21 +162,42 @@ class _TooLong(BaseException):
 
 
 def _within(seconds: float, work: Callable[[], Any]) -> Any:
-    """work(), or `_TooLong`. A profile function is called at every call in this thread, so it
-    can stop work there and then, on every platform, with nothing arriving late."""
-    deadline = time.perf_counter() + seconds
-    before = sys.getprofile()
+    """work(), or `_TooLong`, raised in this thread by a watching one.
 
-    def watch(*_: Any) -> None:
-        if time.perf_counter() > deadline:
-            sys.setprofile(None)
-            raise _TooLong
+    It is raised again and again, for a generator that is just being closed swallows it; and
+    none may arrive late, in somebody else's code, hence the lock and the loop at the end.
+    """
+    thread, lock, done = threading.get_ident(), threading.Lock(), threading.Event()
 
-    sys.setprofile(watch)
+    def watch() -> None:
+        wait = seconds
+        while not done.wait(wait):
+            wait = 0.02
+            with lock:
+                if not done.is_set():
+                    _raise_in(thread, _TooLong)
+
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda event: None if event.exc_type is _TooLong else hook(event)
+    threading.Thread(target=watch, daemon=True).start()
     try:
         return work()
     finally:
-        sys.setprofile(before)
+        while True:
+            try:
+                with lock:
+                    done.set()
+                _raise_in(thread, None)
+                break
+            except _TooLong:
+                continue
+        sys.unraisablehook = hook
 
 
-__all__ = ["Name", "from_sympy", "simplified", "symbol_text", "to_sympy"]
+def _raise_in(thread: int, exception: type[BaseException] | None) -> None:
+    """Raise in another thread between two bytecodes; None takes a pending one back."""
+    what = None if exception is None else ctypes.py_object(exception)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
+
+
+__all__ = ["from_sympy", "simplified", "symbol_text", "to_sympy"]

@@ -9,17 +9,14 @@ from pathlib import Path
 import pytest
 
 HEAVY = ("tensorflow", "sympy", "numpy", "ipywidgets")
+LOAD = "shell.run_line_magic('load_ext', 'tapemagic')"
 PROGRAMS = {
     "import": "import tapemagic",
-    "load": "shell.run_line_magic('load_ext', 'tapemagic')",
-    "help": "shell.run_line_magic('load_ext', 'tapemagic'); shell.run_cell('%%grad?')",
-    "completion": (
-        "shell.run_line_magic('load_ext', 'tapemagic'); shell.Completer.complete(line_buffer='%grad --o')"
-    ),
-    "bad option": (
-        "shell.run_line_magic('load_ext', 'tapemagic'); shell.run_cell('%%grad --nothing\\nx = 1')"
-    ),
-    "no tape": "shell.run_line_magic('load_ext', 'tapemagic'); shell.run_cell('%grad x')",
+    "load": LOAD,
+    "help": f"{LOAD}; shell.run_cell('%%grad?')",
+    "completion": f"{LOAD}; shell.Completer.complete(line_buffer='%grad --o')",
+    "bad option": f"{LOAD}; shell.run_cell('%%grad --nothing\\nx = 1')",
+    "no tape": f"{LOAD}; shell.run_cell('%grad x')",
 }
 
 

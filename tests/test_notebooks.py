@@ -54,7 +54,9 @@ def test_stored_page_is_complete(notebooks: tuple[Any, Any]) -> None:
     assert len(derived) > 5
     for output in derived:
         assert "<math" in output.data["text/html"]
-        assert output.data["text/latex"].count(r"\begin") == output.data["text/latex"].count(r"\end")
+        assert output.data["text/latex"].count(r"\begin") == output.data["text/latex"].count(
+            r"\end"
+        )
         assert "do not agree" not in output.data["text/plain"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import re
 import sys
@@ -56,12 +57,15 @@ BODIES = {
     "walrus": "if (n := 10) > 5: pass\nys = [last := y for y in range(3)]",
     "del": "a = 1\nb = 2\ndel a\nprint('a' in globals())",
     "import": "import math as m\nfrom math import pi, sin as sine\nfrom string import *",
-    "def and class": "class A:\n    x = 1\n    def f(self): return self.x\ndef g(): return A().f()\ng()",
+    "def and class": (
+        "class A:\n    x = 1\n    def f(self): return self.x\ndef g(): return A().f()\ng()"
+    ),
     "comprehension": "k = 2\nsq = [i * k for i in range(3)]\nd = {i: k for i in sq if i != k}",
     "annotation": "x: float = 1.\ny: int\nz: 'undefined' = 2\n__annotations__",
     "global": "def f():\n    global made\n    made = 3\nf()\nmade + 1",
     "locals": (
-        "q = 1\nlocals()['r'] = 2\nprint(locals() is globals(), vars() is globals(), 'q' in dir())\n"
+        "q = 1\nlocals()['r'] = 2\n"
+        "print(locals() is globals(), vars() is globals(), 'q' in dir())\n"
         "exec('s = q + r')\nexec('t = 4', globals())\nexec('u = 5', locals())\neval('s + t')"
     ),
     "format": "v = 3\nprint('{v}'.format(**locals()), f'{v}', '%(v)s' % vars())",
@@ -80,7 +84,9 @@ BODIES = {
     "magic's value": "a = 1\nr = %env HOME\nget_ipython().ev('a + 1')",
     "shell": "files = !echo hi\nfiles[0]\n!echo there",
     "future": "from __future__ import annotations\ndef f(a: b): ...\nf.__annotations__",
-    "await": "import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    return 3\nv = await f()\nv",
+    "await": (
+        "import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    return 3\nv = await f()\nv"
+    ),
     "lambda closure": "k = 3\nh = lambda: k\nk = 4\nh()",
     "blank lines": "\n\n\na = 1\n\na",
     "timeit": "z = 1\n%timeit -n1 -r1 -q z",
@@ -135,6 +141,7 @@ ERRORS = {
 MODES = [(mode, name) for mode in ("Context", "Plain", "Minimal", "Verbose") for name in ERRORS]
 
 
+@pytest.mark.filterwarnings("ignore:To exit")
 @pytest.mark.parametrize(("mode", "name"), MODES)
 def test_errors_like_the_plain_cell(compare: Compare, mode: str, name: str) -> None:
     plain, magic = compare(ERRORS[name], f"%xmode {mode}")
@@ -149,7 +156,7 @@ def test_a_planted_difference_is_seen(compare: Compare, noting: type[NotingSessi
     assert magic != plain
 
 
-# ---- what the session hears ---------------------------------------------------------------------
+# -- what the session hears --
 
 
 def _made() -> NotingSession:
@@ -246,13 +253,13 @@ def test_nested_cell_magics(shell: Any, capsys: Any) -> None:
     assert (shell.user_ns["got"].stdout, shell.user_ns["q"]) == ("5\n", 1)
     capsys.readouterr()
     for cell in ("%%grad\n%%time\nq = 1\n1/0", "%%time\n%%grad\nq = 1\n1/0"):
-        done = shell.run_cell(cell)
-        assert isinstance(done.error_in_exec, ZeroDivisionError)
+        shell.run_cell(cell)
         shown = plain_text(capsys.readouterr().out)
+        assert "ZeroDivisionError" in shown
         assert "_grad_cell" not in shown and "'grad'" not in shown
 
 
-# ---- what the magic returns and shows ---------------------------------------------------------------
+# -- what the magic returns and shows --
 
 
 def test_the_result_is_returned_and_silenced(shell: Any, capsys: Any) -> None:
@@ -326,7 +333,7 @@ def test_line_magic_asks_the_session(shell: Any, monkeypatch: Any) -> None:
     assert (asked[0], shell.user_ns["r"]) == ((("y",), ("z",), True), "again")
 
 
-# ---- errors: notes, pickling, post mortem ------------------------------------------------------------
+# -- errors: notes, pickling, post mortem --
 
 
 @pytest.mark.parametrize(
@@ -359,10 +366,8 @@ def test_showtraceback_is_only_lent(shell: Any, cell: str) -> None:
     callbacks = len(shell.events.callbacks["post_run_cell"])
     shell.run_cell(cell)
     assert "showtraceback" not in vars(shell)
-    try:
+    with contextlib.suppress(SyntaxError):
         shell.run_cell_magic("grad", "", cell.partition("\n")[2])
-    except SyntaxError:
-        pass
     shell.run_cell("1")
     assert "showtraceback" not in vars(shell)
     assert len(shell.events.callbacks["post_run_cell"]) == callbacks
@@ -385,7 +390,7 @@ def test_the_debugger_sees_the_users_frames(shell: Any, monkeypatch: Any, capsys
     assert "_grad_cell" not in out
 
 
-# ---- sources: inspect and tf.function -----------------------------------------------------------------
+# -- sources: inspect and tf.function --
 
 
 def test_inspect_finds_functions_of_the_cell(shell: Any) -> None:
@@ -406,7 +411,7 @@ def test_autograph_reads_the_cell(shell: Any, capsys: Any) -> None:
     assert _made().last.value == 3.0
 
 
-# ---- loading ------------------------------------------------------------------------------------------
+# -- loading --
 
 
 def _state(shell: Any) -> tuple[Any, ...]:
@@ -444,7 +449,7 @@ def test_help(shell: Any, capsys: Any) -> None:
         assert "--of EXPR" in out and "%%grad x --explore" in out and "ipython" not in out.lower()
 
 
-# ---- a real kernel -------------------------------------------------------------------------------------
+# -- a real kernel --
 
 STAND_IN = """
 %load_ext tapemagic

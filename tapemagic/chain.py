@@ -1,0 +1,192 @@
+"""The chain rule, told: each use of it, each local partial, each product.
+
+Where a value is used twice, the sum over the paths is a sum.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tapemagic.derivation import Adjoint, Derivation, Partial
+from tapemagic.document import (
+    Cross,
+    Differential,
+    Fold,
+    Item,
+    Pointwise,
+    Statement,
+    Tensor,
+    Transposed,
+    Words,
+)
+from tapemagic.formula import ZERO, Formula, Name, Product, Sum, Symbol
+from tapemagic.substitution import (
+    SHOWN,
+    arranged,
+    folded,
+    is_long,
+    printable,
+    shown,
+    statement,
+    with_values,
+)
+from tapemagic.trace import Array
+
+
+class Teller:
+    """Tells the sweep of one derivation; `full` names every rule that was applied."""
+
+    def __init__(self, derivation: Derivation, full: bool, is_partial: bool) -> None:
+        self.d, self.equations, self.full = derivation, derivation.equations, full
+        self.is_partial = is_partial
+        self.dtype = self.equations.dtype
+        self.uses = {a.name: len(a.terms) for a in derivation.adjoints}
+
+    def items(self) -> list[Item]:
+        """The chain rule, each factor, and the products, up to the derivative's value."""
+        partials = self.d.partials
+        if not partials:
+            return []
+        told: list[Item] = []
+        composed = len(partials) > 1 or bool(self.d.seed.ndim)
+        if composed:
+            told += folded(self.rules(), "more uses of the chain rule")
+        told += folded([s for p in partials for s in self.partial(p)], "more partial derivatives")
+        if composed:
+            told += folded(self.products(), "more products")
+        return told
+
+    def total(self, name: Name) -> Formula:
+        """d target/d name, along all paths."""
+        return Differential(Tensor(self.equations.target), ((Tensor(name), 1),), self.is_partial)
+
+    def local(self, partial: Partial) -> Formula:
+        """∂of/∂wrt within its equation; marked where it could be mistaken for the total."""
+        several = len({p.wrt for p in self.d.partials if p.number == partial.number}) > 1
+        direct = partial.of == self.equations.target and self.uses.get(partial.wrt, 0) > 1
+        mark = partial.number if direct or self._also_indirect(partial) else None
+        curly = self.is_partial or several or mark is not None
+        return Differential(Tensor(partial.of), ((Tensor(partial.wrt), 1),), curly, mark)
+
+    def _also_indirect(self, partial: Partial) -> bool:
+        """Whether `of` depends on `wrt` by a second path through another name."""
+        same = [p.wrt for p in self.d.partials if p.number == partial.number]
+        return len(same) > 1 and self.uses.get(partial.wrt, 0) > 1
+
+    def factors(self, adjoint: Adjoint, depth: int = 4) -> list[Formula]:
+        """Each path's share in symbols; single paths are followed down to the target."""
+        found: list[Formula] = []
+        for term in adjoint.terms:
+            chain: list[Formula] = [self.local(term.partial)]
+            above = self.d.by_name[term.partial.of]
+            while len(above.terms) == 1 and len(chain) < depth:
+                chain.insert(0, self.local(above.terms[0].partial))
+                above = self.d.by_name[above.terms[0].partial.of]
+            if above.terms:
+                chain.insert(0, self.total(above.name))
+            found.append(Product(tuple(chain)) if len(chain) > 1 else chain[0])
+        return found
+
+    def rules(self) -> list[Item]:
+        """The chain rule for the source, then for each name that several paths lead to."""
+        items: list[Item] = []
+        for adjoint in reversed(self.d.adjoints):
+            is_source = adjoint.name in self.d.source
+            if not adjoint.terms or not (is_source or len(adjoint.terms) > 1):
+                continue
+            factors = self.factors(adjoint)
+            right = factors[0] if len(factors) == 1 else Sum(tuple(factors))
+            left = self.total(adjoint.name)
+            if right != left:
+                label = "chain rule" if not items else ""
+                items.append(Statement((left, right), ("=",), label))
+        return items
+
+    def partial(self, partial: Partial) -> list[Item]:
+        """"from (k)": the factor, with the values put in."""
+        label = f"from ({partial.number})"
+        formulas, value = partial.formulas, partial.value
+        if partial.elementwise:
+            label += ", entry by entry"
+            value = _diagonal(value)
+            formulas = None if formulas is None else _diagonal(formulas)
+        if formulas is not None and (value.ndim > 2 or value.ndim and is_long(formulas)):
+            return self.entries(partial, label)
+        sides = [self.local(partial)]
+        if formulas is None:
+            sides.append(Words("from the tape"))
+        elif printable(formulas):
+            sides += [arranged(formulas), *with_values(formulas, self.equations)]
+        told = statement((*sides, shown(value, self.dtype)), label)
+        return [*self.applied(partial), told] if self.full else [told]
+
+    def entries(self, partial: Partial, label: str) -> list[Item]:
+        """The entries of a partial that are not 0, one by one."""
+        assert partial.formulas is not None
+        rank, told = len(partial.equation.shape), []
+        for index in np.ndindex(*partial.formulas.shape):
+            node = partial.formulas[index]
+            if node == ZERO:
+                continue
+            own, by = Symbol(partial.of, index[:rank]), Symbol(partial.wrt, index[rank:])
+            value = shown(np.asarray(partial.value[index]), self.dtype)
+            left = Differential(own, ((by, 1),), True)
+            told.append(statement((left, node, value), label if not told else ""))
+        if len(told) <= SHOWN // 3:
+            return list(told)
+        rest = told[SHOWN // 3 :]
+        return [*told[: SHOWN // 3], Fold(f"{len(rest)} more entries", tuple(rest))]
+
+    def applied(self, partial: Partial) -> list[Item]:
+        """Every rule applied, named."""
+        operator = ((Tensor(partial.wrt), 1),)
+        return [
+            Statement(
+                (Differential(a.node, operator, self.is_partial), a.derivative), ("=",), a.rule
+            )
+            for a in partial.applications
+        ]
+
+    def products(self) -> list[Item]:
+        """The values multiplied and added up, from the target down to the source."""
+        items: list[Item] = []
+        for adjoint in self.d.adjoints:
+            if not adjoint.terms:
+                continue
+            if adjoint.name not in self.d.source and _direct(adjoint, self.equations.target):
+                continue
+            sides = [self.total(adjoint.name)]
+            shares = [self.share(adjoint, i) for i in range(len(adjoint.terms))]
+            if all(share is not None for share in shares):
+                known = tuple(share for share in shares if share is not None)
+                sides.append(known[0] if len(known) == 1 else Sum(known))
+            sides.append(shown(adjoint.value, self.dtype))
+            items.append(statement(sides, "product" if not items else ""))
+        return items
+
+    def share(self, adjoint: Adjoint, index: int) -> Formula | None:
+        """adjoint × partial in numbers, in the form that fits the shapes; None if too big."""
+        partial = adjoint.terms[index].partial
+        above = self.d.by_name[partial.of].value
+        if not printable(partial.value) or not printable(above) or self.d.lead:
+            return None
+        left = shown(above, self.dtype)
+        if self.d.by_name[partial.of].terms == () and above.ndim == 0 and above == 1:
+            return shown(partial.value, self.dtype)
+        if partial.elementwise:
+            return Pointwise((left, shown(_diagonal(partial.value), self.dtype)))
+        if above.ndim == 0:
+            return Cross((left, shown(partial.value, self.dtype)))
+        if above.ndim == 1 and partial.value.ndim == 2:
+            return Cross((Transposed(shown(partial.value, self.dtype)), left))
+        return None
+
+
+def _direct(adjoint: Adjoint, target: Name) -> bool:
+    return len(adjoint.terms) == 1 and adjoint.terms[0].partial.of == target
+
+
+def _diagonal(array: Array) -> Array:
+    shape = array.shape[: array.ndim // 2]
+    size = int(np.prod(shape))
+    return np.asarray(np.diag(array.reshape(size, size))).reshape(shape)

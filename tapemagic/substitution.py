@@ -1,0 +1,128 @@
+"""Values put in: formulas with numbers for names, arrays in rows and columns, = or ≈."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import numpy as np
+
+from tapemagic import numbers
+from tapemagic.document import Fold, Item, Matrix, Source, Stack, Statement, Words
+from tapemagic.equations import Equations
+from tapemagic.formula import Formula, Power, Symbol, Value, replace
+from tapemagic.trace import Array
+
+ENTRIES = 36  # entries of an array that are written out
+SHOWN = 9  # lines of a kind that are shown before the rest is folded
+LONG = 110  # nodes that still make one line, or one matrix
+
+
+def as_floats(value: object) -> Array | None:
+    if value is None:
+        return None
+    array = np.asarray(value)
+    return array if np.iscomplexobj(array) else array.astype(np.float64)
+
+
+def arranged(array: Array) -> Formula:
+    """An array of formulas as rows and columns."""
+    if array.ndim == 0:
+        return array[()]  # type: ignore[no-any-return]
+    if array.ndim == 1:
+        return Matrix(tuple((entry,) for entry in array))
+    if array.ndim == 2:
+        return Matrix(tuple(tuple(row) for row in array))
+    return Stack(tuple(arranged(part) for part in array))
+
+
+def shown(value: Array, dtype: str) -> Formula:
+    """A measured value, or its shape and norm where it is too large to print."""
+    if not printable(value):
+        shape = " × ".join(map(str, value.shape))
+        return Words(f"{shape} entries, norm {numbers.written(float(np.linalg.norm(value)), dtype)}")
+    entries = np.empty(value.shape, dtype=object)
+    for index in np.ndindex(*value.shape):
+        entries[index] = Value(float(np.real(value[index])), dtype)
+    return arranged(entries)
+
+
+def printable(array: Array) -> bool:
+    return array.size <= ENTRIES
+
+
+def is_long(formulas: Array) -> bool:
+    """Whether it is too much for one line, or one matrix."""
+    return sum(node.size for node in formulas.flat) > LONG
+
+
+def with_values(formulas: Array, equations: Equations, plain: bool = False) -> list[Formula]:
+    """The formulas with the values put in; nothing where there is nothing to put in.
+
+    A partial also shows where a value comes from: 2y = 2 · 3²; a definition (`plain`) does not.
+    """
+    if not any(node.free for node in formulas.flat) or formulas.size > 9 or is_long(formulas):
+        return []
+    fill = _value if plain else _put
+    put = {s: fill(s, equations) for node in formulas.flat for s in node.free}
+    filled = np.empty(formulas.shape, dtype=object)
+    for index in np.ndindex(*formulas.shape):
+        filled[index] = replace(formulas[index], put)
+    return [arranged(filled)]
+
+
+def _put(symbol: Symbol, equations: Equations) -> Formula:
+    """A symbol's value; a plain power of a source shows where it comes from: 2y = 2 · 3²."""
+    equation = equations.by_name.get(symbol.name)
+    if equation is not None and equation.shape == ():
+        formula = equation.formulas[()]
+        if isinstance(formula, Power) and isinstance(formula.base, Symbol):
+            if any(formula.base.name in group for group in equations.sources):
+                return replace(formula, {formula.base: _value(formula.base, equations)})
+    return _value(symbol, equations)
+
+
+def _value(symbol: Symbol, equations: Equations) -> Formula:
+    equation = equations.by_name.get(symbol.name)
+    dtype = equation.dtype if equation is not None else equations.dtype
+    return Value(float(equations.values[symbol.name][symbol.index]), dtype)
+
+
+def statement(
+    sides: Sequence[Formula],
+    label: str = "",
+    number: int | None = None,
+    source: Source | None = None,
+) -> Statement:
+    """side = side = …, each said once; "≈" before numbers that are shown rounded."""
+    kept: list[Formula] = []
+    for side in sides:
+        if not kept or _as_read(side) != _as_read(kept[-1]):
+            kept.append(side)
+    relations = tuple("≈" if _has_rounded(side) else "=" for side in kept[1:])
+    return Statement(tuple(kept), relations, label, number, source)
+
+
+def _as_read(node: Formula) -> Formula:
+    """A value that is shown exactly reads like the number itself."""
+    if isinstance(node, Value) and numbers.written(node.value, node.dtype).exact:
+        return numbers.recognise(node.value, node.dtype)
+    if isinstance(node, Matrix):
+        return Matrix(tuple(tuple(_as_read(entry) for entry in row) for row in node.rows))
+    if isinstance(node, Stack):
+        return Stack(tuple(_as_read(part) for part in node.slices))
+    return node.rebuilt(tuple(_as_read(child) for child in node.children))
+
+
+def _has_rounded(node: Formula) -> bool:
+    if isinstance(node, Value):
+        return not numbers.written(node.value, node.dtype).exact
+    return any(_has_rounded(child) for child in node.children)
+
+
+
+def folded(items: Sequence[Item], what: str) -> list[Item]:
+    """The first and the last of many lines, those between one click away."""
+    if len(items) <= SHOWN:
+        return list(items)
+    head, tail = SHOWN // 2, SHOWN // 3
+    middle = tuple(items[head : len(items) - tail])
+    return [*items[:head], Fold(f"{len(middle)} {what}", middle), *items[len(items) - tail :]]
