@@ -23,6 +23,7 @@ from tapemagic.formula import ZERO, Formula, Name, Product, Sum, Symbol
 from tapemagic.substitution import (
     SHOWN,
     arranged,
+    counted,
     folded,
     is_long,
     printable,
@@ -40,6 +41,9 @@ class Teller:
         self.d, self.equations, self.full = derivation, derivation.equations, full
         self.is_partial = is_partial
         self.dtype = self.equations.dtype
+        self.inputs: dict[int, set[Name]] = {}
+        for partial in derivation.partials:
+            self.inputs.setdefault(partial.number, set()).add(partial.wrt)
         self.uses = {a.name: len(a.terms) for a in derivation.adjoints}
 
     def items(self) -> list[Item]:
@@ -50,10 +54,10 @@ class Teller:
         told: list[Item] = []
         composed = len(partials) > 1 or bool(self.d.seed.ndim)
         if composed:
-            told += folded(self.rules(), "more uses of the chain rule")
-        told += folded([s for p in partials for s in self.partial(p)], "more partial derivatives")
+            told += self.rules()
+        told += folded(partials, lambda _, p: self.partial(p), "partial derivatives")
         if composed:
-            told += folded(self.products(), "more products")
+            told += self.products()
         return told
 
     def total(self, name: Name) -> Formula:
@@ -62,7 +66,7 @@ class Teller:
 
     def local(self, partial: Partial) -> Formula:
         """∂of/∂wrt within its equation; marked where it could be mistaken for the total."""
-        several = len({p.wrt for p in self.d.partials if p.number == partial.number}) > 1
+        several = len(self.inputs[partial.number]) > 1
         direct = partial.of == self.equations.target and self.uses.get(partial.wrt, 0) > 1
         mark = partial.number if direct or self._also_indirect(partial) else None
         curly = self.is_partial or several or mark is not None
@@ -70,8 +74,7 @@ class Teller:
 
     def _also_indirect(self, partial: Partial) -> bool:
         """Whether `of` depends on `wrt` by a second path through another name."""
-        same = [p.wrt for p in self.d.partials if p.number == partial.number]
-        return len(same) > 1 and self.uses.get(partial.wrt, 0) > 1
+        return len(self.inputs[partial.number]) > 1 and self.uses.get(partial.wrt, 0) > 1
 
     def factors(self, adjoint: Adjoint, depth: int = 4) -> list[Formula]:
         """Each path's share in symbols; single paths are followed down to the target."""
@@ -89,18 +92,19 @@ class Teller:
 
     def rules(self) -> list[Item]:
         """The chain rule for the source, then for each name that several paths lead to."""
-        items: list[Item] = []
-        for adjoint in reversed(self.d.adjoints):
-            is_source = adjoint.name in self.d.source
-            if not adjoint.terms or not (is_source or len(adjoint.terms) > 1):
-                continue
-            factors = self.factors(adjoint)
-            right = factors[0] if len(factors) == 1 else Sum(tuple(factors))
-            left = self.total(adjoint.name)
-            if right != left:
-                label = "chain rule" if not items else ""
-                items.append(Statement((left, right), ("=",), label))
-        return items
+        used = [
+            adjoint
+            for adjoint in reversed(self.d.adjoints)
+            if adjoint.terms and (adjoint.name in self.d.source or len(adjoint.terms) > 1)
+        ]
+        return folded(used, lambda k, a: self.rule(a, "chain rule" if k == 0 else ""), "uses of it")
+
+    def rule(self, adjoint: Adjoint, label: str) -> list[Item]:
+        """One use of the chain rule, unless it says nothing."""
+        factors = self.factors(adjoint)
+        right = factors[0] if len(factors) == 1 else Sum(tuple(factors))
+        left = self.total(adjoint.name)
+        return [Statement((left, right), ("=",), label)] if right != left else []
 
     def partial(self, partial: Partial) -> list[Item]:
         """"from (k)": the factor, with the values put in."""
@@ -135,7 +139,8 @@ class Teller:
         if len(told) <= SHOWN // 3:
             return list(told)
         rest = told[SHOWN // 3 :]
-        return [*told[: SHOWN // 3], Fold(f"{len(rest)} more entries", tuple(rest))]
+        summary = counted(len(rest), "more entry", "more entries")
+        return [*told[: SHOWN // 3], Fold(summary, tuple(rest))]
 
     def applied(self, partial: Partial) -> list[Item]:
         """Every rule applied, named."""
@@ -149,20 +154,23 @@ class Teller:
 
     def products(self) -> list[Item]:
         """The values multiplied and added up, from the target down to the source."""
-        items: list[Item] = []
-        for adjoint in self.d.adjoints:
-            if not adjoint.terms:
-                continue
-            if adjoint.name not in self.d.source and _direct(adjoint, self.equations.target):
-                continue
-            sides = [self.total(adjoint.name)]
-            shares = [self.share(adjoint, i) for i in range(len(adjoint.terms))]
-            if all(share is not None for share in shares):
-                known = tuple(share for share in shares if share is not None)
-                sides.append(known[0] if len(known) == 1 else Sum(known))
-            sides.append(shown(adjoint.value, self.dtype))
-            items.append(statement(sides, "product" if not items else ""))
-        return items
+        used = [
+            adjoint
+            for adjoint in self.d.adjoints
+            if adjoint.terms
+            and (adjoint.name in self.d.source or not _direct(adjoint, self.equations.target))
+        ]
+        return folded(used, lambda k, a: [self.product(a, "" if k else "product")], "products")
+
+    def product(self, adjoint: Adjoint, label: str) -> Item:
+        """The adjoint of one name in numbers."""
+        sides = [self.total(adjoint.name)]
+        shares = [self.share(adjoint, i) for i in range(len(adjoint.terms))]
+        if all(share is not None for share in shares):
+            known = tuple(share for share in shares if share is not None)
+            sides.append(known[0] if len(known) == 1 else Sum(known))
+        sides.append(shown(adjoint.value, self.dtype))
+        return statement(sides, label)
 
     def share(self, adjoint: Adjoint, index: int) -> Formula | None:
         """adjoint × partial in numbers, in the form that fits the shapes; None if too big."""

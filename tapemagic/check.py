@@ -8,13 +8,13 @@ moves when the recorded values are moved by that much.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
-from tapemagic.numeric import NotReplayable, replay
+from tapemagic.numeric import NotReplayable, Replay
 from tapemagic.trace import Array, Trace
 
 EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
@@ -63,7 +63,8 @@ def target_function(
         if not (operation.given and made.intersection(operation.outputs)):
             kept.append(operation)
         made.update(operation.outputs)
-    program = Trace(tuple(kept), trace.tensors)
+    flat = [key for keys in leaves for key in keys]
+    program = Replay(Trace(tuple(kept), trace.tensors), flat, [target])
 
     def run(shifts: Sequence[Array]) -> Array:
         moved = {}
@@ -74,7 +75,7 @@ def target_function(
                     raise NotReplayable("a source too large to keep")
                 moved[key] = np.asarray(data, dtype=np.float64) + shift
         with np.errstate(all="ignore"):
-            found = np.asarray(replay(program, moved, [target])[target], dtype=np.float64)
+            found = np.asarray(program.run(moved)[target], dtype=np.float64)
             return found if weights is None else np.asarray(np.sum(weights * found))
 
     return run
@@ -107,10 +108,12 @@ def finite_difference(
         directions = _directions(points, order, shapes, index)
         step = _step(points, order, directions)
         steps.append(step)
-        small[(..., *index)] = _nested(run, points, order, directions, step)
-        large[(..., *index)] = _nested(run, points, order, directions, 2 * step)
+        near, far = ({s: f for s, f in _around(run, points, order, directions, h)}
+                     for h in (step, 2 * step))
+        small[(..., *index)] = _central(near, step, len(order))
+        large[(..., *index)] = _central(far, 2 * step, len(order))
         if len(order) == 1:
-            sides = _one_sided(run, points, order[0], directions[0], base)
+            sides = _one_sided(near, far, base, step)
             low[(..., *index)], high[(..., *index)] = sides[0], sides[1]
             kink = kink or sides[2]
     rounding = 2.0**-50 * np.max(np.abs(base), initial=0.0) / min(steps) ** len(order)
@@ -140,38 +143,41 @@ def _step(points: Sequence[Array], order: Sequence[int], directions: Sequence[Ar
     return float(2.0 ** (-52 / (len(order) + 2)) * min(max(scale, 1e-3), 1e6))
 
 
-def _nested(
+def _around(
     run: Function,
     points: Sequence[Array],
     order: Sequence[int],
     directions: Sequence[Array],
     step: float,
-) -> Array:
-    total: Array = np.asarray(0.0)
+) -> Iterator[tuple[tuple[float, ...], Array]]:
+    """The function at all corners ± step along each of the directions."""
     for signs in product((1.0, -1.0), repeat=len(order)):
         shifts = [np.zeros(p.shape) for p in points]
         for source, direction, sign in zip(order, directions, signs):
             shifts[source] = shifts[source] + sign * step * direction
-        total = total + np.prod(signs) * run(shifts)
-    return total / (2 * step) ** len(order)
+        yield signs, run(shifts)
+
+
+def _central(corners: Mapping[tuple[float, ...], Array], step: float, order: int) -> Array:
+    total = sum(np.prod(signs) * value for signs, value in corners.items())
+    return np.asarray(total / (2 * step) ** order)
 
 
 def _one_sided(
-    run: Function, points: Sequence[Array], source: int, direction: Array, base: Array
+    near: Mapping[tuple[float, ...], Array],
+    far: Mapping[tuple[float, ...], Array],
+    base: Array,
+    step: float,
 ) -> tuple[Array, Array, bool]:
-    """Both one-sided slopes, and whether they stay apart as the step shrinks."""
+    """Both one-sided slopes, and whether they stay apart as the step shrinks.
 
-    def slope(step: float) -> Array:
-        shifts = [np.zeros(p.shape) for p in points]
-        shifts[source] = step * direction
-        return np.asarray((run(shifts) - base) / step)
-
-    gaps = []
-    for step in (1e-4, 1e-6):
-        before, after = slope(-step), slope(step)
-        gaps.append(float(np.max(np.abs(after - before), initial=0.0)))
-    size = float(np.max(np.abs([before, after]), initial=0.0))
-    kink = gaps[1] > 1e-3 * max(size, 1e-12) and gaps[1] > 0.3 * gaps[0]
+    The gap between them is halved with the step where the function is smooth.
+    """
+    before, after = (base - near[(-1.0,)]) / step, (near[(1.0,)] - base) / step
+    wide = np.max(np.abs(far[(1.0,)] - 2 * base + far[(-1.0,)]), initial=0.0) / (2 * step)
+    gap = np.max(np.abs(after - before), initial=0.0)
+    size = np.max(np.abs([before, after]), initial=0.0)
+    kink = gap > 1e-3 * max(size, 1e-12) and gap > 0.75 * wide
     return np.minimum(before, after), np.maximum(before, after), bool(kink)
 
 

@@ -12,9 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
-from tapemagic.calculus import Application, applications, derivative
-from tapemagic.equations import Equation, Equations, entries
-from tapemagic.formula import ZERO, Formula, Name, Symbol
+from tapemagic.calculus import Application, applications
+from tapemagic.equations import Equation, Equations
+from tapemagic.formula import ZERO, Name, Symbol
 from tapemagic.numeric import evaluate
 from tapemagic.trace import Array
 
@@ -153,28 +153,9 @@ def _reaching(equations: Equations, source: Sequence[Name]) -> frozenset[Name]:
     """The names that depend on the source."""
     reached = set(source)
     for equation in equations.equations:
-        if reached.intersection(_inputs(equation)):
+        if reached.intersection(equation.inputs):
             reached.add(equation.name)
     return frozenset(reached)
-
-
-def _inputs(equation: Equation) -> list[Name]:
-    """The names on the right-hand side, in order of appearance."""
-    if equation.opaque:
-        return list(equation.slopes)
-    found: dict[Name, None] = {}
-    for formula in equation.formulas.flat:
-        for symbol in _in_order(formula):
-            found[symbol.name] = None
-    return list(found)
-
-
-def _in_order(formula: Formula) -> list[Symbol]:
-    if isinstance(formula, Symbol):
-        return [formula]
-    if not formula.free:
-        return []
-    return [symbol for child in formula.children for symbol in _in_order(child)]
 
 
 def _sweep(
@@ -195,7 +176,7 @@ def _sweep(
             continue
         adjoint = totals[equation.name]
         adjoints.append(Adjoint(equation.name, tuple(terms[equation.name]), adjoint))
-        for name in _inputs(equation):
+        for name in equation.inputs:
             if name not in reached:
                 continue
             partial = _partial(equation, count - back, name, equations, known)
@@ -226,16 +207,7 @@ def _partial(
     equations: Equations,
     known: Mapping[Symbol, float],
 ) -> Partial:
-    if equation.opaque:
+    formulas = equation.partial(name, equations.values[name].shape)
+    if formulas is None:
         return Partial(equation, number, name, None, equation.slopes[name])
-    shape = equations.values[name].shape
-    formulas = np.full(equation.shape + shape, ZERO, dtype=object)
-    for index in np.ndindex(*equation.shape):
-        entry = equation.formulas[index]
-        for symbol in entry.free:
-            if symbol.name == name:
-                formulas[index + symbol.index] = derivative(entry, symbol)
     return Partial(equation, number, name, formulas, evaluate(formulas, known))
-
-
-__all__ = ["Adjoint", "Derivation", "Partial", "Term", "derive", "entries", "symbol_values"]

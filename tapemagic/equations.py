@@ -9,15 +9,16 @@ one, else its number.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from tapemagic import rules
+from tapemagic.calculus import derivative
 from tapemagic.document import Tensor, Words
-from tapemagic.formula import Call, Formula, Name, Product, Symbol
+from tapemagic.formula import ZERO, Call, Formula, Name, Product, Symbol
 from tapemagic.numbers import recognise
 from tapemagic.trace import Array, Line, Operation, TensorValue, Trace
 
@@ -64,6 +65,32 @@ class Equation:
     def shape(self) -> tuple[int, ...]:
         return tuple(self.formulas.shape)
 
+    @cached_property
+    def inputs(self) -> tuple[Name, ...]:
+        """The names on the right-hand side, in order of appearance."""
+        if self.opaque:
+            return tuple(self.slopes)
+        found = (symbol.name for node in self.formulas.flat for symbol in _in_order(node))
+        return tuple(dict.fromkeys(found))
+
+    def partial(self, wrt: Name, shape: tuple[int, ...]) -> Array | None:
+        """∂entry/∂entry of `wrt` as formulas; None for an opaque op, whose slopes are numbers."""
+        if self.opaque:
+            return None
+        if wrt not in self._partials:
+            found = np.full(self.shape + shape, ZERO, dtype=object)
+            for index in np.ndindex(*self.shape):
+                entry = self.formulas[index]
+                for symbol in entry.free:
+                    if symbol.name == wrt:
+                        found[index + symbol.index] = derivative(entry, symbol)
+            self._partials[wrt] = found
+        return self._partials[wrt]
+
+    @cached_property
+    def _partials(self) -> dict[Name, Array]:
+        return {}
+
 
 @dataclass(frozen=True)
 class Equations:
@@ -85,6 +112,14 @@ class Equations:
     def by_name(self) -> Mapping[Name, Equation]:
         """The equations by their left-hand side."""
         return {equation.name: equation for equation in self.equations}
+
+
+def _in_order(node: Formula) -> Iterator[Symbol]:
+    if isinstance(node, Symbol):
+        yield node
+    elif node.free:
+        for child in node.children:
+            yield from _in_order(child)
 
 
 def entries(name: Name, shape: tuple[int, ...]) -> Array:
@@ -230,9 +265,8 @@ class _Writer:
             for key in leaf.tensors:
                 self._written[key] = self._entries(self._names.of[key], key)
         for operation in self._slice.operations:
-            if not self._slice.active.intersection(operation.outputs) - self._written.keys():
-                continue
-            self._write(operation)
+            if any(k in self._slice.active and k not in self._written for k in operation.outputs):
+                self._write(operation)
         self._end()
         sources = tuple(tuple(self._names.of[k] for k in leaf.tensors) for leaf in self._leaves)
         return Equations(

@@ -32,6 +32,7 @@ from tapemagic.formula import Formula, Name, Symbol
 from tapemagic.substitution import (
     arranged,
     as_floats,
+    counted,
     folded,
     is_long,
     printable,
@@ -81,8 +82,9 @@ def _definitions(equations: Equations) -> Section:
         statement((Tensor(name), shown(equations.values[name], equations.dtype)))
         for name in given
     ]
-    numbered = [_definition(e, k, equations) for k, e in enumerate(equations.equations, 1)]
-    items += folded(numbered, "more definitions")
+    items += folded(
+        equations.equations, lambda k, e: [_definition(e, k + 1, equations)], "definitions"
+    )
     return Section(tuple(items), "Definitions")
 
 
@@ -207,7 +209,7 @@ def _by_entries(derivative: Derivative, closed: ClosedForm, label: str) -> list[
         if value is not None and value.shape == closed.formulas.shape:
             sides.append(shown(np.asarray(value[index]), _dtype(derivative)))
         told.append(statement(sides, label if not told else ""))
-    return [told[0], Fold(f"{len(told) - 1} more entries", tuple(told[1:]))]
+    return [told[0], Fold(counted(len(told) - 1, "more entry", "more entries"), tuple(told[1:]))]
 
 
 def _operator(closed: ClosedForm, derivative: Derivative) -> Formula:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
@@ -36,6 +37,24 @@ def meaning(roots: Iterable[Formula], values: Mapping[Symbol, Any]) -> list[Any]
         for node in postorder(roots):
             known[node] = _value(node, [known[child] for child in node.children], values)
     return [known[root] for root in roots]
+
+
+def compiled(node: Formula, places: Mapping[Symbol, int]) -> Callable[[Any], Any]:
+    """`node` as a function of the sequence of its symbols' values: for many evaluations."""
+    if isinstance(node, Symbol):
+        return operator.itemgetter(places[node])
+    if not node.children:
+        constant = _value(node, [], {})
+        return lambda values: constant
+    parts = [compiled(child, places) for child in node.children]
+    if isinstance(node, Call):
+        function = FUNCTIONS[node.function].numpy
+        if len(parts) == 1:
+            only = parts[0]
+            return lambda values: function(only(values))
+        return lambda values: function(*(part(values) for part in parts))
+    combine = _COMBINE[type(node)]
+    return lambda values: combine([part(values) for part in parts])
 
 
 def _value(node: Formula, parts: list[Any], values: Mapping[Symbol, Any]) -> Any:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tapemagic import rules
-from tapemagic.formula import Formula, Symbol
+from tapemagic.formula import Formula, Symbol, symbols
 from tapemagic.meaning import meaning
 from tapemagic.trace import Array, Operation, Trace
 
@@ -18,15 +18,17 @@ class NotReplayable(Exception):
     """The op type `kind` has no rule, and what it reads was changed."""
 
     def __init__(self, kind: str) -> None:
-        super().__init__(f"there is no rule for {kind}")
+        super().__init__(kind if " " in kind else f"there is no rule for {kind}")
         self.kind = kind
 
 
 def evaluate(nodes: Formula | Sequence[Any] | Array, values: Mapping[Symbol, Any]) -> Array:
     """The values of formulas. For arrays as values, their axes come behind those of `nodes`."""
     array = np.asarray(nodes, dtype=object)
-    results = meaning(list(array.ravel()), values)
-    shape = np.broadcast_shapes(*(np.shape(value) for value in (*values.values(), *results)))
+    # Only what occurs: a long derivation has thousands of values.
+    used = {symbol: values[symbol] for symbol in symbols(array.flat) if symbol in values}
+    results = meaning(list(array.ravel()), used)
+    shape = np.broadcast_shapes(*(np.shape(value) for value in (*used.values(), *results)))
     whole = np.empty((array.size, *shape), dtype=np.float64)
     for place, result in enumerate(results):
         whole[place] = result
@@ -59,14 +61,37 @@ def replay(
     What does not depend on `leaves` keeps its recorded value (random numbers stay the same).
     """
     disturb = Noise(noise, rng or np.random.default_rng(0)) if noise else None
-    moved = _moved(trace, leaves)
-    values = {tensor: double(value) for tensor, value in leaves.items()}
-    for operation in _needed(trace, leaves, moved, wanted):
-        results = _run(operation, [_value(trace, values, t, moved) for t in operation.inputs])
-        for tensor, result in zip(operation.outputs, results):
-            if tensor not in leaves:
-                values[tensor] = disturb.over(result) if disturb else result
-    return {tensor: _value(trace, values, tensor, moved) for tensor in wanted}
+    return Replay(trace, leaves, wanted).run(leaves, disturb)
+
+
+class Replay:
+    """A replay, prepared once to be run with many values of the same `leaves`."""
+
+    def __init__(self, trace: Trace, leaves: Collection[int], wanted: Sequence[int]) -> None:
+        self._trace, self._wanted = trace, wanted
+        self._moved = _moved(trace, leaves)
+        self._operations = _needed(trace, leaves, self._moved, wanted)
+        self._recorded: dict[int, Array] = {}
+
+    def run(self, leaves: Mapping[int, Array], disturb: Noise | None = None) -> dict[int, Array]:
+        """The wanted tensors for these values."""
+        values = {tensor: double(value) for tensor, value in leaves.items()}
+        for operation in self._operations:
+            results = _run(operation, [self._value(values, t) for t in operation.inputs])
+            for tensor, result in zip(operation.outputs, results):
+                if tensor not in leaves:
+                    values[tensor] = disturb.over(result) if disturb else result
+        return {tensor: self._value(values, tensor) for tensor in self._wanted}
+
+    def _value(self, values: dict[int, Array], tensor: int) -> Array:
+        if tensor in values:
+            return values[tensor]
+        if tensor not in self._recorded:
+            recorded = self._trace.tensors.get(tensor)
+            if tensor in self._moved or recorded is None or recorded.data is None:
+                raise NotReplayable("a tensor whose value was not recorded")
+            self._recorded[tensor] = double(recorded.data)
+        return self._recorded[tensor]
 
 
 def double(value: Any) -> Array:
@@ -76,7 +101,7 @@ def double(value: Any) -> Array:
     return array if whole or array.dtype.kind in "SUO" else array.astype(np.float64)
 
 
-def _moved(trace: Trace, leaves: Mapping[int, Array]) -> set[int]:
+def _moved(trace: Trace, leaves: Collection[int]) -> set[int]:
     """The tensors that depend on `leaves`."""
     moved = set(leaves)
     for operation in trace.operations:
@@ -86,7 +111,7 @@ def _moved(trace: Trace, leaves: Mapping[int, Array]) -> set[int]:
 
 
 def _needed(
-    trace: Trace, leaves: Mapping[int, Array], moved: set[int], wanted: Sequence[int]
+    trace: Trace, leaves: Collection[int], moved: set[int], wanted: Sequence[int]
 ) -> list[Operation]:
     """The ops to run, in order: `wanted` needs them, and no recorded value will do."""
     missing = {t for t in wanted if _missing(trace, leaves, moved, t)}
@@ -99,20 +124,10 @@ def _needed(
     return needed[::-1]
 
 
-def _missing(trace: Trace, leaves: Mapping[int, Array], moved: set[int], tensor: int) -> bool:
+def _missing(trace: Trace, leaves: Collection[int], moved: set[int], tensor: int) -> bool:
     recorded = trace.tensors.get(tensor)
     known = tensor not in moved and recorded is not None and recorded.data is not None
     return tensor not in leaves and not known
-
-
-def _value(trace: Trace, values: dict[int, Array], tensor: int, moved: set[int]) -> Array:
-    if tensor in values:
-        return values[tensor]
-    recorded = trace.tensors.get(tensor)
-    if tensor in moved or recorded is None or recorded.data is None:
-        raise NotReplayable("a tensor whose value was not recorded")
-    values[tensor] = double(recorded.data)
-    return values[tensor]
 
 
 def _run(operation: Operation, inputs: list[Array]) -> tuple[Array, ...]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 import numpy as np
 
 from tapemagic import numbers
-from tapemagic.document import Fold, Item, Matrix, Source, Stack, Statement, Words
+from tapemagic.document import Fold, Item, Matrix, Note, Source, Stack, Statement, Words
 from tapemagic.equations import Equations
 from tapemagic.formula import Formula, Power, Symbol, Value, replace
 from tapemagic.trace import Array
 
+T = TypeVar("T")
 ENTRIES = 36  # entries of an array that are written out
 SHOWN = 9  # lines of a kind that are shown before the rest is folded
+FOLDED = 300  # lines behind one fold
 LONG = 110  # nodes that still make one line, or one matrix
 
 
@@ -119,10 +122,27 @@ def _has_rounded(node: Formula) -> bool:
 
 
 
-def folded(items: Sequence[Item], what: str) -> list[Item]:
-    """The first and the last of many lines, those between one click away."""
-    if len(items) <= SHOWN:
-        return list(items)
+def counted(count: int, one: str, many: str) -> str:
+    """1 more entry, 2 more entries."""
+    return f"{count} {one if count == 1 else many}"
+
+
+def folded(parts: Sequence[T], tell: Callable[[int, T], list[Item]], what: str) -> list[Item]:
+    """The first and the last of many parts told, those between one click away.
+
+    `tell(position, part)` makes a part's lines; it is not called for what is left out.
+    """
+
+    def told(first: int, last: int) -> list[Item]:
+        return [item for k in range(first, last) for item in tell(k, parts[k])]
+
+    count = len(parts)
+    if count <= SHOWN:
+        return told(0, count)
     head, tail = SHOWN // 2, SHOWN // 3
-    middle = tuple(items[head : len(items) - tail])
-    return [*items[:head], Fold(f"{len(middle)} {what}", middle), *items[len(items) - tail :]]
+    until = min(count - tail, head + FOLDED)
+    middle = told(head, until)
+    if until < count - tail:
+        middle.append(Note(f"… and {count - tail - until} more, in the steps of the result"))
+    fold = Fold(f"{count - tail - head} more {what}", tuple(middle))
+    return [*told(0, head), fold, *told(count - tail, count)]

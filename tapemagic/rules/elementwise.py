@@ -28,7 +28,7 @@ from tapemagic.formula import (
     number,
 )
 from tapemagic.functions import FUNCTIONS
-from tapemagic.meaning import meaning
+from tapemagic.meaning import compiled
 from tapemagic.rules.rule import Array, Attributes, Row, as_formulas, is_symbolic
 from tapemagic.special import SELU_ALPHA, SELU_SCALE
 
@@ -109,18 +109,24 @@ def _family(dtype: Any) -> str:
 
 
 @cache
-def _pattern(build: Builder, count: int, options: tuple[tuple[str, Any], ...]) -> Any:
-    """The builder's formula of `count` placeholders, built once."""
+def _pattern(
+    build: Builder, count: int, options: tuple[tuple[str, Any], ...]
+) -> Callable[[Any], Any]:
+    """The builder's formula of `count` placeholders as a function on numbers, made once."""
     places = tuple(Symbol(Name("x", place)) for place in range(count))
-    return build(*places, **dict(options)), places
+    return compiled(build(*places, **dict(options)), {p: i for i, p in enumerate(places)})
 
 
 def _numbers(build: Builder, inputs: Sequence[Array], options: dict[str, Any]) -> Array:
-    root, places = _pattern(build, len(inputs), tuple(options.items()))
-    result = np.asarray(meaning([root], dict(zip(places, inputs)))[0])
-    result = np.array(np.broadcast_to(result, np.broadcast_shapes(*map(np.shape, inputs))))
-    whole = all(array.dtype.kind in "iu" for array in inputs) and result.dtype != bool
-    return result.astype(np.int64) if whole else result
+    function = _pattern(build, len(inputs), tuple(options.items()))
+    whole = all(array.dtype.kind in "iu" for array in inputs)
+    exact = [array if array.dtype == bool else array.astype(np.float64) for array in inputs]
+    with np.errstate(all="ignore"):
+        result = np.asarray(function(exact))
+    if any(array.ndim for array in inputs):
+        shape = np.broadcast_shapes(*(array.shape for array in inputs))
+        result = result if result.shape == shape else np.array(np.broadcast_to(result, shape))
+    return result.astype(np.int64) if whole and result.dtype != bool else result
 
 
 def _formulas(build: Builder, inputs: Sequence[Array], options: dict[str, Any]) -> Array:
