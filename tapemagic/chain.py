@@ -5,12 +5,15 @@ Where a value is used twice, the sum over the paths is a sum.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tapemagic.derivation import Adjoint, Derivation, Partial
 from tapemagic.document import (
     Cross,
     Differential,
+    Ellipsis_,
     Fold,
     Item,
     Pointwise,
@@ -23,15 +26,17 @@ from tapemagic.formula import ZERO, Formula, Name, Product, Sum, Symbol
 from tapemagic.substitution import (
     SHOWN,
     arranged,
+    computed,
     counted,
     folded,
     is_long,
     printable,
-    shown,
     statement,
     with_values,
 )
 from tapemagic.trace import Array
+
+PATHS = 6  # summands that are written out
 
 
 class Teller:
@@ -40,7 +45,6 @@ class Teller:
     def __init__(self, derivation: Derivation, full: bool, is_partial: bool) -> None:
         self.d, self.equations, self.full = derivation, derivation.equations, full
         self.is_partial = is_partial
-        self.dtype = self.equations.dtype
         self.inputs: dict[int, set[Name]] = {}
         for partial in derivation.partials:
             self.inputs.setdefault(partial.number, set()).add(partial.wrt)
@@ -102,7 +106,7 @@ class Teller:
     def rule(self, adjoint: Adjoint, label: str) -> list[Item]:
         """One use of the chain rule, unless it says nothing."""
         factors = self.factors(adjoint)
-        right = factors[0] if len(factors) == 1 else Sum(tuple(factors))
+        right = _added(factors)
         left = self.total(adjoint.name)
         return [Statement((left, right), ("=",), label)] if right != left else []
 
@@ -121,7 +125,7 @@ class Teller:
             sides.append(Words("from the tape"))
         elif printable(formulas):
             sides += [arranged(formulas), *with_values(formulas, self.equations)]
-        told = statement((*sides, shown(value, self.dtype)), label)
+        told = statement((*sides, computed(value)), label)
         return [*self.applied(partial), told] if self.full else [told]
 
     def entries(self, partial: Partial, label: str) -> list[Item]:
@@ -133,7 +137,7 @@ class Teller:
             if node == ZERO:
                 continue
             own, by = Symbol(partial.of, index[:rank]), Symbol(partial.wrt, index[rank:])
-            value = shown(np.asarray(partial.value[index]), self.dtype)
+            value = computed(np.asarray(partial.value[index]))
             left = Differential(own, ((by, 1),), True)
             told.append(statement((left, node, value), label if not told else ""))
         if len(told) <= SHOWN // 3:
@@ -165,11 +169,15 @@ class Teller:
     def product(self, adjoint: Adjoint, label: str) -> Item:
         """The adjoint of one name in numbers."""
         sides = [self.total(adjoint.name)]
-        shares = [self.share(adjoint, i) for i in range(len(adjoint.terms))]
+        many = len(adjoint.terms)
+        told = [*range(PATHS - 2), many - 1] if many > PATHS else range(many)
+        shares = [self.share(adjoint, i) for i in told]
+        if many > PATHS:
+            shares.insert(-1, Ellipsis_())
         if all(share is not None for share in shares):
-            known = tuple(share for share in shares if share is not None)
-            sides.append(known[0] if len(known) == 1 else Sum(known))
-        sides.append(shown(adjoint.value, self.dtype))
+            known = [share for share in shares if share is not None]
+            sides.append(known[0] if len(known) == 1 else Sum(tuple(known)))
+        sides.append(computed(adjoint.value))
         return statement(sides, label)
 
     def share(self, adjoint: Adjoint, index: int) -> Formula | None:
@@ -178,16 +186,23 @@ class Teller:
         above = self.d.by_name[partial.of].value
         if not printable(partial.value) or not printable(above) or self.d.lead:
             return None
-        left = shown(above, self.dtype)
+        left = computed(above)
         if self.d.by_name[partial.of].terms == () and above.ndim == 0 and above == 1:
-            return shown(partial.value, self.dtype)
+            return computed(partial.value)
         if partial.elementwise:
-            return Pointwise((left, shown(_diagonal(partial.value), self.dtype)))
+            return Pointwise((left, computed(_diagonal(partial.value))))
         if above.ndim == 0:
-            return Cross((left, shown(partial.value, self.dtype)))
+            return Cross((left, computed(partial.value)))
         if above.ndim == 1 and partial.value.ndim == 2:
-            return Cross((Transposed(shown(partial.value, self.dtype)), left))
+            return Cross((Transposed(computed(partial.value)), left))
         return None
+
+
+def _added(terms: Sequence[Formula]) -> Formula:
+    """Their sum, the middle left out where there are many."""
+    if len(terms) > PATHS:
+        terms = [*terms[: PATHS - 2], Ellipsis_(), terms[-1]]
+    return terms[0] if len(terms) == 1 else Sum(tuple(terms))
 
 
 def _direct(adjoint: Adjoint, target: Name) -> bool:

@@ -432,7 +432,11 @@ class _Writer:
 
 
 def _float(data: Array | None) -> Array:
-    return np.asarray(data, dtype=np.float64)
+    """In float64 as the dtype's digits say it: 0.1, not 0.10000000149 as float32 has it."""
+    array = np.asarray(data)
+    if array.dtype.kind == "f" and array.dtype.itemsize < 8:
+        return np.array([float(str(v)) for v in array.flat]).reshape(array.shape)
+    return array.astype(np.float64)
 
 
 def _measured(

@@ -235,12 +235,13 @@ def _verdict(derivative: Derivative) -> Note:
     if check.finite_difference is not None:
         parts.append(f"finite difference {_brief(check.finite_difference, dtype)}")
     note = f" ({check.note})" if check.note else ""
-    if check.agrees:
-        joint = ", " if check.kink else " = "
-        return Note("checked: " + joint.join(parts) + note, "check", True)
+    if check.agrees is False:
+        return Note("they do not agree: " + ", ".join(parts) + note, "warning", False)
     if check.agrees is None:
         return Note("not checked: " + ", ".join(parts) + note, "check", None)
-    return Note("they do not agree: " + ", ".join(parts) + note, "warning", False)
+    same = len({part.rsplit(" ", 1)[-1] for part in parts}) == 1 or len(parts) == 1
+    joint = ", " if check.kink else " = " if same else " ≈ "
+    return Note("checked: " + joint.join(parts) + note, "check", True)
 
 
 def _brief(array: Array | None, dtype: str) -> str:

@@ -118,7 +118,7 @@ class Number(Formula):
 class Value(Formula):
     """A measured number put in for a symbol: shown with the digits that its dtype has."""
 
-    value: float
+    value: float | complex
     dtype: str = "float64"
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from tapemagic.check import Check
 from tapemagic.closed_form import ClosedForm
 from tapemagic.derivation import Derivation, symbol_values
-from tapemagic.document import Document
+from tapemagic.document import Document, Note, Section
 from tapemagic.formula import Formula, Name, Symbol
 from tapemagic.steps import Step, steps
 from tapemagic.trace import Array
@@ -169,7 +169,15 @@ class Result(Mapping[str, Derivative]):
     @cached_property
     def document(self) -> Document:
         """The whole derivation, before any markup."""
-        return self._make_document(self)
+        try:
+            return self._make_document(self)
+        except Exception as error:  # an error of ours must not cost the user the values
+            return self._plain(f"tapemagic could not tell it ({type(error).__name__}: {error})")
+
+    def _plain(self, reason: str) -> Document:
+        """The values alone."""
+        notes = [Note(f"{key} = {_short(one.value)}") for key, one in self.items()]
+        return Document((Section((*notes, Note(reason, "warning"))),))
 
     @cached_property
     def latex(self) -> str:

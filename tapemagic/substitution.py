@@ -44,8 +44,15 @@ def shown(value: Array, dtype: str) -> Formula:
         return Words(f"{shape} entries, norm {numbers.written(float(np.linalg.norm(value)), dtype)}")
     entries = np.empty(value.shape, dtype=object)
     for index in np.ndindex(*value.shape):
-        entries[index] = Value(float(np.real(value[index])), dtype)
+        one = complex(value[index]) if np.iscomplexobj(value) else float(value[index])
+        entries[index] = Value(one, dtype)
     return arranged(entries)
+
+
+def computed(value: Array) -> Formula:
+    """A number of the derivation's own, in float64: 0.1 + 0.2 is 0.3 to 13 digits."""
+    rounded = [float(f"{v:.13g}") for v in np.asarray(value).flat]
+    return shown(np.array(rounded).reshape(np.shape(value)), "float64")
 
 
 def printable(array: Array) -> bool:
@@ -106,8 +113,9 @@ def statement(
 
 def _as_read(node: Formula) -> Formula:
     """A value that is shown exactly reads like the number itself."""
-    if isinstance(node, Value) and numbers.written(node.value, node.dtype).exact:
-        return numbers.recognise(node.value, node.dtype)
+    if isinstance(node, Value):
+        known = not isinstance(node.value, complex) and numbers.written(node.value, node.dtype).exact
+        return numbers.recognise(node.value, node.dtype) if known else node
     if isinstance(node, Matrix):
         return Matrix(tuple(tuple(_as_read(entry) for entry in row) for row in node.rows))
     if isinstance(node, Stack):

@@ -184,7 +184,7 @@ def tour(opened: Callable[[str], Any]) -> Any:
     # Kernel ▸ Restart and Run All would answer an extra dialog; clear what is stored instead.
     _choose(page, "Edit", "Clear Outputs of All Cells")
     page.wait_for_selector(SHOWN, state="detached")
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", state="attached")
+    page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/")  # what is asked earlier is lost
     _choose(page, "Run", "Run All Cells")
     last = f"[{sum(cell.cell_type == 'code' for cell in _tour().cells)}]:"
     page.wait_for_function(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -117,14 +118,20 @@ class Hand:
                 self._expand(f"{text}[{key!r}]", part, found)
         elif isinstance(value, (list, tuple)):
             literal = text.startswith("[")
-            parts = re.findall(r"[^\[\], ]+", text) if literal else [f"{text}[{i}]" for i in range(len(value))]
+            parts = (
+                re.findall(r"[^\[\], ]+", text)
+                if literal
+                else [f"{text}[{i}]" for i in range(len(value))]
+            )
             for part, member in zip(parts, value):
                 self._expand(part, member, found)
         elif hasattr(value, "trainable_variables"):
             for i, part in enumerate(value.trainable_variables):
                 self._expand(f"{text}.trainable_variables[{i}]", part, found)
         else:
-            found[text] = getattr(value, "_value", value) if not isinstance(value, tf.Tensor) else value
+            found[text] = (
+                getattr(value, "_value", value) if not isinstance(value, tf.Tensor) else value
+            )
 
     def _first_order(self, texts: list[str], targets: list[Any], sources: dict[str, Any]) -> Any:
         tape, kind = self.tapes[0], self.options.kind
@@ -133,7 +140,9 @@ class Hand:
         for text, target in zip(texts, targets):
             pairs = list(sources.items())
             if kind == "gradient":
-                values = tape.gradient(target, list(sources.values()), unconnected_gradients=unconnected)
+                values = tape.gradient(
+                    target, list(sources.values()), unconnected_gradients=unconnected
+                )
                 found |= {f"d{text}/d{s}": v for s, v in zip(sources, values)}
             elif kind == "hessian":
                 for i, (s, a) in enumerate(pairs):
@@ -145,7 +154,10 @@ class Hand:
                         found[key] = self.tapes[1].jacobian(slope, b)
             else:
                 ask = getattr(tape, kind)
-                found |= {f"d{text}/d{s}": ask(target, v, unconnected_gradients=unconnected) for s, v in pairs}
+                found |= {
+                    f"d{text}/d{s}": ask(target, v, unconnected_gradients=unconnected)
+                    for s, v in pairs
+                }
         return found
 
     def _higher(self, text: str, target: Any, sources: dict[str, Any]) -> dict[str, Any]:
@@ -163,12 +175,17 @@ class Hand:
                         continue
                     if choice and names.index(source) < names.index(choice[-1]):
                         continue
-                    above[(*choice, source)] = None if value is None else tape.gradient(
-                        value, leaf, unconnected_gradients=unconnected
+                    above[(*choice, source)] = (
+                        None
+                        if value is None
+                        else tape.gradient(value, leaf, unconnected_gradients=unconnected)
                     )
             level = above
             for choice, value in level.items():
-                parts = [f"d{s}{choice.count(s) if choice.count(s) > 1 else ''}" for s in dict.fromkeys(choice)]
+                parts = [
+                    f"d{s}{choice.count(s) if choice.count(s) > 1 else ''}"
+                    for s in dict.fromkeys(choice)
+                ]
                 n = len(choice)
                 found[f"d{n if n > 1 else ''}{text}/{''.join(parts)}"] = value
         return found
@@ -183,12 +200,35 @@ def by_hand(case: Case) -> dict[str, Any]:
 
 
 def dense(value: Any) -> Any:
-    return None if value is None else np.asarray(tf.convert_to_tensor(value)).astype(
-        np.complex128 if value.dtype.is_complex else np.float64
+    return (
+        None
+        if value is None
+        else np.asarray(tf.convert_to_tensor(value)).astype(
+            np.complex128 if value.dtype.is_complex else np.float64
+        )
     )
 
 
 # ---- every cell ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Fails after that time, where the platform has alarms."""
+
+    def late(*_: Any) -> None:
+        raise TimeoutError(f"more than {seconds} s")
+
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def result_of(shell: Shell, case: Case, capsys: Any) -> Any:
@@ -196,7 +236,8 @@ def result_of(shell: Shell, case: Case, capsys: Any) -> Any:
         shell.run(case.setup).raise_error()
     capsys.readouterr()
     start = time.perf_counter()
-    done = shell.run(case.cell)
+    with at_most(SECONDS + 5):
+        done = shell.run(case.cell)
     took = time.perf_counter() - start
     out, err = capsys.readouterr()
     assert done.success, (out + err)[-2000:]
@@ -212,17 +253,24 @@ def test_cell(shell: Shell, case: Case, capsys: Any) -> None:
     problems = []
     for key, derivative in result.items():
         problems += [f"{key}: {text}" for text in _wrong(case, derivative, truth[key])]
-    # It prints like any other result.
+    with at_most(2 * SECONDS):
+        _show(result)
+    assert not problems, "\n".join(problems)
+
+
+def _show(result: Any) -> None:
+    """It prints, and its steps are true."""
     for show in (repr, lambda r: r.latex, lambda r: r._repr_html_(), lambda r: r._repr_latex_()):
         assert show(result)
     for derivative in result.values():
         assert derivative.latex and repr(derivative)
         for step in derivative.steps:
             np.testing.assert_allclose(
-                step.evaluate(), step.value, rtol=_TOLERANCE.get(derivative.derivation.equations.dtype, 2e-4),
+                step.evaluate(),
+                step.value,
+                rtol=_TOLERANCE.get(derivative.derivation.equations.dtype, 2e-4),
                 atol=1e-6,
             )
-    assert not problems, "\n".join(problems)
 
 
 _TOLERANCE = {"float64": 1e-9, "float16": 2e-2, "bfloat16": 1e-1}
