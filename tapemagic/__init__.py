@@ -14,8 +14,8 @@ __version__ = "0.1.0"
 _LAZY = {
     "Result": "tapemagic.result",
     "Derivative": "tapemagic.result",
-    "differentiate": "tapemagic.session",
-    "record": "tapemagic.session",
+    "differentiate": "tapemagic.scripts",
+    "record": "tapemagic.scripts",
 }
 __all__ = [
     "Derivative",

@@ -111,14 +111,14 @@ class Teller:
         return [Statement((left, right), ("=",), label)] if right != left else []
 
     def partial(self, partial: Partial) -> list[Item]:
-        """"from (k)": the factor, with the values put in."""
+        """ "from (k)": the factor, with the values put in."""
         label = f"from ({partial.number})"
         formulas, value = partial.formulas, partial.value
         if partial.elementwise:
             label += ", entry by entry"
             value = _diagonal(value)
             formulas = None if formulas is None else _diagonal(formulas)
-        if formulas is not None and (value.ndim > 2 or value.ndim and is_long(formulas)):
+        if formulas is not None and (value.ndim > 2 or (value.ndim and is_long(formulas))):
             return self.entries(partial, label)
         sides = [self.local(partial)]
         if formulas is None:
@@ -131,7 +131,8 @@ class Teller:
     def entries(self, partial: Partial, label: str) -> list[Item]:
         """The entries of a partial that are not 0, one by one."""
         assert partial.formulas is not None
-        rank, told = len(partial.equation.shape), []
+        rank = len(partial.equation.shape)
+        told: list[Statement] = []
         for index in np.ndindex(*partial.formulas.shape):
             node = partial.formulas[index]
             if node == ZERO:
@@ -212,4 +213,5 @@ def _direct(adjoint: Adjoint, target: Name) -> bool:
 def _diagonal(array: Array) -> Array:
     shape = array.shape[: array.ndim // 2]
     size = int(np.prod(shape))
-    return np.asarray(np.diag(array.reshape(size, size))).reshape(shape)
+    diagonal: Array = np.diag(array.reshape(size, size)).reshape(shape)
+    return diagonal

@@ -72,9 +72,11 @@ def expanded(equations: Equations) -> Array:
             symbol = Symbol(equation.name, index)
             sizes[symbol] = _size(node, sizes)
             if sizes[symbol] <= LARGEST:
-                written[symbol] = tidied(replace(node, written)) if equation.shape == () or (
-                    node.size < LARGEST
-                ) else node
+                written[symbol] = (
+                    tidied(replace(node, written))
+                    if equation.shape == () or (node.size < LARGEST)
+                    else node
+                )
     whole = np.empty(equations.values[equations.target].shape, dtype=object)
     for index in np.ndindex(*whole.shape):
         symbol = Symbol(equations.target, index)
@@ -149,7 +151,7 @@ def _checked_size(node: Formula) -> Formula:
 def _shorter(formulas: Array) -> Array:
     """Each entry simplified, while time lasts."""
     until = time.perf_counter() + SECONDS
-    found = formulas.copy()
+    found: Array = formulas.copy()
     known: dict[Formula, Formula] = {}
     for index in np.ndindex(*formulas.shape):
         node = formulas[index]
@@ -168,7 +170,9 @@ def _is_simple(node: Formula) -> bool:
 
 def _is_polynomial(node: Formula) -> bool:
     if isinstance(node, (Call, Quotient)):
-        return isinstance(node, Quotient) and isinstance(node.denominator, Number) and (
-            _is_polynomial(node.numerator)
+        return (
+            isinstance(node, Quotient)
+            and isinstance(node.denominator, Number)
+            and (_is_polynomial(node.numerator))
         )
     return all(_is_polynomial(child) for child in node.children)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tapemagic import check as checking
-from tapemagic.check import Check, Difference
+from tapemagic.check import Check, Difference, Precision
 from tapemagic.closed_form import ClosedForm, NoClosedForm, closed_form
 from tapemagic.derivation import Derivation, derive, symbol_values
 from tapemagic.equations import (
@@ -34,8 +34,8 @@ class Question:
     """What is asked of the trace: d target/d sources[order[0]] d sources[order[1]] …
 
     `kind` is "gradient", "jacobian", "batch_jacobian" or "hessian". `seed` weights the target's
-    entries (default ones). `names` has names that no binding gave, by tensor id. `several`: it is one
-    of several partial derivatives, so that they are written with ∂.
+    entries (default ones). `names` has names that no binding gave, by tensor id. `several`: it
+    is one of several partial derivatives, so that they are written with ∂.
     """
 
     key: str
@@ -69,7 +69,7 @@ def explain(
         closed = _closed(question, derivation, lower)
     except (NotDerivable, NoClosedForm) as reason:
         reasons.append(str(reason))
-    except Exception as error:  # an error of ours must not cost the user the value
+    except Exception as error:  # noqa: BLE001 - an error of ours must not cost the user the value
         reasons.append(f"tapemagic failed on it ({type(error).__name__}: {error})")
     symbolic, spread = _symbolic(question, derivation, closed)
     if question.kind == "batch_jacobian" and derivation is not None:
@@ -95,7 +95,9 @@ def explain(
 def _derivation(trace: Trace, question: Question) -> Derivation:
     for i in question.order:
         if not question.sources[i].tensors:
-            raise NotDerivable(f"{question.sources[i].text} was not read while the cell was recorded")
+            raise NotDerivable(
+                f"{question.sources[i].text} was not read while the cell was recorded"
+            )
     leaves = _leaves(trace, question)
     equations = derive_equations(
         trace, question.target, question.text, leaves, question.names or {}
@@ -175,12 +177,27 @@ def _check(
     dtype = trace.tensors[question.target].dtype
     difference = _difference(trace, question)
     if question.kind == "batch_jacobian" and isinstance(difference, Difference):
-        parts = (difference.value, difference.error, difference.low, difference.high)
-        difference = Difference(*(_batch(part) for part in parts), difference.kink)
+        value, error, low, high = (
+            _batch(part)
+            for part in (difference.value, difference.error, difference.low, difference.high)
+        )
+        difference = Difference(value, error, low, high, difference.kink)
         spread = _batch(np.asarray(spread)) if np.ndim(spread) else spread
     if measured is not None and np.iscomplexobj(measured):
         return Check(measured, None, None, None, "complex numbers are not checked")
-    return checking.compare(measured, symbolic, difference, spread, dtype, len(trace.operations))
+    precision = Precision(dtype, len(trace.operations), spread, _scale(trace, question))
+    return checking.compare(measured, symbolic, difference, precision)
+
+
+def _scale(trace: Trace, question: Question) -> float:
+    """target / sourceⁿ: the size of what may cancel in an nth derivative."""
+    data = trace.tensors[question.target].data
+    size = 0.0 if data is None else float(np.max(np.abs(data), initial=0.0))
+    for i in question.order:
+        known = [trace.tensors[key].data for key in question.sources[i].tensors]
+        sizes = [float(np.max(np.abs(d), initial=0.0)) for d in known if d is not None and d.size]
+        size /= max([1e-2, *sizes])
+    return size if np.isfinite(size) else 0.0
 
 
 def _difference(trace: Trace, question: Question) -> Difference | str:
@@ -199,7 +216,7 @@ def _difference(trace: Trace, question: Question) -> Difference | str:
         return checking.finite_difference(run, points, order, len(trace.operations), entrywise)
     except NotReplayable as reason:
         return str(reason)
-    except Exception as error:  # as above: the value stands all the same
+    except Exception as error:  # noqa: BLE001 - as above: the value stands all the same
         return f"the replay failed ({type(error).__name__}: {error})"
 
 
@@ -270,9 +287,10 @@ def _same_output(trace: Trace, position: int, operation: Operation, place: int) 
     return True
 
 
-def leaves_of(trace: Trace, key: int, text: str) -> Leaf:
-    """The source with this tensor or variable id."""
-    return Leaf(text, trace.variables.get(key, (trace.canonical(key),)))
+def leaf_of(trace: Trace, key: int, text: str, is_variable: bool) -> Leaf:
+    """The source with this tensor or variable id; a variable is what was read of it."""
+    reads = trace.variables.get(key, ()) if is_variable else (trace.canonical(key),)
+    return Leaf(text, reads)
 
 
-__all__ = ["Question", "explain", "leaves_of", "settled"]
+__all__ = ["Question", "explain", "leaf_of", "settled"]

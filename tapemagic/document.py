@@ -157,4 +157,4 @@ class Document:
     sections: tuple[Section, ...]
 
 
-Item = Union[Statement, Note, Fold]
+Item = Union[Statement, Note, Fold]  # noqa: UP007 - evaluated, and Fold names it in quotes

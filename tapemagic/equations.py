@@ -289,12 +289,13 @@ class _Writer:
 
     def _write(self, operation: Operation) -> None:
         row = None if operation.given else rules.row(operation.kind)
-        if row is None:
-            return self._write_opaque(operation)
         try:
+            if row is None:
+                raise rules.NotSymbolic(operation.kind)
             results = row.apply([self._input(k) for k in operation.inputs], operation.attributes)
         except rules.NotSymbolic:
-            return self._write_opaque(operation)
+            self._write_opaque(operation)
+            return
         for key, formulas in zip(operation.outputs, results):
             if key in self._slice.active and key not in self._written:
                 self._keep(key, formulas, operation, row.rule)
@@ -309,7 +310,9 @@ class _Writer:
         if name is None:
             self._written[key] = formulas
         else:
-            whole = self._whole(operation) if operation.kind == "Sum" and not formulas.shape else None
+            whole = (
+                self._whole(operation) if operation.kind == "Sum" and not formulas.shape else None
+            )
             self._add(name, formulas, key, operation.line, rule, whole)
             self._written[key] = entries(name, formulas.shape)
 
@@ -331,9 +334,7 @@ class _Writer:
     ) -> None:
         known = self._tensor(key)
         self._equations.append(
-            Equation(
-                name, formulas, _float(known.data), known.dtype, line, rule, compact=compact
-            )
+            Equation(name, formulas, _float(known.data), known.dtype, line, rule, compact=compact)
         )
         self._values[name] = _float(known.data)
 
@@ -427,7 +428,9 @@ class _Writer:
                 f"(more than {ENTRIES})"
             )
         if known.data is None:
-            raise NotDerivable(f"a tensor of shape {known.shape} and dtype {known.dtype} was not kept")
+            raise NotDerivable(
+                f"a tensor of shape {known.shape} and dtype {known.dtype} was not kept"
+            )
         return known
 
 
@@ -453,7 +456,9 @@ def _measured(
         try:
             answers = operation.vjp(cotangents)
         except Exception as error:
-            raise NotDerivable(f"{operation.kind} does not tell its derivative ({error})") from error
+            raise NotDerivable(
+                f"{operation.kind} does not tell its derivative ({error})"
+            ) from error
         for slot, answer in zip(operation.inputs, answers):
             if answer is not None and slot in inputs:
                 shape = own + trace.tensors[slot].shape

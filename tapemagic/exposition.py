@@ -79,8 +79,7 @@ def _content(equations: Equations) -> tuple[object, ...]:
 def _definitions(equations: Equations) -> Section:
     given = [name for group in equations.sources for name in group] + list(equations.constants)
     items: list[Item] = [
-        statement((Tensor(name), shown(equations.values[name], equations.dtype)))
-        for name in given
+        statement((Tensor(name), shown(equations.values[name], equations.dtype))) for name in given
     ]
     items += folded(
         equations.equations, lambda k, e: [_definition(e, k + 1, equations)], "definitions"
@@ -99,7 +98,7 @@ def _definition(equation: Equation, number: int, equations: Equations) -> Item:
         sides += with_values(equation.formulas, equations, plain=True)
     elif printable(equation.formulas):
         first = next(np.ndindex(*equation.shape))
-        entry = statement((Symbol(equation.name, first), equation.formulas[first]))
+        entry = statement((Symbol(equation.name, first), equation.formulas.item(first)))
         sides.append(shown(equation.value, equation.dtype))
         whole_ = statement(sides, "", number, source)
         rest = _entries(equation)
@@ -225,8 +224,7 @@ def _operator(closed: ClosedForm, derivative: Derivative) -> Formula:
 def _verdict(derivative: Derivative) -> Note:
     check, value = derivative.check, derivative.value
     if value is None:
-        text = f"{derivative.key} is None: the tape found no path from source to target"
-        return Note(text, "warning")
+        return Note(f"{derivative.key} is None: {_why_none(derivative)}", "warning")
     dtype = _dtype(derivative)
     parts = [f"tape {_brief(as_floats(value), dtype)}"]
     if check.symbolic is not None:
@@ -242,6 +240,17 @@ def _verdict(derivative: Derivative) -> Note:
     same = len({part.rsplit(" ", 1)[-1] for part in parts}) == 1 or len(parts) == 1
     joint = ", " if check.kink else " = " if same else " ≈ "
     return Note("checked: " + joint.join(parts) + note, "check", True)
+
+
+def _why_none(derivative: Derivative) -> str:
+    """The two opposite meanings of None, told apart by derivation and replay."""
+    check = derivative.check
+    known = check.symbolic if check.symbolic is not None else check.finite_difference
+    if known is None:
+        return "the tape found no path from source to target"
+    if not np.any(np.abs(known) > 1e-6):
+        return "the tape's way to say 0 where what it differentiates does not depend on the source"
+    return f"the tape found no path, but the recorded ops have the slope {_brief(known, 'float64')}"
 
 
 def _brief(array: Array | None, dtype: str) -> str:

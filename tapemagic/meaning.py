@@ -64,7 +64,7 @@ def _value(node: Formula, parts: list[Any], values: Mapping[Symbol, Any]) -> Any
     if isinstance(node, Number):
         return _number(node.value)
     if isinstance(node, Value):
-        return np.float64(node.value)
+        return np.float64(node.value.real)
     if isinstance(node, Constant):
         return np.float64(CONSTANTS[node.text])
     if isinstance(node, Call):

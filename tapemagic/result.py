@@ -153,7 +153,7 @@ class Result(Mapping[str, Derivative]):
         self.notes = tuple(notes)
 
     def __getitem__(self, key: str) -> Derivative:
-        found = self._compact.get(_compact(key)) if isinstance(key, str) else None
+        found = self._compact.get(_compact(str(key)))
         if found is None:
             near = difflib.get_close_matches(str(key), list(self._derivatives), 1, 0.3)
             hint = f": did you mean {near[0]!r}?" if near else ""
@@ -171,7 +171,7 @@ class Result(Mapping[str, Derivative]):
         """The whole derivation, before any markup."""
         try:
             return self._make_document(self)
-        except Exception as error:  # an error of ours must not cost the user the values
+        except Exception as error:  # noqa: BLE001 - an error of ours must not cost the user the values
             return self._plain(f"tapemagic could not tell it ({type(error).__name__}: {error})")
 
     def _plain(self, reason: str) -> Document:

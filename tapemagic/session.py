@@ -3,22 +3,19 @@ questions to the tape, then the explanations."""
 
 from __future__ import annotations
 
-
-from collections.abc import Iterator, Sequence
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tapemagic import exposition
-from tapemagic.deriving import Question, explain, leaves_of, settled
-from tapemagic.keys import bound_name, derivative_key, is_plain_name
+from tapemagic.keys import bound_name, is_plain_name
 from tapemagic.options import GradError, Options
+from tapemagic.questions import Explainer, Target, aliases, answers
 from tapemagic.recording import Recorder, tensor_id
-from tapemagic.result import Derivative, Result
+from tapemagic.result import Result
 from tapemagic.sources import (
     Source,
     evaluated,
@@ -29,15 +26,7 @@ from tapemagic.sources import (
     names_in,
     unwrapped,
 )
-from tapemagic.tapes import Asked, CellTape, measured
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is differentiated: `text` for the key."""
-
-    text: str
-    value: Any
+from tapemagic.tapes import Asked, CellTape
 
 
 @dataclass
@@ -146,6 +135,10 @@ class Session:
             self._look_up({name: value})
         return value
 
+    def named(self, name: str, value: Any) -> None:
+        """A name that a function gave to a tensor inside."""
+        self._recorder.bind(name, unwrapped(value))
+
     def _moved(self, name: str, value: Any) -> Any:
         if is_variable(value):
             unwrapped(value).assign(self._at(name, unwrapped(value)))
@@ -160,8 +153,8 @@ class Session:
         """Watch what the WRT expressions give by now, if they give anything yet."""
         for text in self._looked_up:
             try:
-                self._watch(eval(text, {**self._namespace, **(new or {})}))
-            except Exception:
+                self._watch(eval(text, {**self._namespace, **(new or {})}))  # noqa: S307
+            except Exception:  # noqa: BLE001, S112 - not there yet
                 continue
 
     def _watch(self, value: Any) -> None:
@@ -209,17 +202,16 @@ class Session:
         self._target = targets[0].value if last is not None else None
         # First all answers, then the trace: custom gradients remember what they answered.
         asked = Asked(self.tape, [s.value for s in sources], options.zero, seed)
-        answers = [_answers(options, target, sources, asked) for target in targets]
-        explainer = _Explainer(options, sources, seed, self._recorder, self._namespace)
+        answered = [answers(options, target, sources, asked) for target in targets]
+        explainer = Explainer(options, sources, seed, self._recorder, self._namespace)
         derivatives = [
             derivative
-            for target, answer in zip(targets, answers)
+            for target, answer in zip(targets, answered)
             for derivative in explainer.derivatives(target, answer)
         ]
         notes = [self._recorder.unreadable] if self._recorder.unreadable else []
-        aliases = _aliases(targets, sources)
         document = partial(exposition.whole, steps=options.steps)
-        result = Result(derivatives, document, aliases, (), notes)
+        result = Result(derivatives, document, aliases(targets, sources), (), notes)
         self._bind(options, result)
         return result
 
@@ -246,9 +238,13 @@ class Session:
     def _named_target(self, text: str) -> Target:
         value = evaluated(text, self._namespace, "--of")
         if is_variable(value):
-            raise GradError(f"{text} is a variable, not something computed: name what the cell computes")
+            raise GradError(
+                f"{text} is a variable, not something computed: name what the cell computes"
+            )
         if not is_differentiable(value):
-            raise GradError(f"{text} is {_described(value)}: a floating tensor is needed{self._hint()}")
+            raise GradError(
+                f"{text} is {_described(value)}: a floating tensor is needed{self._hint()}"
+            )
         return Target(text, value)
 
     def _default_target(self, last: Any) -> Target:
@@ -259,7 +255,9 @@ class Session:
             is_source = name in self._plain and value is self._plain[name].first
             if is_differentiable(value) and not is_variable(value) and not is_source:
                 return Target(name, value)
-        raise GradError(f"nothing to differentiate: the cell computed no floating tensor{self._hint()}")
+        raise GradError(
+            f"nothing to differentiate: the cell computed no floating tensor{self._hint()}"
+        )
 
     def _hint(self) -> str:
         made = [
@@ -315,7 +313,7 @@ class Session:
         found = []
         for i, variable in enumerate(self.tape.watched_variables()):
             fallback = variable.name.split(":")[0].replace("/", ".") or f"variable{i}"
-            found.append(Source(names.get(_id(variable), fallback), variable))
+            found.append(Source(names.get(tensor_id(variable) or 0, fallback), variable))
         if not found:
             tensors = [
                 name
@@ -331,94 +329,10 @@ class Session:
         return found
 
 
-def _scalars(sources: Sequence[Source]) -> bool:
-    return all(tuple(unwrapped(source.value).shape) == () for source in sources)
-
-
-def _answers(
-    options: Options, target: Target, sources: Sequence[Source], asked: Asked
-) -> dict[tuple[int, ...], Any]:
-    """What the tape says, by the positions of the sources in turn."""
-    if options.kind == "hessian":
-        return asked.hessians(target.value)
-    if options.kind == "jacobian":
-        return asked.jacobians(target.value)
-    if options.kind == "batch_jacobian":
-        return asked.batch_jacobians(target.value)
-    mixed = _scalars(sources) and len(sources) > 1
-    return asked.gradients(target.value, options.order, mixed)
-
-
-class _Explainer:
-    """Explains answers by what was recorded."""
-
-    def __init__(
-        self,
-        options: Options,
-        sources: Sequence[Source],
-        seed: Any,
-        recorder: Recorder,
-        namespace: dict[str, Any],
-    ) -> None:
-        self._kind, self._sources = options.kind, sources
-        self._trace = settled(recorder.trace())
-        self._several = len(sources) > 1 or not _scalars(sources)
-        self._seed = None if seed is None else np.asarray(seed, dtype=np.float64)
-        self._leaves = tuple(
-            leaves_of(self._trace, _id(s.value), s.alias or s.text) for s in sources
-        )
-        names = names_in(namespace)
-        reads = self._trace.variables
-        self._names = {tensor: text for key, text in names.items() for tensor in reads.get(key, ())}
-
-    def derivatives(
-        self, target: Target, answers: dict[tuple[int, ...], Any]
-    ) -> Iterator[Derivative]:
-        """One `Derivative` an answer, each built on that of one order less."""
-        found: dict[tuple[int, ...], Derivative] = {}
-        for order, value in answers.items():
-            is_block = self._kind == "hessian" and len(order) == 2
-            question = Question(
-                derivative_key(target.text, [self._sources[i].text for i in order]),
-                self._trace.canonical(_id(target.value)),
-                target.text,
-                self._leaves,
-                order,
-                "gradient" if self._kind == "hessian" and not is_block else self._kind,
-                self._seed,
-                self._names,
-                self._several,
-            )
-            lower = found.get(order[:-1])
-            found[order] = explain(self._trace, question, value, measured(value), lower)
-            if is_block or self._kind != "hessian":
-                yield found[order]
-
-
-def _aliases(targets: Sequence[Target], sources: Sequence[Source]) -> dict[str, str]:
-    """More readable keys, and mixed partials in the other order."""
-    found: dict[str, str] = {}
-    for target in targets:
-        for source in sources:
-            if source.alias:
-                key = derivative_key(target.text, [source.text])
-                found[derivative_key(target.text, [source.alias])] = key
-        for one in sources[:8]:
-            for other in sources[:8]:
-                key = derivative_key(target.text, [one.text, other.text])
-                found.setdefault(derivative_key(target.text, [other.text, one.text]), key)
-    return found
-
-
-def _id(value: Any) -> int:
-    key = tensor_id(unwrapped(value))
-    return -1 if key is None else key
-
-
 def _described(value: Any) -> str:
     dtype = getattr(getattr(value, "dtype", None), "name", None)
     kind = type(value).__name__
-    return f"of dtype {dtype}" if dtype and isinstance(value, tf.Tensor) else f"a {kind}, no tensor"
+    return f"of dtype {dtype}" if dtype and isinstance(value, tf.Tensor) else f"of type {kind}, no tensor"
 
 
 def _assign_back(variable: Any, kept: Any, changed: Any) -> None:
@@ -446,5 +360,3 @@ def again(options: Options, namespace: dict[str, Any]) -> Result:
     if session is None or session._namespace is not namespace:
         raise GradError("%grad asks a tape that was kept: run a cell under %%grad -p first")
     return session.ask(options)
-
-

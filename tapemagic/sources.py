@@ -36,7 +36,7 @@ def unwrapped(value: Any) -> Any:
         return value
     try:
         inner = value.value
-    except Exception:
+    except Exception:  # noqa: BLE001 - a property of somebody's
         return value
     return inner if isinstance(inner, tf.Variable) else value
 
@@ -67,7 +67,8 @@ def evaluated(text: str, namespace: dict[str, Any], what: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
-            return eval(compile(text, f"<{what}>", "eval"), namespace)
+            # The user's own words, in the user's own namespace, as the cell itself.
+            return eval(compile(text, f"<{what}>", "eval"), namespace)  # noqa: S307
     except NameError as error:
         name = getattr(error, "name", None) or str(error).split("'")[1]
         raise GradError(f"unknown name {name} in {what}{_nearest(name, namespace)}") from error
@@ -109,9 +110,9 @@ def expanded(text: str, value: Any) -> list[Source]:
 def _displayed(text: str, count: int) -> list[str]:
     """The members' own texts where the user wrote a list, else text[0], text[1] …"""
     tree = ast.parse(text, mode="eval").body
-    if isinstance(tree, (ast.List, ast.Tuple)) and len(tree.elts) == count:
-        if not any(isinstance(element, ast.Starred) for element in tree.elts):
-            return [ast.get_source_segment(text, element) or text for element in tree.elts]
+    listed = tree.elts if isinstance(tree, (ast.List, ast.Tuple)) else []
+    if len(listed) == count and not any(isinstance(part, ast.Starred) for part in listed):
+        return [ast.get_source_segment(text, part) or text for part in listed]
     return [f"{text}[{i}]" for i in range(count)]
 
 
@@ -161,7 +162,7 @@ def _attributes(owner: Any) -> Iterator[tuple[str, Any]]:
         if name not in vars(owner) and isinstance(getattr(type(owner), name, None), property):
             try:
                 yield name, getattr(owner, name)
-            except Exception:  # not built yet
+            except Exception:  # noqa: BLE001, S112 - not built yet
                 continue
     for name, value in list(vars(owner).items()):
         if not name.startswith("_"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
+
 import numpy as np
 
 from tapemagic import numbers
@@ -29,7 +30,8 @@ def as_floats(value: object) -> Array | None:
 def arranged(array: Array) -> Formula:
     """An array of formulas as rows and columns."""
     if array.ndim == 0:
-        return array[()]  # type: ignore[no-any-return]
+        entry: Formula = array.item()
+        return entry
     if array.ndim == 1:
         return Matrix(tuple((entry,) for entry in array))
     if array.ndim == 2:
@@ -41,7 +43,9 @@ def shown(value: Array, dtype: str) -> Formula:
     """A measured value, or its shape and norm where it is too large to print."""
     if not printable(value):
         shape = " × ".join(map(str, value.shape))
-        return Words(f"{shape} entries, norm {numbers.written(float(np.linalg.norm(value)), dtype)}")
+        return Words(
+            f"{shape} entries, norm {numbers.written(float(np.linalg.norm(value)), dtype)}"
+        )
     entries = np.empty(value.shape, dtype=object)
     for index in np.ndindex(*value.shape):
         one = complex(value[index]) if np.iscomplexobj(value) else float(value[index])
@@ -56,12 +60,12 @@ def computed(value: Array) -> Formula:
 
 
 def printable(array: Array) -> bool:
-    return array.size <= ENTRIES
+    return bool(array.size <= ENTRIES)
 
 
 def is_long(formulas: Array) -> bool:
     """Whether it is too much for one line, or one matrix."""
-    return sum(node.size for node in formulas.flat) > LONG
+    return bool(sum(node.size for node in formulas.flat) > LONG)
 
 
 def with_values(formulas: Array, equations: Equations, plain: bool = False) -> list[Formula]:
@@ -83,10 +87,10 @@ def _put(symbol: Symbol, equations: Equations) -> Formula:
     """A symbol's value; a plain power of a source shows where it comes from: 2y = 2 · 3²."""
     equation = equations.by_name.get(symbol.name)
     if equation is not None and equation.shape == ():
-        formula = equation.formulas[()]
-        if isinstance(formula, Power) and isinstance(formula.base, Symbol):
-            if any(formula.base.name in group for group in equations.sources):
-                return replace(formula, {formula.base: _value(formula.base, equations)})
+        formula: Formula = equation.formulas.item()
+        base = formula.base if isinstance(formula, Power) else None
+        if isinstance(base, Symbol) and any(base.name in group for group in equations.sources):
+            return replace(formula, {base: _value(base, equations)})
     return _value(symbol, equations)
 
 
@@ -114,8 +118,9 @@ def statement(
 def _as_read(node: Formula) -> Formula:
     """A value that is shown exactly reads like the number itself."""
     if isinstance(node, Value):
-        known = not isinstance(node.value, complex) and numbers.written(node.value, node.dtype).exact
-        return numbers.recognise(node.value, node.dtype) if known else node
+        if isinstance(node.value, complex) or not numbers.written(node.value, node.dtype).exact:
+            return node
+        return numbers.recognise(node.value, node.dtype)
     if isinstance(node, Matrix):
         return Matrix(tuple(tuple(_as_read(entry) for entry in row) for row in node.rows))
     if isinstance(node, Stack):
@@ -127,7 +132,6 @@ def _has_rounded(node: Formula) -> bool:
     if isinstance(node, Value):
         return not numbers.written(node.value, node.dtype).exact
     return any(_has_rounded(child) for child in node.children)
-
 
 
 def counted(count: int, one: str, many: str) -> str:

@@ -11,6 +11,7 @@ import random
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from tapemagic.formula import (
@@ -134,7 +135,7 @@ def simplified(node: Formula, seconds: float) -> Formula:
     try:
         with_sympy = _within(seconds, lambda: to_sympy(node, symbols))
         for attempt in (sympy.simplify, sympy.factor_terms):
-            found = from_sympy(_within(seconds, lambda a=attempt: a(with_sympy)), back)
+            found = from_sympy(_within(seconds, partial(attempt, with_sympy)), back)
             if found.size < 0.8 * best.size and _same(node, found):
                 best = found
     except (_TooLong, KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
@@ -144,7 +145,7 @@ def simplified(node: Formula, seconds: float) -> Formula:
 
 def _same(one: Formula, other: Formula, points: int = 6) -> bool:
     """Whether two formulas agree at random points, nan where nan."""
-    pick = random.Random(7)
+    pick = random.Random(7)  # noqa: S311 - points, not secrets
     agreed = 0
     for _ in range(points):
         at = {symbol: pick.uniform(-2.5, 2.5) for symbol in sorted(one.free, key=symbol_text)}
@@ -175,7 +176,7 @@ def _within(seconds: float, work: Callable[[], Any]) -> Any:
             wait = 0.02
             with lock:
                 if not done.is_set():
-                    _raise_in(thread, _TooLong)
+                    _raise_in(thread)
 
     hook = sys.unraisablehook
     sys.unraisablehook = lambda event: None if event.exc_type is _TooLong else hook(event)
@@ -187,16 +188,19 @@ def _within(seconds: float, work: Callable[[], Any]) -> Any:
             try:
                 with lock:
                     done.set()
-                _raise_in(thread, None)
+                # One that is still under way comes at the next jump back. Taking it back
+                # instead leaves Python 3.11 with a flag that hangs it under a profiler.
+                for _ in range(100):
+                    pass
                 break
             except _TooLong:
                 continue
         sys.unraisablehook = hook
 
 
-def _raise_in(thread: int, exception: type[BaseException] | None) -> None:
-    """Raise in another thread between two bytecodes; None takes a pending one back."""
-    what = None if exception is None else ctypes.py_object(exception)
+def _raise_in(thread: int) -> None:
+    """Raise `_TooLong` in another thread between two bytecodes."""
+    what = ctypes.py_object(_TooLong)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
 
 

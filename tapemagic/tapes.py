@@ -15,7 +15,9 @@ from tapemagic.recording import Recorder
 from tapemagic.sources import is_differentiable, unwrapped
 from tapemagic.trace import Array
 
-EXPIRED = "A non-persistent GradientTape can only be used to compute one set of gradients (or jacobians)"
+EXPIRED = (
+    "A non-persistent GradientTape can only be used to compute one set of gradients (or jacobians)"
+)
 LARGEST = 2**28  # entries of a Jacobian that is still asked for
 
 
@@ -128,9 +130,7 @@ class Asked:
 
     def __init__(self, tape: CellTape, sources: Sequence[Any], zero: bool, seed: Any) -> None:
         self._tape, self._sources, self._seed = tape, [unwrapped(s) for s in sources], seed
-        self._unconnected = (
-            tf.UnconnectedGradients.ZERO if zero else tf.UnconnectedGradients.NONE
-        )
+        self._unconnected = tf.UnconnectedGradients.ZERO if zero else tf.UnconnectedGradients.NONE
 
     def gradients(self, target: Any, order: int, mixed: bool) -> dict[tuple[int, ...], Any]:
         """Value by the sources' positions, orders 1 to `order`, in the order of their keys.
@@ -146,7 +146,7 @@ class Asked:
                 value, seed = found[choice], self._seed if level == 1 else None
                 answers = self._gradient(value, wanted, seed, again=level < order)
                 for i, answer in zip(wanted, answers):
-                    found[(*choice, i)] = answer
+                    found[choice + (i,)] = answer  # noqa: RUF005 - mypy reads 3.10
         del found[()]
         return found
 

@@ -39,9 +39,9 @@ class Operation:
     """One entry: an op of TensorFlow's type `kind` read `inputs` and made `outputs` (tensor ids).
 
     `vjp` is the tape's own derivative of the op at the recorded values: it maps one cotangent
-    an output to one an input (None: not connected). `off_tape`: the tape was not recording. `given`: the tape was
-    handed the derivative (a custom gradient, a compiled function); the entries before show
-    how the outputs came about, if that was seen.
+    an output to one an input (None: not connected). `off_tape`: the tape was not recording.
+    `given`: the tape was handed the derivative (a custom gradient, a compiled function); the
+    entries before show how the outputs came about, if that was seen.
     """
 
     kind: str
@@ -56,7 +56,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Binding:
-    """`name` was bound to `tensor` when `at` operations had run. """
+    """`name` was bound to `tensor` when `at` operations had run."""
 
     at: int
     name: str

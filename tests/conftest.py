@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import sys
@@ -75,11 +76,14 @@ def plain_text(text: str) -> str:
 @pytest.fixture
 def new_shell() -> Iterator[Callable[[], Any]]:
     from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
 
     def make() -> Any:
         InteractiveShell.clear_instance()
-        shell = InteractiveShell.instance()
-        shell.history_manager.enabled = False
+        # Each history starts a thread, each shell collects garbage when Python ends: of hundreds
+        # of shells that takes minutes.
+        shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+        atexit.unregister(shell.atexit_operations)
         return shell
 
     hooks = sys.displayhook, sys.excepthook

@@ -42,10 +42,11 @@ def total(*terms: Formula) -> Formula:
 
 
 def product(*factors: Formula) -> Formula:
-    """The product as written; products in it are opened."""
+    """The product as written; products in it are opened, a factor 1 says nothing."""
     flat: list[Formula] = []
     for factor in factors:
-        flat += factor.factors if isinstance(factor, Product) else (factor,)
+        parts = factor.factors if isinstance(factor, Product) else (factor,)
+        flat += [part for part in parts if part != ONE]
     return flat[0] if len(flat) == 1 else Product(tuple(flat)) if flat else number(1)
 
 

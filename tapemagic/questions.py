@@ -1,0 +1,110 @@
+"""What is asked of a cell's tape, and its answers explained: targets × sources × orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tapemagic.deriving import Question, explain, leaf_of, settled
+from tapemagic.keys import derivative_key
+from tapemagic.options import Options
+from tapemagic.recording import Recorder, tensor_id
+from tapemagic.result import Derivative
+from tapemagic.sources import Source, is_variable, names_in, unwrapped
+from tapemagic.tapes import Asked, measured
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is differentiated: `text` for the key."""
+
+    text: str
+    value: Any
+
+
+def _scalars(sources: Sequence[Source]) -> bool:
+    return all(tuple(unwrapped(source.value).shape) == () for source in sources)
+
+
+def answers(
+    options: Options, target: Target, sources: Sequence[Source], asked: Asked
+) -> dict[tuple[int, ...], Any]:
+    """What the tape says, by the positions of the sources in turn."""
+    if options.kind == "hessian":
+        return asked.hessians(target.value)
+    if options.kind == "jacobian":
+        return asked.jacobians(target.value)
+    if options.kind == "batch_jacobian":
+        return asked.batch_jacobians(target.value)
+    mixed = _scalars(sources) and len(sources) > 1
+    return asked.gradients(target.value, options.order, mixed)
+
+
+class Explainer:
+    """Explains answers by what was recorded."""
+
+    def __init__(
+        self,
+        options: Options,
+        sources: Sequence[Source],
+        seed: Any,
+        recorder: Recorder,
+        namespace: dict[str, Any],
+    ) -> None:
+        self._kind, self._sources = options.kind, sources
+        self._trace = settled(recorder.trace())
+        self._several = len(sources) > 1 or not _scalars(sources)
+        self._seed = None if seed is None else np.asarray(seed, dtype=np.float64)
+        self._leaves = tuple(
+            leaf_of(self._trace, _id(s.value), s.alias or s.text, is_variable(s.value))
+            for s in sources
+        )
+        names = names_in(namespace)
+        reads = self._trace.variables
+        self._names = {tensor: text for key, text in names.items() for tensor in reads.get(key, ())}
+
+    def derivatives(
+        self, target: Target, answers: dict[tuple[int, ...], Any]
+    ) -> Iterator[Derivative]:
+        """One `Derivative` an answer, each built on that of one order less."""
+        found: dict[tuple[int, ...], Derivative] = {}
+        for order, value in answers.items():
+            is_block = self._kind == "hessian" and len(order) == 2
+            question = Question(
+                derivative_key(target.text, [self._sources[i].text for i in order]),
+                self._trace.canonical(_id(target.value)),
+                target.text,
+                self._leaves,
+                order,
+                "gradient" if self._kind == "hessian" and not is_block else self._kind,
+                self._seed,
+                self._names,
+                self._several,
+            )
+            lower = found.get(order[:-1])
+            found[order] = explain(self._trace, question, value, measured(value), lower)
+            if is_block or self._kind != "hessian":
+                yield found[order]
+
+
+def aliases(targets: Sequence[Target], sources: Sequence[Source]) -> dict[str, str]:
+    """More readable keys, and mixed partials in the other order."""
+    found: dict[str, str] = {}
+    for target in targets:
+        for source in sources:
+            if source.alias:
+                key = derivative_key(target.text, [source.text])
+                found[derivative_key(target.text, [source.alias])] = key
+        for one in sources[:8]:
+            for other in sources[:8]:
+                key = derivative_key(target.text, [one.text, other.text])
+                found.setdefault(derivative_key(target.text, [other.text, one.text]), key)
+    return found
+
+
+def _id(value: Any) -> int:
+    key = tensor_id(unwrapped(value))
+    return -1 if key is None else key

@@ -1,0 +1,258 @@
+"""From the recorder's log to the `Trace`: compiled functions opened up, the reads of a
+variable joined, each op with its line and its own derivative."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import linecache
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from types import CodeType
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.eager import backprop
+
+from tapemagic import graphs
+from tapemagic.trace import VJP, Array, Binding, Line, Operation, TensorValue, Trace
+
+SMALL = 64  # tensors of up to so many entries keep their values
+Entry = tuple[Any, ...]  # op type, input ids, attributes, output ids, code, line number
+_RUNS_PYTHON = {
+    "EagerPyFunc",
+    "PyFunc",
+    "PyFuncStateless",
+}  # a derivative would run user code again
+_LEAVES_ALONE = {"ResourceGather", "ResourceGatherNd", "VariableShape", "VarIsInitializedOp"}
+
+
+class Large:
+    """What is remembered of a tensor that is not ours to keep alive."""
+
+    __slots__ = ("dtype", "reference", "shape")
+
+    def __init__(self, tensor: Any) -> None:
+        self.shape, self.dtype, self.reference = tensor.shape, tensor.dtype, weakref.ref(tensor)
+
+
+class Log:
+    """What a recorder writes down. `off_tape` are ranges of entries that the tape did not see;
+    `function_reads` has the variables' values at each call of a compiled function."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.tensors: dict[int, Any] = {}
+        self.bindings: list[tuple[int, str, int, int | None]] = []
+        self.given: list[Given] = []
+        self.off_tape: list[tuple[int, int]] = []
+        self.function_reads: dict[int, dict[int, int]] = {}
+
+    def trace(self) -> Trace:
+        """All that was recorded, as data; a tensor is converted when it is looked at."""
+        log, synthetic = self._opened()
+        reads = _Reads([entry for entry in log if not graphs.function_name(entry[0])])
+        bindings = [
+            Binding(at, name, tensor, line)
+            for at, name, key, line in self.bindings
+            for tensor in reads.of.get(key, (reads.alias.get(key, key),))
+        ]
+        operations = tuple(self._operations(log, reads.alias))
+        values = _Values(self.tensors, synthetic)
+        return Trace(operations, values, tuple(bindings), reads.of, reads.alias)
+
+    def _opened(self) -> tuple[list[tuple[Any, ...]], dict[int, Array]]:
+        """The log with compiled functions opened up: their ops stand before the call itself.
+
+        Each entry gets its place in the original log, and whether it comes from inside.
+        """
+        log: list[tuple[Any, ...]] = []
+        synthetic: dict[int, Array] = {}
+        ids = itertools.count(-2, -1)
+        for at, entry in enumerate(self.entries):
+            kind, taken, attrs, made, *place = entry
+            if isinstance(kind, bytes):  # as some of TensorFlow's Python wrappers pass it
+                kind = kind.decode()
+                entry = (kind, taken, attrs, made, *place)
+            if graphs.function_name(kind):
+                opened = graphs.Opened(ids, self._array)
+                reads = self.function_reads.get(at, {})
+                with contextlib.suppress(Exception):  # else the call stays one op
+                    opened.call(kind, [reads.get(key, key) for key in taken], self._returned(made))
+                    log += [(*inner, *place, at, True) for inner in opened.log]
+                    synthetic.update(opened.values)
+            log.append((*entry, at, False))
+        return log, synthetic
+
+    def _array(self, key: int) -> Array:
+        return np.asarray(_alive("the call", self.tensors, [key])[0])
+
+    def _returned(self, made: list[int]) -> list[int]:
+        """A call's own outputs: further ones are only for the backward pass."""
+        given = next((g for g in self.given if g.outputs and g.outputs[0] == made[0]), None)
+        return made[: len(given.outputs)] if given else made
+
+    def _operations(
+        self, log: Sequence[tuple[Any, ...]], alias: dict[int, int]
+    ) -> Iterator[Operation]:
+        given = {entry.outputs[0]: entry for entry in self.given}
+        opened = {made[0] for *_, made, _, _, _, inside in log if inside and made}
+        for kind, taken, attrs, made, code, number, at, inside in log:
+            if made and made[0] in alias:
+                continue
+            attributes = dict(zip(attrs[::2], attrs[1::2])) if attrs else {}
+            off = any(first <= at < last for first, last in self.off_tape)
+            vjp = self._registered_vjp(kind, taken, attrs, made)
+            line = _line(code, number) if code is not None else None
+            inputs = tuple(alias.get(key, key) for key in taken)
+            handed = made and made[0] in given and not inside and kind != "ReadVariableOp"
+            called = graphs.function_name(kind)
+            if not called or not (handed or (made and made[0] in opened)):
+                yield Operation(called or kind, inputs, tuple(made), attributes, line, vjp, off)
+            if handed:
+                reads = self.function_reads.get(at, {})
+                canonical = {**alias, **{h: alias.get(r, r) for h, r in reads.items()}}
+                yield given[made[0]].operation(self.tensors, canonical, line)
+
+    def _registered_vjp(
+        self, kind: str, taken: list[int], attrs: Any, made: list[int]
+    ) -> VJP | None:
+        """The op's registered derivative, at the recorded values; the op is not run again."""
+        if kind in _RUNS_PYTHON:
+            return None
+        tensors = self.tensors
+
+        def vjp(cotangents: Sequence[Array]) -> Sequence[Array | None]:
+            inputs, outputs = _alive(kind, tensors, taken), _alive(kind, tensors, made)
+            seeds = [tf.constant(c, dtype=t.dtype) for c, t in zip(cotangents, outputs)]
+            found = backprop._gradient_function(
+                kind, attrs, len(inputs), inputs, outputs, seeds, [], ""
+            )
+            return _arrays(found)
+
+        return vjp
+
+
+class Given:
+    """An op whose derivative the tape was handed; remembers what that derivative answered."""
+
+    def __init__(self, name: str, outputs: list[int], inputs: list[int], backward: Any) -> None:
+        self.name, self.outputs, self.inputs = name, outputs, inputs
+        self._backward, self._answer = backward, None  # type: Any, Any
+
+    def __call__(self, *cotangents: Any) -> Any:
+        found = self._backward(*cotangents)
+        self._answer = (cotangents, found)
+        return found
+
+    def operation(
+        self, tensors: dict[int, Any], alias: dict[int, int], line: Line | None
+    ) -> Operation:
+        """The op under the name that the tape has for it."""
+
+        def vjp(cotangents: Sequence[Array]) -> Sequence[Array | None]:
+            # A custom gradient is the user's code: it is not called again if its answer to the
+            # tape settles the matter (one scalar output, so the derivative is a plain factor).
+            scale = self._factor(cotangents)
+            if scale is not None:
+                known = _arrays(_listed(self._answer[1]))
+                return [None if g is None else np.asarray(g * scale) for g in known]
+            outputs = _alive(self.name, tensors, self.outputs)
+            seeds = [
+                tf.constant(c, dtype=t.dtype) if t.dtype.is_floating else None
+                for c, t in zip(cotangents, outputs)
+            ]
+            with contextlib.redirect_stdout(io.StringIO()):
+                return _arrays(_listed(self._backward(*seeds)))
+
+        taken = tuple(alias.get(key, key) for key in self.inputs)
+        made = tuple(self.outputs)
+        name = graphs.function_name(self.name) or self.name
+        return Operation(name, taken, made, {}, line, vjp, given=True)
+
+    def _factor(self, cotangents: Sequence[Array]) -> float | None:
+        """What to multiply the answer that the tape got by, if only one scalar was asked for."""
+        if self._answer is None:
+            return None
+        pairs = [(c, a) for c, a in zip(cotangents, self._answer[0]) if np.any(c)]
+        others = [a for c, a in zip(cotangents, self._answer[0]) if not np.any(c)]
+        if len(pairs) != 1 or any(a is not None and _is_nonzero(a) for a in others):
+            return None
+        wanted, asked = pairs[0]
+        if np.ndim(wanted) or asked is None or not np.isfinite(asked) or float(asked) == 0.0:
+            return None
+        return float(wanted) / float(asked)
+
+
+def _is_nonzero(tensor: Any) -> bool:
+    return not tensor.dtype.is_numpy_compatible or bool(np.any(np.asarray(tensor)))
+
+
+class _Reads:
+    """The reads of each variable: one tensor for all reads between two assignments."""
+
+    def __init__(self, log: Sequence[tuple[Any, ...]]) -> None:
+        self.of: dict[int, tuple[int, ...]] = {}
+        self.alias: dict[int, int] = {}
+        current: dict[int, int] = {}
+        handles = {taken[0] for kind, taken, *_ in log if kind == "ReadVariableOp"}
+        for kind, taken, _, made, *_ in log:
+            if kind == "ReadVariableOp":
+                handle = taken[0]
+                if handle in current:
+                    self.alias[made[0]] = current[handle]
+                else:
+                    current[handle] = made[0]
+                    self.of[handle] = (*self.of.get(handle, ()), made[0])
+            elif kind not in _LEAVES_ALONE and taken and handles.intersection(taken):
+                for handle in handles.intersection(taken):
+                    current.pop(handle, None)
+
+
+class _Values(Mapping[int, TensorValue]):
+    """The recorded tensors as values, each converted when it is asked for."""
+
+    def __init__(self, tensors: dict[int, Any], synthetic: dict[int, Array]) -> None:
+        self._tensors, self._synthetic = tensors, synthetic
+
+    def __getitem__(self, key: int) -> TensorValue:
+        if key in self._synthetic:
+            array = self._synthetic[key]
+            return TensorValue(array.shape, array.dtype.name, array)
+        tensor = self._tensors[key]
+        if isinstance(tensor, Large):
+            shape = tuple(tensor.shape.as_list()) if tensor.shape.rank is not None else ()
+            return TensorValue(shape, tensor.dtype.name, None)
+        known = tensor.dtype.is_numpy_compatible and tensor.dtype not in (tf.resource, tf.variant)
+        data = np.asarray(tensor) if known else None
+        return TensorValue(tuple(tensor.shape.as_list()), tensor.dtype.name, data)
+
+    def __iter__(self) -> Iterator[int]:
+        return itertools.chain(self._tensors, self._synthetic)
+
+    def __len__(self) -> int:
+        return len(self._tensors) + len(self._synthetic)
+
+
+def _alive(kind: str, tensors: dict[int, Any], keys: Sequence[int]) -> list[Any]:
+    found = [tensors[key] for key in keys]
+    if any(isinstance(tensor, Large) for tensor in found):
+        raise LookupError(f"the tensors around {kind} are too large to be kept")
+    return found
+
+
+def _listed(found: Any) -> Sequence[Any]:
+    return found if isinstance(found, (list, tuple)) else [found]
+
+
+def _arrays(found: Sequence[Any]) -> list[Array | None]:
+    return [None if g is None else np.asarray(tf.convert_to_tensor(g)) for g in found]
+
+
+@lru_cache(maxsize=4096)
+def _line(code: CodeType, number: int) -> Line:
+    text = linecache.getline(code.co_filename, number).strip()
+    return Line(number, text, code.co_filename, code.co_name)
