@@ -27,7 +27,8 @@ class Check:
     """`tape`, `symbolic` and `finite_difference` as float64 arrays, None where there is none.
 
     `agrees`: True or False, None where there was nothing to compare. `note` says what was
-    compared, or why not; `kink` that the one-sided differences disagree.
+    compared, or why not; `kink` that the one-sided differences disagree; `derived` whether the
+    closed form by itself gives the tape's value.
     """
 
     tape: Array | None
@@ -36,6 +37,7 @@ class Check:
     agrees: bool | None
     note: str = ""
     kink: bool = False
+    derived: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ def target_function(
     kept = []
     for operation in trace.operations:
         # What the tape was handed as one op has run as its parts: these are replayed.
-        if not (operation.given and made.intersection(operation.outputs)):
+        is_whole = operation.given and made.intersection(operation.outputs)
+        # Off the tape, nothing moves: to it, what came out is a constant.
+        if not is_whole and not operation.off_tape:
             kept.append(operation)
         made.update(operation.outputs)
     flat = [key for keys in leaves for key in keys]
@@ -185,12 +189,14 @@ def _one_sided(
 class Precision:
     """What rounding can do to a derivative: `dtype`, the number of `operations`, the `spread`
     of the derivative when recorded values move by the dtype's precision, and the `scale` of
-    what may have cancelled on the way (target / sourceⁿ)."""
+    what may have cancelled on the way (target / sourceⁿ). `custom` names the custom gradients
+    that were taken as given."""
 
     dtype: str
     operations: int
     spread: Array | float = 0.0
     scale: float = 0.0
+    custom: str = ""
 
     def tolerance(self, tape: Array) -> Array:
         """What two correct answers may differ by, if the problem is well conditioned."""
@@ -210,10 +216,12 @@ def compare(
         return Check(None, symbolic, fd, None, "the tape returned None")
     if not np.all(np.isfinite(tape)):
         return Check(tape, symbolic, fd, None, "the tape's value is not finite")
+    notes = []
+    if symbolic is not None and not np.all(np.isfinite(symbolic)):
+        symbolic, notes = None, ["the closed form overflows in float64"]
     strict = precision.tolerance(tape)
     loose = strict + 16 * np.asarray(precision.spread)
     good: list[bool | None] = []
-    notes = []
     if symbolic is not None:
         good.append(_verdict(symbolic, tape, strict, loose))
         if good[-1] is None:
@@ -227,7 +235,11 @@ def compare(
         if note:
             notes.append(note)
     known = [verdict for verdict in good if verdict is not None]
-    return Check(tape, symbolic, fd, all(known) if known else None, "; ".join(notes), kink)
+    agrees = all(known) if known else None
+    derived = good[0] if symbolic is not None else None
+    if agrees is False and derived and precision.custom:
+        notes.append(f"the custom gradient of {precision.custom} overrides calculus")
+    return Check(tape, symbolic, fd, agrees, "; ".join(notes), kink, derived)
 
 
 def _verdict(other: Array, tape: Array, strict: Array, loose: Array) -> bool | None:

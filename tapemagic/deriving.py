@@ -24,8 +24,9 @@ from tapemagic.equations import (
 )
 from tapemagic.numeric import NotReplayable
 from tapemagic.result import Derivative
-from tapemagic.trace import Array, Operation, Trace
+from tapemagic.trace import Answer, Array, Operation, Trace
 
+_SYMMETRIC = {"Cholesky", "SelfAdjointEigV2"}
 SEVERAL = 12  # sources that share one set of equations
 
 
@@ -71,18 +72,23 @@ def explain(
         reasons.append(str(reason))
     except Exception as error:  # noqa: BLE001 - an error of ours must not cost the user the value
         reasons.append(f"tapemagic failed on it ({type(error).__name__}: {error})")
-    symbolic, spread = _symbolic(question, derivation, closed)
-    if question.kind == "batch_jacobian" and derivation is not None:
-        symbolic = _batch(symbolic)
-        closed = replace(closed, formulas=_batch(closed.formulas)) if closed else None
-    check = _check(trace, question, measured, symbolic, spread)
-    if check.agrees is False and closed is not None and _misled(check):
-        reasons.append("the closed form does not give the tape's value")
-    sources = tuple(question.sources[i].text for i in question.order)
+    try:
+        with np.errstate(all="ignore"):
+            symbolic, spread = _symbolic(question, derivation, closed)
+            if question.kind == "batch_jacobian" and derivation is not None:
+                rank = len(trace.tensors[question.target].shape)
+                symbolic = _batch(symbolic, rank)
+                closed = replace(closed, formulas=_batch(closed.formulas, rank)) if closed else None
+            check = _check(trace, question, measured, symbolic, spread)
+    except Exception as error:  # noqa: BLE001 - as above
+        check = Check(measured, None, None, None, f"the check failed ({error})")
+    if check.derived is False and closed is not None:
+        reasons.append("what was derived does not give the tape's value")
+        closed = None
     return Derivative(
         question.key,
         question.text,
-        sources,
+        tuple(question.sources[i].text for i in question.order),
         value,
         check,
         derivation,
@@ -177,16 +183,22 @@ def _check(
     dtype = trace.tensors[question.target].dtype
     difference = _difference(trace, question)
     if question.kind == "batch_jacobian" and isinstance(difference, Difference):
+        rank = len(trace.tensors[question.target].shape)
         value, error, low, high = (
-            _batch(part)
+            _batch(part, rank)
             for part in (difference.value, difference.error, difference.low, difference.high)
         )
         difference = Difference(value, error, low, high, difference.kink)
-        spread = _batch(np.asarray(spread)) if np.ndim(spread) else spread
+        spread = _batch(np.asarray(spread), rank) if np.ndim(spread) else spread
     if measured is not None and np.iscomplexobj(measured):
         return Check(measured, None, None, None, "complex numbers are not checked")
-    precision = Precision(dtype, len(trace.operations), spread, _scale(trace, question))
+    precision = Precision(dtype, len(trace.operations), spread, _scale(trace, question), _custom(trace))
     return checking.compare(measured, symbolic, difference, precision)
+
+
+def _custom(trace: Trace) -> str:
+    names = (op.kind for op in trace.operations if op.given)
+    return ", ".join(dict.fromkeys(names))
 
 
 def _scale(trace: Trace, question: Question) -> float:
@@ -201,6 +213,9 @@ def _scale(trace: Trace, question: Question) -> float:
 
 
 def _difference(trace: Trace, question: Question) -> Difference | str:
+    symmetric = _SYMMETRIC & {operation.kind for operation in trace.operations}
+    if symmetric:
+        return f"{symmetric.pop()} takes its matrix as symmetric, whose entries move in pairs"
     used = [question.sources[i] for i in dict.fromkeys(question.order)]
     places = {i: k for k, i in enumerate(dict.fromkeys(question.order))}
     order = [places[i] for i in question.order]
@@ -227,20 +242,12 @@ def _point(trace: Trace, leaf: Leaf) -> Array:
     return np.asarray(data, dtype=np.float64)
 
 
-def _batch(array: Any) -> Any:
-    """The blocks of a Jacobian whose target and source belong to the same entry of the batch.
-
-    Target and source have the same leading axis; the source's comes in the middle.
-    """
-    if array is None or np.ndim(array) < 2:
+def _batch(array: Any, rank: int) -> Any:
+    """The blocks of a Jacobian whose target (of this rank) and source belong to the same entry
+    of the batch, the leading axis of both."""
+    if array is None or np.ndim(array) <= rank:
         return array
-    size = array.shape[0]
-    middle = next(i for i in range(1, array.ndim) if array.shape[i] == size)
-    return np.stack([np.take(array[i], i, axis=middle - 1) for i in range(size)])
-
-
-def _misled(check: Check) -> bool:
-    return check.symbolic is not None and check.tape is not None
+    return np.stack([np.take(array[i], i, axis=rank - 1) for i in range(array.shape[0])])
 
 
 def settled(trace: Trace) -> Trace:
@@ -273,18 +280,28 @@ def _same_output(trace: Trace, position: int, operation: Operation, place: int) 
     inputs = tuple(dict.fromkeys(operation.inputs))
     if operation.vjp is None or len(inputs) < len(operation.inputs):
         return False
-    cotangents = [np.zeros(trace.tensors[key].shape) for key in operation.outputs]
-    cotangents[place] = np.ones(cotangents[place].shape)
-    given = operation.vjp(cotangents)
+    asked, given = operation.answered or _probed(trace, operation, place)
+    if any(np.any(c) for k, c in enumerate(asked) if k != place and c is not None):
+        return False
     leaves = [Leaf(f"x{i}", (key,)) for i, key in enumerate(inputs)]
     equations = derive_equations(before, operation.outputs[place], "y", leaves, {})
     for i, answer in enumerate(given):
-        own = derive(equations, i).value
+        own = derive(equations, i, np.asarray(asked[place], dtype=np.float64)).value
         if answer is None and np.any(own):
             return False
         if answer is not None and not np.allclose(own, answer, rtol=1e-4, atol=1e-6):
             return False
     return True
+
+
+def _probed(trace: Trace, operation: Operation, place: int) -> Answer:
+    """What the tape's own derivative says, asked for one output with ones."""
+    assert operation.vjp is not None
+    cotangents: list[Array | None] = [
+        np.zeros(trace.tensors[key].shape) for key in operation.outputs
+    ]
+    cotangents[place] = np.ones(trace.tensors[operation.outputs[place]].shape)
+    return tuple(cotangents), tuple(operation.vjp([c for c in cotangents if c is not None]))
 
 
 def leaf_of(trace: Trace, key: int, text: str, is_variable: bool) -> Leaf:

@@ -302,6 +302,7 @@ class _Writer:
 
     def _keep(self, key: int, formulas: Array, operation: Operation, rule: str) -> None:
         """Writes a result down: as an equation, or inside those that use it."""
+        formulas = rules.as_formulas(np.asarray(formulas))
         size = max((f.size for f in formulas.flat if isinstance(f, Formula)), default=0)
         limit = SHARED if self._slice.uses[key] > 1 else INLINE
         name = self._alias if key == self._target else self._names.of.get(key)
@@ -442,6 +443,12 @@ def _float(data: Array | None) -> Array:
     return array.astype(np.float64)
 
 
+def _fits(answer: Array, trace: Trace, slot: int) -> bool:
+    if np.shape(answer) != trace.tensors[slot].shape:
+        raise NotDerivable(f"a derivative of shape {np.shape(answer)} came back for an input")
+    return True
+
+
 def _measured(
     operation: Operation, position: int, inputs: Sequence[int], trace: Trace
 ) -> list[Array | None]:
@@ -460,7 +467,7 @@ def _measured(
                 f"{operation.kind} does not tell its derivative ({error})"
             ) from error
         for slot, answer in zip(operation.inputs, answers):
-            if answer is not None and slot in inputs:
+            if answer is not None and slot in inputs and _fits(answer, trace, slot):
                 shape = own + trace.tensors[slot].shape
                 whole = found.setdefault(slot, np.zeros(shape))
                 whole[index] += np.asarray(answer, dtype=np.float64)

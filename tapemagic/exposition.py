@@ -31,7 +31,6 @@ from tapemagic.equations import Equation, Equations
 from tapemagic.formula import Formula, Name, Symbol
 from tapemagic.substitution import (
     arranged,
-    as_floats,
     counted,
     folded,
     is_long,
@@ -122,7 +121,7 @@ def _section(derivative: Derivative, steps: str) -> Section:
         teller = Teller(derivative.derivation, steps == "full", derivative.several)
         items += teller.items()
     items += _substitution(derivative, heading, steps)
-    if derivative.check.agrees is False and items:
+    if derivative.check.derived is False and items:
         # What does not give the tape's value is not shown as if it did.
         items = [Fold("what was derived, which is not what the tape returned", tuple(items))]
     items += [Note(f"no closed form, because {reason}") for reason in derivative.reasons]
@@ -134,7 +133,7 @@ def _section(derivative: Derivative, steps: str) -> Section:
 
 
 def _value(derivative: Derivative, heading: Formula) -> Statement:
-    value = as_floats(derivative.value)
+    value = derivative.check.tape
     assert value is not None
     return statement((heading, shown(value, _dtype(derivative))))
 
@@ -170,7 +169,7 @@ def _substitution(derivative: Derivative, heading: Formula, steps: str) -> list[
     if closed.whole.ndim == 0 and steps != "result":
         sides.append(_operator(closed, derivative))
     sides += [arranged(closed.formulas), *with_values(closed.formulas, equations)]
-    value = as_floats(derivative.value)
+    value = derivative.check.tape
     if value is not None:
         sides.append(shown(value, _dtype(derivative)))
     told = statement(sides, label)
@@ -192,7 +191,7 @@ def _by_entries(derivative: Derivative, closed: ClosedForm, label: str) -> list[
     assert derivative.derivation is not None
     equations = derivative.derivation.equations
     rank = closed.whole.ndim if derivative.derivation.lead else 0
-    value = as_floats(derivative.value)
+    value = derivative.check.tape
     told: list[Item] = []
     for index in np.ndindex(*closed.formulas.shape):
         node = closed.formulas[index]
@@ -226,7 +225,7 @@ def _verdict(derivative: Derivative) -> Note:
     if value is None:
         return Note(f"{derivative.key} is None: {_why_none(derivative)}", "warning")
     dtype = _dtype(derivative)
-    parts = [f"tape {_brief(as_floats(value), dtype)}"]
+    parts = [f"tape {_brief(check.tape, dtype)}"]
     if check.symbolic is not None:
         name = "closed form" if derivative.closed_form is not None else "derivation"
         parts.append(f"{name} {_brief(check.symbolic, dtype)}")

@@ -23,6 +23,7 @@ from tapemagic.trace import Array
 _CALLED = re.compile(r"__(?:forward|inference)_(?P<name>.+)_\d+$")
 _CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 _PASSES = {"Identity", "StopGradient", "ReadVariableOp"}
+_ASSIGNS = ("Assign", "ResourceApply", "ResourceScatter", "ResourceSparse")
 _MOST = 5_000  # ops that one call is opened up to
 
 
@@ -58,6 +59,8 @@ class Opened:
     def _run(self, name: str, inputs: list[int | None], wanted: int | None) -> list[int | None]:
         """The ids of the first `wanted` outputs of a function (all, if None)."""
         definition = context.context().get_function_def(name)
+        if any(node.op.startswith(_ASSIGNS) for node in definition.node_def):
+            raise NotOpened("it assigns to a variable")
         arguments = {a.name: key for a, key in zip(definition.signature.input_arg, inputs)}
         frame = _Frame(self, {node.name: node for node in definition.node_def}, arguments)
         returned = [definition.ret[a.name] for a in definition.signature.output_arg]

@@ -162,15 +162,15 @@ class Recorder:
         """Which of the unreported inputs are variables, read in C, and which are constants: a
         read shares the variable's memory."""
         unreported = {t._id: t for t in inputs if t._id in new}
-        addresses = {}
+        addresses: dict[object, int] = {}
         with record.stop_recording():
             for handle, variable in dict(self._touched).items():
                 read = tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype)
                 addresses[_address(read)] = handle
         for key, tensor in unreported.items():
-            handle = addresses.get(_address(tensor))
-            if handle is not None:
-                self.log.entries.append(("ReadVariableOp", [handle], None, [key], None, 0))
+            found = addresses.get(_address(tensor))
+            if found is not None:
+                self.log.entries.append(("ReadVariableOp", [found], None, [key], None, 0))
 
     def _read_captures(self, inputs: Sequence[Any]) -> None:
         """The variables that a compiled function reads, as they are at this call."""

@@ -126,7 +126,7 @@ class Derivative:
         return latex.document(exposition.single(self))
 
     def __repr__(self) -> str:
-        return f"<Derivative {self.key} = {_short(self.value)}>"
+        return f"<Derivative {self.key} = {_short(self)}>"
 
 
 class Result(Mapping[str, Derivative]):
@@ -176,7 +176,7 @@ class Result(Mapping[str, Derivative]):
 
     def _plain(self, reason: str) -> Document:
         """The values alone."""
-        notes = [Note(f"{key} = {_short(one.value)}") for key, one in self.items()]
+        notes = [Note(f"{key} = {_short(one)}") for key, one in self.items()]
         return Document((Section((*notes, Note(reason, "warning"))),))
 
     @cached_property
@@ -204,11 +204,13 @@ def _compact(key: str) -> str:
     return "".join(key.split())
 
 
-def _short(value: Any) -> str:
-    if value is None:
+def _short(derivative: Derivative) -> str:
+    value = derivative.check.tape
+    if derivative.value is None or value is None:
         return "None"
-    shape = tuple(getattr(value, "shape", ()))
-    return f"{float(np.real(np.asarray(value))):.7g}" if shape == () else f"tensor of shape {shape}"
+    if value.ndim:
+        return f"tensor of shape {value.shape}"
+    return f"{complex(value):.7g}" if np.iscomplexobj(value) else f"{float(value):.7g}"
 
 
 __all__ = ["Derivative", "Formula", "Result", "Symbol"]

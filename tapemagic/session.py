@@ -252,7 +252,9 @@ class Session:
             return Target(" ".join(last.source.split()), last.value)
         for name in reversed(self._bound):
             value = self._namespace.get(name)
-            is_source = name in self._plain and value is self._plain[name].first
+            versions = self._plain.get(name, _Versions())
+            source = versions.before if versions.read_before else versions.first
+            is_source = name in self._plain and value is source
             if is_differentiable(value) and not is_variable(value) and not is_source:
                 return Target(name, value)
         raise GradError(
@@ -332,7 +334,11 @@ class Session:
 def _described(value: Any) -> str:
     dtype = getattr(getattr(value, "dtype", None), "name", None)
     kind = type(value).__name__
-    return f"of dtype {dtype}" if dtype and isinstance(value, tf.Tensor) else f"of type {kind}, no tensor"
+    return (
+        f"of dtype {dtype}"
+        if dtype and isinstance(value, tf.Tensor)
+        else f"of type {kind}, no tensor"
+    )
 
 
 def _assign_back(variable: Any, kept: Any, changed: Any) -> None:

@@ -20,15 +20,10 @@ FOLDED = 300  # lines behind one fold
 LONG = 110  # nodes that still make one line, or one matrix
 
 
-def as_floats(value: object) -> Array | None:
-    if value is None:
-        return None
-    array = np.asarray(value)
-    return array if np.iscomplexobj(array) else array.astype(np.float64)
-
-
 def arranged(array: Array) -> Formula:
     """An array of formulas as rows and columns."""
+    if array.size == 0:
+        return Words(f"empty, of shape {array.shape}")
     if array.ndim == 0:
         entry: Formula = array.item()
         return entry

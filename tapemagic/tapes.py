@@ -215,7 +215,7 @@ def measured(value: Any) -> Array | None:
     """A tape's answer in float64 (complex stays complex); None for None."""
     if value is None:
         return None
-    dense = np.asarray(tf.convert_to_tensor(value))
+    dense = np.asarray(tf.convert_to_tensor(value).numpy())
     if np.iscomplexobj(dense):
         return dense
     return dense.astype(np.float64)

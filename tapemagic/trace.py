@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+Answer = tuple[Sequence["Array | None"], Sequence["Array | None"]]  # cotangents, what came back
 VJP = Callable[[Sequence[Array]], Sequence[Array | None]]
 
 
@@ -41,7 +42,8 @@ class Operation:
     `vjp` is the tape's own derivative of the op at the recorded values: it maps one cotangent
     an output to one an input (None: not connected). `off_tape`: the tape was not recording.
     `given`: the tape was handed the derivative (a custom gradient, a compiled function); the
-    entries before show how the outputs came about, if that was seen.
+    entries before show how the outputs came about, if that was seen; `answered` is what that
+    derivative said to the tape.
     """
 
     kind: str
@@ -52,6 +54,7 @@ class Operation:
     vjp: VJP | None = None
     off_tape: bool = False
     given: bool = False
+    answered: Answer | None = None
 
 
 @dataclass(frozen=True)

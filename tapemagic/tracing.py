@@ -18,7 +18,7 @@ import tensorflow as tf
 from tensorflow.python.eager import backprop
 
 from tapemagic import graphs
-from tapemagic.trace import VJP, Array, Binding, Line, Operation, TensorValue, Trace
+from tapemagic.trace import VJP, Answer, Array, Binding, Line, Operation, TensorValue, Trace
 
 SMALL = 64  # tensors of up to so many entries keep their values
 Entry = tuple[Any, ...]  # op type, input ids, attributes, output ids, code, line number
@@ -88,7 +88,7 @@ class Log:
         return log, synthetic
 
     def _array(self, key: int) -> Array:
-        return np.asarray(_alive("the call", self.tensors, [key])[0])
+        return np.asarray(_alive("the call", self.tensors, [key])[0].numpy())
 
     def _returned(self, made: list[int]) -> list[int]:
         """A call's own outputs: further ones are only for the backward pass."""
@@ -131,7 +131,7 @@ class Log:
             found = backprop._gradient_function(
                 kind, attrs, len(inputs), inputs, outputs, seeds, [], ""
             )
-            return _arrays(found)
+            return _arrays(_listed(found))
 
         return vjp
 
@@ -160,6 +160,8 @@ class Given:
             if scale is not None:
                 known = _arrays(_listed(self._answer[1]))
                 return [None if g is None else np.asarray(g * scale) for g in known]
+            if graphs.function_name(self.name) is None and self._answer is not None:
+                raise LookupError("a custom gradient is not called again")
             outputs = _alive(self.name, tensors, self.outputs)
             seeds = [
                 tf.constant(c, dtype=t.dtype) if t.dtype.is_floating else None
@@ -171,7 +173,15 @@ class Given:
         taken = tuple(alias.get(key, key) for key in self.inputs)
         made = tuple(self.outputs)
         name = graphs.function_name(self.name) or self.name
-        return Operation(name, taken, made, {}, line, vjp, given=True)
+        return Operation(name, taken, made, {}, line, vjp, given=True, answered=self._recorded())
+
+    def _recorded(self) -> Answer | None:
+        """What the tape asked and was told, if all of it can be kept."""
+        if self._answer is None:
+            return None
+        with contextlib.suppress(Exception):
+            return tuple(map(_arrays, (self._answer[0], _listed(self._answer[1]))))  # type: ignore[return-value]
+        return None
 
     def _factor(self, cotangents: Sequence[Array]) -> float | None:
         """What to multiply the answer that the tape got by, if only one scalar was asked for."""
@@ -188,7 +198,7 @@ class Given:
 
 
 def _is_nonzero(tensor: Any) -> bool:
-    return not tensor.dtype.is_numpy_compatible or bool(np.any(np.asarray(tensor)))
+    return not tensor.dtype.is_numpy_compatible or bool(np.any(tensor.numpy()))
 
 
 class _Reads:
@@ -227,7 +237,7 @@ class _Values(Mapping[int, TensorValue]):
             shape = tuple(tensor.shape.as_list()) if tensor.shape.rank is not None else ()
             return TensorValue(shape, tensor.dtype.name, None)
         known = tensor.dtype.is_numpy_compatible and tensor.dtype not in (tf.resource, tf.variant)
-        data = np.asarray(tensor) if known else None
+        data = np.asarray(tensor.numpy()) if known else None
         return TensorValue(tuple(tensor.shape.as_list()), tensor.dtype.name, data)
 
     def __iter__(self) -> Iterator[int]:
@@ -249,7 +259,8 @@ def _listed(found: Any) -> Sequence[Any]:
 
 
 def _arrays(found: Sequence[Any]) -> list[Array | None]:
-    return [None if g is None else np.asarray(tf.convert_to_tensor(g)) for g in found]
+    # numpy() and not asarray: bfloat16 has no buffer.
+    return [None if g is None else tf.convert_to_tensor(g).numpy() for g in found]
 
 
 @lru_cache(maxsize=4096)

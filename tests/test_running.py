@@ -113,6 +113,7 @@ ERRORS = {
     "raised from": "try:\n    1/0\nexcept ZeroDivisionError as e:\n    raise KeyError('k') from e",
     "while handling": "try:\n    1/0\nexcept ZeroDivisionError:\n    [][3]",
     "in a library": "import json\njson.loads('{')",
+    "in asyncio": "import asyncio\nasyncio.run(3)",
     "in a class": "class A:\n    x = undefined_name",
     "in a comprehension": "[1 / k for k in (1, 0)]",
     "in del": "del nothing_here",
@@ -313,8 +314,8 @@ def test_our_errors_are_one_line(shell: Any, monkeypatch: Any, capsys: Any) -> N
 
 def test_braces_and_dollars_are_left_alone(shell: Any) -> None:
     shell.user_ns["v"] = "w"
-    shell.run_cell("%%grad --of {'a':v}\nx = 1")
-    assert _made().options.of == ("{'a':v}",)
+    shell.run_cell("%%grad --of {v}\nx = 1")
+    assert _made().options.of == ("{v}",)
 
 
 def test_line_magic_asks_the_session(shell: Any, monkeypatch: Any) -> None:

@@ -49,13 +49,13 @@ PROGRAMS = {
     "S1": Program(
         "%%grad x\nx = tf.ones((2, 3))\ny = tf.reduce_sum(x)\nz = y**2",
         {"dz/dx": np.full((2, 3), 12.0)},
-        ("y = x₁₁ + x₁₂ + x₁₃ + x₂₁ + x₂₂ + x₂₃", "∂z/∂x = ∂z/∂y · ∂y/∂x"),
+        ("y = Σ x = x₁₁ + x₁₂ + x₁₃ + x₂₁ + x₂₂ + x₂₃", "∂z/∂x = ∂z/∂y · ∂y/∂x"),
     ),
     "S2": Program(
         "%%grad x\nx = tf.ones((2, 2))\ny = tf.reduce_sum(x)\nz = y**2",
         {"dz/dx": np.full((2, 2), 8.0)},
         (
-            "y = x₁₁ + x₁₂ + x₂₁ + x₂₂ = 1 + 1 + 1 + 1 = 4 (1) line 3",
+            "y = Σ x = x₁₁ + x₁₂ + x₂₁ + x₂₂ = 1 + 1 + 1 + 1 = 4 (1) line 3",
             "z = y² = 4² = 16 (2) line 4",
             "chain rule ∂z/∂x = ∂z/∂y · ∂y/∂x",
             "from (2) ∂z/∂y = 2y = 2 · 4 = 8",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tapemagic.rules import elementwise, indexing, linear, reductions, softmax, structural
-from tapemagic.rules.rule import Array, NotSymbolic, Row
+from tapemagic.rules.rule import Array, NotSymbolic, Row, as_formulas
 
-__all__ = ["ROWS", "Array", "NotSymbolic", "Row", "row"]
+__all__ = ["ROWS", "Array", "NotSymbolic", "Row", "as_formulas", "row"]
 
 _TABLES = (elementwise, reductions, softmax, linear, structural, indexing)
 ROWS: dict[str, Row] = {row.kind: row for table in _TABLES for row in table.ROWS}

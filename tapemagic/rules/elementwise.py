@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tapemagic.formula import (
+    ONE,
     Call,
     Formula,
     Name,

@@ -191,21 +191,10 @@ def _triangular_solve(inputs: Sequence[Array], attributes: Attributes) -> tuple[
 
 
 def _cholesky(inputs: Sequence[Array], attributes: Attributes) -> tuple[Array, ...]:
-    if inputs[0].dtype != object:
-        return (np.asarray(np.linalg.cholesky(inputs[0])),)
-    return (_per_matrix(inputs[0], _cholesky_of, inputs[0].shape[-2:]),)
-
-
-def _cholesky_of(matrix: Array) -> Array:
-    _small(matrix)
-    factor = np.empty(matrix.shape, dtype=object)
-    factor.fill(added(()))
-    for i in range(len(matrix)):
-        for j in range(i + 1):
-            known = added([multiplied((factor[i, k], factor[j, k])) for k in range(j)])
-            rest = difference(matrix[i, j], known) if j else matrix[i, j]
-            factor[i, j] = call("sqrt", rest) if i == j else Quotient(rest, factor[j, j])
-    return factor
+    if inputs[0].dtype == object:
+        # It reads the lower triangle; TensorFlow's slopes are those of a symmetric matrix.
+        raise NotSymbolic("Cholesky's root of a matrix that is taken as symmetric")
+    return (np.asarray(np.linalg.cholesky(inputs[0])),)
 
 
 # fmt: off
