@@ -102,6 +102,8 @@ def finite_difference(
     free = list(order) if entrywise else [order[-1]]
     shapes = [points[source].shape for source in free]
     shape = tuple(size for one in shapes for size in one)
+    if 0 in shape:
+        raise NotReplayable("there is nothing to move in an empty tensor")
     evaluations = 2 ** len(order) * 2 * max(1, int(np.prod(shape)))
     if evaluations * operations > _WORK:
         raise NotReplayable("replaying so many ops would take too long")
@@ -208,9 +210,14 @@ class Precision:
 
 
 def compare(
-    tape: Array | None, symbolic: Array | None, difference: Difference | str, precision: Precision
+    tape: Array | None,
+    symbolic: Array | None,
+    chain: Array | None,
+    difference: Difference | str,
+    precision: Precision,
 ) -> Check:
-    """The verdict. `difference` may be the reason why there is none."""
+    """The verdict. `symbolic` is the closed form's value, `chain` that of the products that are
+    shown; `difference` may be the reason why there is none."""
     fd = None if isinstance(difference, str) else difference.value
     if tape is None:
         return Check(None, symbolic, fd, None, "the tape returned None")
@@ -226,7 +233,10 @@ def compare(
         good.append(_verdict(symbolic, tape, strict, loose))
         if good[-1] is None:
             notes.append("so sensitive to rounding that the closed form cannot decide")
-    kink = False
+    if chain is not None and np.all(np.isfinite(chain)):
+        by_chain = _verdict(chain, tape, strict, loose)
+        good = [False] if by_chain is False else good or [by_chain]
+    derived, kink = (good[0] if good else None), False
     if isinstance(difference, str):
         notes.append(f"no finite difference: {difference}")
     else:
@@ -236,7 +246,6 @@ def compare(
             notes.append(note)
     known = [verdict for verdict in good if verdict is not None]
     agrees = all(known) if known else None
-    derived = good[0] if symbolic is not None else None
     if agrees is False and derived and precision.custom:
         notes.append(f"the custom gradient of {precision.custom} overrides calculus")
     return Check(tape, symbolic, fd, agrees, "; ".join(notes), kink, derived)

@@ -15,7 +15,7 @@ from .options import FLAGS, Row
 from .running import Shell
 
 _MAGIC = re.compile(r"\s*%%?grad(?=\s)")
-_PATH = re.compile(r"[^\W\d]\w*(?:\.\w+)*\.?$|$")
+_PATH = re.compile(r"(?<![\w.])[^\W\d]\w*(?:\.\w+)*\.?$|(?<![\w.])$")
 _BINDING = re.compile(
     r"(?:^\s*|\bfor\s+|\bas\s+)([^\W\d]\w*(?:\s*,\s*\w+)*)(?=\s*(?:=(?!=)|in\b|:))"
 )
@@ -83,7 +83,9 @@ def _names(
     before: str, start: int, body: str, names: Mapping[str, object], *, any_kind: bool
 ) -> tuple[int, list[str]]:
     match = _PATH.search(before, start)
-    column = match.start() if match else len(before)
+    if match is None:  # after `ws[0].` or a number
+        return len(before), []
+    column = match.start()
     path, dot, stem = before[column:].rpartition(".")
     if dot:
         found = [f"{path}.{name}" for name in _attributes(path, names)]

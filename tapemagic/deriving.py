@@ -79,7 +79,8 @@ def explain(
                 rank = len(trace.tensors[question.target].shape)
                 symbolic = _batch(symbolic, rank)
                 closed = replace(closed, formulas=_batch(closed.formulas, rank)) if closed else None
-            check = _check(trace, question, measured, symbolic, spread)
+            chain = derivation.value if derivation and len(question.order) == 1 else None
+            check = _check(trace, question, measured, symbolic, chain, spread)
     except Exception as error:  # noqa: BLE001 - as above
         check = Check(measured, None, None, None, f"the check failed ({error})")
     if check.derived is False and closed is not None:
@@ -155,8 +156,6 @@ def _symbolic(
         }
         other = _evaluated(derivation, closed, {**equations.values, **moved})
         spread = np.maximum(spread, np.abs(np.nan_to_num(other - found)))
-    if len(question.order) == 1 and derivation.value.shape == np.shape(found):
-        spread = np.maximum(spread, np.abs(np.nan_to_num(derivation.value - found)))
     return found, spread
 
 
@@ -178,6 +177,7 @@ def _check(
     question: Question,
     measured: Array | None,
     symbolic: Array | None,
+    chain: Array | None,
     spread: Array | float,
 ) -> Check:
     dtype = trace.tensors[question.target].dtype
@@ -189,11 +189,14 @@ def _check(
             for part in (difference.value, difference.error, difference.low, difference.high)
         )
         difference = Difference(value, error, low, high, difference.kink)
+        chain = _batch(chain, rank)
         spread = _batch(np.asarray(spread), rank) if np.ndim(spread) else spread
     if measured is not None and np.iscomplexobj(measured):
         return Check(measured, None, None, None, "complex numbers are not checked")
-    precision = Precision(dtype, len(trace.operations), spread, _scale(trace, question), _custom(trace))
-    return checking.compare(measured, symbolic, difference, precision)
+    precision = Precision(
+        dtype, len(trace.operations), spread, _scale(trace, question), _custom(trace)
+    )
+    return checking.compare(measured, symbolic, chain, difference, precision)
 
 
 def _custom(trace: Trace) -> str:
@@ -271,7 +274,7 @@ def _same_inside(trace: Trace, position: int, operation: Operation) -> bool:
         return False
     try:
         return all(_same_output(trace, position, operation, place) for place in used)
-    except (NotDerivable, LookupError, ValueError, TypeError):
+    except Exception:  # noqa: BLE001 - what cannot be opened up stays one op
         return False
 
 

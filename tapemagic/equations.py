@@ -232,6 +232,11 @@ class _Names:
     def _used(self, letter: str) -> bool:
         return any(t == letter or t.rstrip("0123456789") == letter for t in self._taken)
 
+    def next(self, text: str) -> Name:
+        """A further version of a name, for the target where its tensor has another name first."""
+        versions = [name.version for name in self.of.values() if name.text == text]
+        return Name(text, max(versions, default=-1) + 1, True)
+
     def fresh(self) -> Name:
         self._count += 1
         return Name(f"{self._letter}{self._count}")
@@ -253,7 +258,7 @@ class _Writer:
         own = {key: leaf.text for leaf in leaves for key in leaf.tensors}
         self._names = _Names(trace, slice_.reach, {**names, **own})
         named = self._names.of.get(target)
-        self._alias = Name(text) if named is None or named.text != text else named
+        self._alias = named if named is not None and named.text == text else self._names.next(text)
         self._written: dict[int, Array] = {}  # tensor id → its formulas, as used further on
         self._equations: list[Equation] = []
         self._values: dict[Name, Array] = {}
@@ -334,6 +339,8 @@ class _Writer:
         compact: Formula | None = None,
     ) -> None:
         known = self._tensor(key)
+        if name in self._values:
+            raise NotDerivable(f"two values would be called {name.text}")
         self._equations.append(
             Equation(name, formulas, _float(known.data), known.dtype, line, rule, compact=compact)
         )

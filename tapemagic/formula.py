@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from functools import cache
 from typing import ClassVar, Union
 
 Scalar = Union["Formula", int, float, Fraction]
@@ -31,6 +32,12 @@ class Name:
     apart: bool = field(default=False, compare=False)
 
 
+@cache
+def _compared(node: type) -> tuple[str, ...]:
+    """The fields that make up a node."""
+    return tuple(f.name for f in fields(node) if f.compare)
+
+
 class Formula:
     """Base of all nodes: hashable, compared by structure. The operators tidy up."""
 
@@ -45,7 +52,7 @@ class Formula:
         parts = self.children
         self.__dict__["size"] = 1 + sum(part.size for part in parts)
         self.__dict__["free"] = frozenset().union(*(part.free for part in parts))
-        key = tuple(getattr(self, f.name) for f in fields(self) if f.compare)  # type: ignore[arg-type]
+        key = tuple([getattr(self, name) for name in _compared(type(self))])  # type: ignore[arg-type]
         self.__dict__["_key"] = key
         self.__dict__["_hash"] = hash((type(self).__name__, key))
 

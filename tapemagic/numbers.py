@@ -93,7 +93,8 @@ def _in_bfloat16(value: float) -> float:
 def shortest(value: float, dtype: str) -> Decimal:
     """The shortest decimal that `dtype` reads back as `value`."""
     if dtype in ("float16", "float32", "complex64"):
-        single = np.float16(value) if dtype == "float16" else np.float32(value)
+        with np.errstate(over="ignore"):
+            single = np.float16(value) if dtype == "float16" else np.float32(value)
         return Decimal(np.format_float_scientific(single, unique=True, trim="-"))
     if dtype == "bfloat16":
         for digits in range(8):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapemagic import rules
-from tapemagic.formula import Formula, Symbol, symbols
+from tapemagic.formula import Formula, Number, Symbol, symbols
 from tapemagic.meaning import meaning
 from tapemagic.trace import Array, Operation, Trace
 
@@ -25,6 +25,8 @@ class NotReplayable(Exception):
 def evaluate(nodes: Formula | Sequence[Any] | Array, values: Mapping[Symbol, Any]) -> Array:
     """The values of formulas. For arrays as values, their axes come behind those of `nodes`."""
     array = np.asarray(nodes, dtype=object)
+    if array.ndim == 0 and isinstance(array.item(), Number):
+        return np.asarray(float(array.item().value))  # most slopes of a long chain
     # Only what occurs: a long derivation has thousands of values.
     used = {symbol: values[symbol] for symbol in symbols(array.flat) if symbol in values}
     results = meaning(list(array.ravel()), used)

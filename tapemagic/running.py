@@ -165,10 +165,9 @@ def observed(
         __contains__ = namespace.__contains__
 
         def __setitem__(self, name: str, value: Any) -> None:
-            if name[:2] != "__":
-                frame = frame_above(1)
-                line = frame.f_lineno if frame.f_code.co_filename == filename else None
-                value = bound(name, value, line)
+            frame = frame_above(1)
+            line = frame.f_lineno if frame.f_code.co_filename == filename else None
+            value = bound(name, value, line)
             namespace[name] = value
             known[name] = id(value)
 

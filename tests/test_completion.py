@@ -44,6 +44,8 @@ NAMES = {"layer": Layer(), "xx": 3.0, "_z": 1, "function": bound_in, "module": p
         ('%%grad --of "yab + l', 19, ["layer"]),
         ("%%grad params['x", 16, []),
         ("%%grad nothing.here", 7, []),
+        ("%%grad layer[0].x", 17, []),
+        ("%%grad --of 1x", 14, []),
         ("%%grad -n ", 10, []),
         ("%%gradient --or", 15, []),
         ("%%grad", 6, []),
@@ -84,6 +86,9 @@ def test_the_shell_completes_our_lines_alone(shell: Any, jedi: bool) -> None:
     assert _completed(shell, "%%grad ya" + BODY, 9) == [(7, 9, "yab")]
     assert _completed(shell, "%%grad layer.ke") == [(7, 15, "layer.kernel")]
     assert _completed(shell, "%%grad --steps=ch") == [(15, 17, "chain")]
+    start, end, found = _completed(shell, "%%grad --of 3-lay")[0]  # IPython 7 splits elsewhere
+    assert "%%grad --of 3-lay"[:start] + found == "%%grad --of 3-layer"
+    assert end == 17
     ours = {"--order", "--of"}
     for text in ("%%time --or", "x\n%%grad --or", "%%grad x\n--or", "a = --o"):
         assert not ours & {found for _, _, found in _completed(shell, text)}

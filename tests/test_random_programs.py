@@ -451,3 +451,183 @@ def lambdified(derivative: Any) -> float:
 @given(program=programs)
 def test_random_programs(shell: Shell, program: Program) -> None:
     check_program(shell, program)
+
+
+# ---- planted wrong rules: every one is caught, every time ---------------------------------------------------
+
+
+def _flipped(slope: Any) -> Any:
+    return -slope
+
+
+def _scaled(slope: Any) -> Any:
+    from tapemagic.formula import number
+
+    return number(1.01) * slope
+
+
+def _dropped(slope: Any) -> Any:
+    """The last term or factor is forgotten."""
+    from tapemagic.formula import ONE, Call, Power, Product, Quotient, Sum
+
+    if isinstance(slope, Sum):
+        return slope.terms[0]
+    if isinstance(slope, Product):
+        return slope.factors[0]
+    if isinstance(slope, Quotient):
+        return slope.numerator
+    if isinstance(slope, (Call, Power)):
+        return slope + ONE
+    return slope + ONE
+
+
+PLANTS = {"sign": _flipped, "factor 1.01": _scaled, "part dropped": _dropped}
+# Function rows with a slope that matters at the point, and a call that uses them.
+ROWS = {
+    name: text
+    for name, (text, _) in UNARY.items()
+    if name in {
+        *("sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh exp expm1 log log1p sqrt").split(),
+        *("abs sigmoid softplus softsign relu relu6 leaky_relu elu selu erf erfc lgamma digamma").split(),
+        *("bessel_j0 bessel_i1e").split(),
+    }
+} | {"maximum": "tf.maximum({}, 0.1)", "minimum": "tf.minimum({}, 3.0)"}  # fmt: skip
+POINTS = {"acosh": 1.7, "relu6": 1.3}
+
+
+def planted(shell: Shell, body: str, magic: str = "%%grad x") -> Any:
+    """Run the cell with the fault: the tape's value stands, and a warning has all three numbers."""
+    shell.clean()
+    shell.ip.run_cell(f"{magic} -q -o res\n{body}").raise_error()
+    result = shell.names["res"]
+    (derivative,) = [d for d in result.values() if d.order == 1][:1]
+    return derivative, repr(result)
+
+
+def caught(derivative: Any, text: str) -> None:
+    check = derivative.check
+    assert check.agrees is False, check
+    assert "do not agree" in text
+    line = " ".join(text[text.index("⚠") :].split())
+    for name in ("tape", "finite difference"):
+        assert name in line, line
+    assert "closed form" in line or "derivation" in line
+    assert derivative.value is not None
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+@pytest.mark.parametrize("name", ROWS)
+def test_a_wrong_slope_is_caught(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, name: str, plant: str
+) -> None:
+    from tapemagic.functions import FUNCTIONS
+
+    row = FUNCTIONS[name]
+    at = POINTS.get(name, 0.55)
+    for dtype in ("float32", "float64"):
+        body = f"x = tf.constant({at}, tf.{dtype})\nu = {ROWS[name].format('x')}\ny = u*x + x**2"
+        good, _ = planted(shell, body)
+        assert good.check.agrees is True, good.check
+
+        def wrong(*arguments: Any) -> Any:
+            slopes = row.partials(*arguments)
+            return (PLANTS[plant](slopes[0]), *slopes[1:])
+
+        with monkeypatch.context() as patch:
+            patch.setitem(FUNCTIONS, name, replace(row, partials=wrong))
+            derivative, text = planted(shell, body)
+        assert float(derivative.value) == float(good.value)
+        caught(derivative, text)
+
+
+@pytest.mark.parametrize("name", ["sin", "exp", "log", "tanh", "sqrt", "sigmoid"])
+def test_a_wrong_slope_is_caught_at_order_2(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    from tapemagic.functions import FUNCTIONS
+
+    row = FUNCTIONS[name]
+    monkeypatch.setitem(
+        FUNCTIONS, name, replace(row, partials=lambda x: (_scaled(row.partials(x)[0]),))
+    )
+    planted(shell, f"x = tf.constant(0.55)\ny = {ROWS[name].format('x')}*x", "%%grad x -n 2")
+    assert [d.check.agrees for d in shell.names["res"].values()] == [False, False]
+
+
+CALCULUS = {
+    "_product_slope": "y = tf.sin(x)*tf.exp(x)",
+    "_quotient_slope": "y = tf.sin(x)/(2 + x)",
+    "_power_slope": "y = (1 + x)**3",
+    "_call_slope": "y = tf.exp(x*x)",
+}
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+@pytest.mark.parametrize("name", CALCULUS)
+def test_a_wrong_rule_of_calculus_is_caught(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, name: str, plant: str
+) -> None:
+    from tapemagic import calculus
+
+    right = getattr(calculus, name)
+    monkeypatch.setattr(calculus, name, lambda *given: PLANTS[plant](right(*given)))
+    caught(*planted(shell, f"x = tf.constant(0.55)\n{CALCULUS[name]}"))
+
+
+# An op's meaning exchanged for another's: closed form and replay are wrong alike, the tape is not.
+EXCHANGED = {
+    "Sin": ("Cos", "tf.sin(x)"),
+    "Exp": ("Expm1", "tf.exp(x)*x"),
+    "Mul": ("AddV2", "tf.sin(x)*tf.cos(x)"),
+    "AddV2": ("Sub", "tf.sin(x) + tf.cos(x)"),
+    "Sub": ("AddV2", "tf.sin(x) - tf.cos(x)"),
+    "RealDiv": ("Mul", "tf.sin(x)/tf.cos(x)"),
+    "Pow": ("Mul", "tf.sin(x)**3"),
+    "Sqrt": ("Rsqrt", "tf.sqrt(x)"),
+    "Log": ("Log1p", "tf.math.log(x)"),
+    "Sigmoid": ("Tanh", "tf.sigmoid(x)"),
+    "Tanh": ("Sigmoid", "tf.tanh(x)"),
+    "Square": ("Identity", "tf.square(x)"),
+    "Neg": ("Identity", "-tf.sin(x)"),
+    "Maximum": ("Minimum", "tf.maximum(x, x**2)"),
+    "Softplus": ("Softsign", "tf.nn.softplus(x)"),
+}
+
+
+@pytest.mark.parametrize("kind", EXCHANGED)
+def test_a_wrong_op_is_caught(shell: Shell, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    from tapemagic import rules
+
+    other, text = EXCHANGED[kind]
+    monkeypatch.setitem(rules.ROWS, kind, replace(rules.ROWS[other], kind=kind))
+    caught(*planted(shell, f"x = tf.constant(0.55)\ny = {text}"))
+
+
+@settings(max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 10**6))
+def test_in_random_programs_too(shell: Shell, seed: int) -> None:
+    """A slope that is 5 % off, in a program that uses it: never a ✓."""
+    from tapemagic.functions import FUNCTIONS
+
+    rng = random.Random(seed)
+    one_order = program(rng)
+    source = next(iter(one_order.sources))
+    end = f"z = z + tf.sin(1.5*{source})"
+    if f"{source} = " in one_order.text.split("\n", len(one_order.sources))[-1]:
+        return  # bound again: the end would not read the source
+    made = replace(one_order, order=1, text=f"{one_order.text}\n{end}")
+    row = FUNCTIONS["sin"]
+    FUNCTIONS["sin"] = replace(row, partials=lambda x: (_scaled(row.partials(x)[0]) * 1.04,))
+    try:
+        shell.clean()
+        shell.run(made.cell).raise_error()
+        derivative = shell.names["res"][f"dz/d{source}"]
+        text = repr(shell.names["res"])
+    finally:
+        FUNCTIONS["sin"] = row
+    right = derivative.check.tape
+    if derivative.derivation is None or abs(float(derivative.evaluate()) - float(right)) < 1e-4 * max(1.0, abs(right)):
+        return  # cos(1.5 x) is near 0, or cancelled
+    assert derivative.check.agrees is not True, (made.cell, derivative.check)
+    assert derivative.check.agrees is False or "too inaccurate" in derivative.check.note, (made.cell, derivative.check)
+    assert ("do not agree" in text) == (derivative.check.agrees is False)
