@@ -22,11 +22,13 @@ STYLE = """\
 .tapemagic{color:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));
  font-size:1rem;line-height:1.6;max-width:64em;overflow-x:auto;padding:.2em .1em}
 .tapemagic .tapemagic-plain{display:none!important}
-.tapemagic .tapemagic-math{display:inline-block!important;white-space:nowrap}
+.tapemagic .tapemagic-math{display:inline-block!important;white-space:nowrap;margin:.12em 0}
 .tapemagic math{font-family:"Latin Modern Math","STIX Two Math","Cambria Math",
  "Libertinus Math","DejaVu Math TeX Gyre",math,serif;font-size:1.15em}
 .tapemagic .tapemagic-title{font-size:1.1em;font-weight:600;margin:.2em 0 .5em}
-.tapemagic .tapemagic-rows+.tapemagic-title{margin-top:1.3em}
+.tapemagic .tapemagic-title math{font-size:1.3em}
+.tapemagic .tapemagic-rows+.tapemagic-title{margin-top:1.5em;border-top:1px solid;
+ border-color:color-mix(in srgb,currentColor 20%,transparent);padding-top:.7em}
 .tapemagic .tapemagic-rows{display:grid;align-items:baseline;gap:.65em .45em;margin:.3em 0;
  grid-template-columns:fit-content(13em) max-content minmax(min-content,1fr) repeat(2,max-content)}
 .tapemagic .tapemagic-row{display:contents}
@@ -89,7 +91,7 @@ def formula(node: Formula) -> str:
 def _both(markup: str, text: str) -> str:
     return (
         f'<span class="tapemagic-plain">{escape(text)}</span>'
-        f'<span class="tapemagic-math" hidden>{element(markup)}</span>'
+        f'<span class="tapemagic-math" hidden="hidden">{element(markup)}</span>'
     )
 
 
@@ -97,7 +99,7 @@ def _button(latex_source: str) -> str:
     if not latex_source:
         return ""
     return (
-        f'<button type="button" class="tapemagic-copy" hidden'
+        f'<button type="button" class="tapemagic-copy" hidden="hidden"'
         f' data-latex="{_attribute(latex_source)}"'
         f' onclick="{escape(_COPY)}">copy LaTeX</button>\n'
     )

@@ -148,7 +148,8 @@ def _cleaned(error: BaseException) -> TracebackType | None:
 
 def _without_magic(tb: TracebackType | None) -> TracebackType | None:
     """The traceback without the call of `%%grad`: the cell's own frame follows IPython's."""
-    hidden = (os.path.dirname(__file__), os.path.dirname(asyncio.__file__))
+    own = os.path.join(os.path.dirname(__file__), "")
+    hidden = (own, os.path.dirname(asyncio.__file__))
     entries: list[TracebackType] = []
     inside = False
     while tb is not None:
@@ -158,7 +159,8 @@ def _without_magic(tb: TracebackType | None) -> TracebackType | None:
             inside = True
         elif not (inside and path.startswith(hidden)):
             inside = False
-            entries.append(tb)
+            if not path.startswith(own):  # the tape that `--tape` gives raises on its own
+                entries.append(tb)
         tb = tb.tb_next
     kept: TracebackType | None = None
     for entry in reversed(entries):

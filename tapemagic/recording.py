@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import record
 from tensorflow.python.framework import op_callbacks
+from tensorflow.python.framework.ops import EagerTensor as EagerTensor
 from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable
 
 from tapemagic import graphs
@@ -207,10 +208,12 @@ class Recorder:
         key = tensor_id(value)
         if key is None:
             return
-        if key not in self.log.tensors and isinstance(value, tf.Tensor):
-            self.log.tensors[key] = value if value._num_elements() <= SMALL else Large(value)
+        if isinstance(value, EagerTensor):
+            if key not in self.log.tensors:
+                self.log.tensors[key] = value if value._num_elements() <= SMALL else Large(value)
+        else:
+            self._touched.clear()  # asking for a variable's id has touched it
         self.log.bindings.append((len(self.log.entries), name, key, line))
-        self._touched.clear()  # asking for the id has touched it
 
     def pause(self, paused: bool) -> None:
         """The tape stopped (or took up) recording: what runs meanwhile has no derivative."""
@@ -233,8 +236,9 @@ def tensor_id(value: Any) -> int | None:
 
     Keras variables wrap one of TensorFlow's.
     """
-    handle = getattr(value, "handle", None)
-    key = getattr(value if handle is None else handle, "_id", None)
+    if isinstance(value, EagerTensor):
+        return int(value._id)
+    key = getattr(getattr(value, "handle", None), "_id", None)
     return key if isinstance(key, int) else None
 
 

@@ -14,7 +14,7 @@ from tapemagic import exposition
 from tapemagic.keys import bound_name, is_plain_name
 from tapemagic.options import GradError, Options
 from tapemagic.questions import Explainer, Target, aliases, answers
-from tapemagic.recording import Recorder, tensor_id
+from tapemagic.recording import EagerTensor, Recorder, tensor_id
 from tapemagic.result import Result
 from tapemagic.sources import (
     Source,
@@ -124,12 +124,9 @@ class Session:
             versions.first = value
         self._bound.pop(name, None)
         self._bound[name] = None
-        plain = unwrapped(value)
-        if isinstance(plain, (tf.Tensor, tf.Variable)):
-            self._recorder.bind(name, plain, line)
-            if versions is not None:
-                self._watch(plain)
-        elif versions is not None:
+        plain = value if isinstance(value, EagerTensor) else unwrapped(value)
+        self._recorder.bind(name, plain, line)
+        if versions is not None and versions.first is value:  # later ones are no source
             self._watch(value)
         if self._looked_up:
             self._look_up({name: value})
@@ -198,7 +195,7 @@ class Session:
             seed = self._seed(options, targets)
         self.tape.close()
         self._recorder.stop()
-        sources = self._sources(options, targets)
+        sources = self._sources(options)
         self._target = targets[0].value if last is not None else None
         # First all answers, then the trace: custom gradients remember what they answered.
         asked = Asked(self.tape, [s.value for s in sources], options.zero, seed)
@@ -229,7 +226,7 @@ class Session:
         if options.of:
             targets = [self._named_target(text) for text in options.of]
         else:
-            targets = [self._default_target(last)]
+            targets = [self._default_target(options, last)]
         if options.sum and len(targets) > 1:
             total = tf.add_n([tf.reduce_sum(target.value) for target in targets])
             targets = [Target("+".join(target.text for target in targets), total)]
@@ -247,7 +244,7 @@ class Session:
             )
         return Target(text, value)
 
-    def _default_target(self, last: Any) -> Target:
+    def _default_target(self, options: Options, last: Any) -> Target:
         if last is not None and is_differentiable(last.value) and not is_variable(last.value):
             return Target(" ".join(last.source.split()), last.value)
         for name in reversed(self._bound):
@@ -257,6 +254,8 @@ class Session:
             is_source = name in self._plain and value is source
             if is_differentiable(value) and not is_variable(value) and not is_source:
                 return Target(name, value)
+        if options.wrt:
+            self._sources(options)  # an integer source is the better complaint
         raise GradError(
             f"nothing to differentiate: the cell computed no floating tensor{self._hint()}"
         )
@@ -285,7 +284,7 @@ class Session:
             )
         return seed
 
-    def _sources(self, options: Options, targets: Sequence[Target]) -> list[Source]:
+    def _sources(self, options: Options) -> list[Source]:
         if not options.wrt:
             return self._variables()
         found: list[Source] = []

@@ -113,8 +113,9 @@ def statement(
 def _as_read(node: Formula) -> Formula:
     """A value that is shown exactly reads like the number itself."""
     if isinstance(node, Value):
-        if isinstance(node.value, complex) or not numbers.written(node.value, node.dtype).exact:
-            return node
+        written = numbers.written(node.value, node.dtype)
+        if isinstance(node.value, complex) or not written.exact:
+            return Words(str(written))
         return numbers.recognise(node.value, node.dtype)
     if isinstance(node, Matrix):
         return Matrix(tuple(tuple(_as_read(entry) for entry in row) for row in node.rows))

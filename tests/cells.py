@@ -1487,7 +1487,7 @@ y = tf.exp(x)
 %%grad x
 x = tf.constant([0.0, 4.0])
 y = tf.reduce_sum(tf.where(x > 0, tf.sqrt(x), 0.0))
-=== cancellation | dy/dx | rounded
+=== cancellation | dy/dx | rounded; contradicts
 %%grad x
 x = tf.constant(1e-4)
 y = (1 - tf.cos(x))/x**2
@@ -1639,7 +1639,7 @@ z = tf.cosh(h)*y*y + y
 %%grad x y
 x = tf.Variable(0.5); y = tf.Variable(-0.7)
 z = y*tf.sin(y)
-=== a second derivative that cancels | dz/dx; dz/dy; d2z/dx2; d2z/dxdy; d2z/dy2
+=== a second derivative that cancels | dz/dx; dz/dy; d2z/dx2; d2z/dxdy; d2z/dy2 | rounded
 %%grad x y -n 2
 x = tf.constant(0.9375); y = tf.Variable(1.953125)
 c = tf.sigmoid(y)/x

@@ -17,7 +17,7 @@ from cells import CASES, Case, Shell, open_shell
 
 tf = pytest.importorskip("tensorflow")
 
-SECONDS = 15.0  # more than this for one cell is a fault
+SECONDS = 15.0  # of the processor; more for one cell is a fault
 GOOD = [case for case in CASES if case.error is None]
 BAD = [case for case in CASES if case.error is not None]
 
@@ -90,7 +90,7 @@ class Hand:
         if self.case.setup:
             exec(self.case.setup, self.names)
         tree = ast.fix_missing_locations(_Watching().visit(ast.parse(self.body)))
-        texts = list(self.options.of) or [re.match(r"d\d*\(?(.+?)\)?/d", self.case.keys[0])[1]]  # type: ignore[index]
+        texts = list(self.options.of) or [re.match(r"d\d*(\(.+\)|.+?)/d", self.case.keys[0])[1]]  # type: ignore[index]
         with ExitStack() as stack:
             for tape in self.tapes:
                 stack.enter_context(tape)
@@ -248,10 +248,10 @@ def result_of(shell: Shell, case: Case, capsys: Any) -> Any:
     if case.setup:
         shell.run(case.setup).raise_error()
     capsys.readouterr()
-    start = time.perf_counter()
-    with at_most(SECONDS + 5):
+    start = time.process_time()
+    with at_most(6 * SECONDS):
         done = shell.run(case.cell)
-    took = time.perf_counter() - start
+    took = time.process_time() - start
     out, err = capsys.readouterr()
     assert done.success, (out + err)[-2000:]
     assert took < SECONDS, f"{took:.1f} s"
@@ -266,7 +266,7 @@ def test_cell(shell: Shell, case: Case, capsys: Any) -> None:
     problems = []
     for key, derivative in result.items():
         problems += [f"{key}: {text}" for text in _wrong(case, derivative, truth[key])]
-    with at_most(2 * SECONDS):
+    with at_most(6 * SECONDS):
         _show(result)
         if "rounded" not in case.flags:
             _steps_are_true(result)
@@ -325,7 +325,8 @@ def _wrong(case: Case, derivative: Any, truth: Any) -> Iterator[str]:
         yield f"was to be unchecked: {check}"
     if "closed" in flags and derivative.expression is None:
         yield f"has no closed form: {derivative.reasons}"
-    if derivative.derivation is not None and value is not None and np.all(np.isfinite(value)):
+    finite = value is not None and bool(np.all(np.isfinite(value)))
+    if derivative.derivation is not None and finite and "rounded" not in flags:
         if derivative.order == 1 or derivative.closed_form is not None:
             own = np.asarray(derivative.evaluate())
             scale = np.max(np.abs(value), initial=0.0)
