@@ -25,7 +25,7 @@ from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable
 
 from tapemagic import graphs
 from tapemagic.trace import Trace
-from tapemagic.tracing import SMALL, Given, Large, Log
+from tapemagic.tracing import SMALL, Given, Handle, Log, kept
 
 _LIBRARIES = tuple(
     os.path.join(path, "")
@@ -45,6 +45,7 @@ class Recorder:
     def __init__(self) -> None:
         self.log = Log()
         self._is_user: dict[CodeType, bool] = {}
+        self._depths: dict[str, int] = {}  # frames between an op of that type and the user's
         self._touched: list[tuple[int, Any]] = []
         self._undo: list[Callable[[], None]] = []
         self.unreadable = ""  # why nothing could be recorded, if so
@@ -58,8 +59,9 @@ class Recorder:
     def start(self) -> None:
         """Begin to record. Leaves a plain reason in `unreadable` if TensorFlow will not let us."""
         try:
-            op_callbacks.add_op_callback(self._on_op)
-            self._undo.append(lambda: op_callbacks.remove_op_callback(self._on_op))
+            callback = self._callback()
+            op_callbacks.add_op_callback(callback)
+            self._undo.append(lambda: op_callbacks.remove_op_callback(callback))
             for name in ("record_operation", "record_operation_backprop_only"):
                 self._wrap_record(name)
             self._watch_handles()
@@ -116,62 +118,87 @@ class Recorder:
 
     # -- while the cell runs: every microsecond here is paid per op ---------------------------
 
-    def _on_op(
-        self,
-        op_type: str,
-        inputs: Sequence[Any],
-        attrs: Any,
-        outputs: Sequence[Any],
-        op_name: str | None = None,
-        graph: Any = None,
-    ) -> None:
-        if graph is not None:
-            return
-        log = self.log
-        tensors = log.tensors
-        try:
-            taken = [tensor._id for tensor in inputs]
-            made = [tensor._id for tensor in outputs]
-            new = [key for key in taken if key not in tensors]
-            for key, tensor in zip(taken, inputs) if new else ():
-                if key not in tensors:
-                    tensors[key] = tensor if tensor._num_elements() <= SMALL else Large(tensor)
-            for key, tensor in zip(made, outputs):
-                tensors[key] = tensor if tensor._num_elements() <= SMALL else Large(tensor)
-        except AttributeError:  # not eager tensors: an op inside a graph that came without one
-            return
-        if op_type[:2] == "__" and graphs.function_name(op_type):
-            self._read_captures(inputs)
-        if self._touched:
-            if new and not any(handle in taken for handle, _ in self._touched):
-                self._reads_in_c(new, inputs)  # a variable's own ops take the handle itself
-            self._touched.clear()
-        frame: FrameType | None = sys._getframe(1)
-        is_user = self._is_user
+    def _callback(self) -> Callable[..., None]:
+        """What TensorFlow calls after each op. A closure: names are looked up once, not per op."""
+        write, touched = self.log.raw.append, self._touched
+        depths, is_user, frame_at = self._depths, self._is_user, sys._getframe
+
+        def on_op(
+            op_type: str,
+            inputs: Sequence[Any],
+            attrs: Any,
+            outputs: Sequence[Any],
+            op_name: str | None = None,
+            graph: Any = None,
+        ) -> None:
+            if graph is not None:
+                return
+            try:
+                for tensor in inputs:
+                    if tensor._num_elements() > SMALL:
+                        inputs = kept(inputs)
+                        break
+                for tensor in outputs:
+                    if tensor._num_elements() > SMALL:
+                        outputs = kept(outputs)
+                        break
+            except AttributeError:  # an op inside a graph that came without one
+                return
+            if touched or op_type[:2] == "__":
+                self._reads(op_type, inputs)
+            depth = depths.get(op_type)
+            if depth and not is_user.get(frame_at(depth - 1).f_code, True):
+                frame = frame_at(depth)
+                if is_user.get(frame.f_code):
+                    write((op_type, inputs, attrs, outputs, frame.f_code, frame.f_lasti))
+                    return
+            write((op_type, inputs, attrs, outputs, *self._place(op_type, frame_at(1))))
+
+        return on_op
+
+    def _place(self, op_type: str, frame: FrameType | None) -> tuple[CodeType | None, int]:
+        """The innermost frame of the user's: its code, and how far it has come."""
+        depth = 1
         while frame is not None:
             code = frame.f_code
-            user = is_user.get(code)
-            if user is None:
-                user = is_user[code] = _is_user_code(code)
-            if user:
-                log.entries.append((op_type, taken, attrs, made, code, frame.f_lineno))
-                return
-            frame = frame.f_back
-        log.entries.append((op_type, taken, attrs, made, None, 0))
+            if code not in self._is_user:
+                self._is_user[code] = is_user_code(code)
+            if self._is_user[code]:
+                self._depths[op_type] = depth
+                return code, frame.f_lasti
+            frame, depth = frame.f_back, depth + 1
+        return None, 0
 
-    def _reads_in_c(self, new: list[int], inputs: Sequence[Any]) -> None:
+    def _reads(self, op_type: str, inputs: Sequence[Any]) -> None:
+        """Variables that this op reads without a `ReadVariableOp` of its own."""
+        if graphs.function_name(op_type):
+            self._read_captures(inputs)
+        if self._touched:
+            self._reads_in_c(inputs)
+            self._touched.clear()
+
+    def _reads_in_c(self, inputs: Sequence[Any]) -> None:
         """Which of the unreported inputs are variables, read in C, and which are constants: a
         read shares the variable's memory."""
-        unreported = {t._id: t for t in inputs if t._id in new}
+        touched = dict(self._touched)
+        if any(tensor._id in touched for tensor in inputs):
+            return  # a variable's own ops take the handle itself
+        self.log.settle()
+        new = [t for t in inputs if t._id not in self.log.tensors and isinstance(t, EagerTensor)]
+        if not new:
+            return
         addresses: dict[object, int] = {}
         with record.stop_recording():
-            for handle, variable in dict(self._touched).items():
+            for handle, variable in touched.items():
                 read = tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype)
                 addresses[_address(read)] = handle
-        for key, tensor in unreported.items():
+        for tensor in new:
             found = addresses.get(_address(tensor))
             if found is not None:
-                self.log.entries.append(("ReadVariableOp", [found], None, [key], None, 0))
+                self._read(found, tensor)
+
+    def _read(self, handle: int, tensor: Any) -> None:
+        self.log.raw.append(("ReadVariableOp", (Handle(handle),), None, kept([tensor]), None, 0))
 
     def _read_captures(self, inputs: Sequence[Any]) -> None:
         """The variables that a compiled function reads, as they are at this call."""
@@ -181,25 +208,17 @@ class Recorder:
                 if handle.dtype == tf.resource and getattr(handle, "_handle_data", None):
                     dtype = tf.as_dtype(handle._handle_data.shape_and_type[0].dtype)
                     read = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
-                    self.log.tensors[read._id] = (
-                        read if read._num_elements() <= SMALL else Large(read)
-                    )
-                    self.log.entries.append(
-                        ("ReadVariableOp", [handle._id], None, [read._id], None, 0)
-                    )
+                    self._read(handle._id, read)
                     reads[handle._id] = read._id
-        self.log.function_reads[len(self.log.entries)] = reads
+        self.log.function_reads[len(self.log.raw)] = reads
 
     def _on_given(self, op_type: str, outputs: Any, inputs: Any, backward: Any) -> Any:
-        made = [tensor._id for tensor in outputs if hasattr(tensor, "_id")]
-        taken = [tensor._id for tensor in inputs if hasattr(tensor, "_id")]
-        known = all(key in self.log.tensors for key in made)
-        if not known or len(made) < len(outputs) or len(taken) < len(inputs) or not made:
+        tensors = [*outputs, *inputs]
+        if not outputs or not all(isinstance(tensor, EagerTensor) for tensor in tensors):
             return backward
-        given = Given(op_type, made, taken, backward)
-        for key, tensor in zip(taken, inputs):
-            kept = tensor if tensor._num_elements() <= SMALL else Large(tensor)
-            self.log.tensors.setdefault(key, kept)
+        given = Given(op_type, [t._id for t in outputs], [t._id for t in inputs], backward)
+        for tensor in kept(tensors):
+            self.log.tensors.setdefault(tensor._id, tensor)
         self.log.given.append(given)
         return given
 
@@ -209,25 +228,25 @@ class Recorder:
         if key is None:
             return
         if isinstance(value, EagerTensor):
-            if key not in self.log.tensors:
-                self.log.tensors[key] = value if value._num_elements() <= SMALL else Large(value)
+            self.log.tensors.setdefault(key, kept([value])[0])
         else:
             self._touched.clear()  # asking for a variable's id has touched it
-        self.log.bindings.append((len(self.log.entries), name, key, line))
+        self.log.bindings.append((len(self.log.raw), name, key, line))
 
     def pause(self, paused: bool) -> None:
         """The tape stopped (or took up) recording: what runs meanwhile has no derivative."""
         if paused:
-            self.log.off_tape.append((len(self.log.entries), sys.maxsize))
+            self.log.off_tape.append((len(self.log.raw), sys.maxsize))
         elif self.log.off_tape:
-            self.log.off_tape[-1] = (self.log.off_tape[-1][0], len(self.log.entries))
+            self.log.off_tape[-1] = (self.log.off_tape[-1][0], len(self.log.raw))
 
     def forget(self) -> None:
         """The tape was reset: all that ran before has no derivative."""
-        self.log.off_tape = [(0, len(self.log.entries))]
+        self.log.off_tape = [(0, len(self.log.raw))]
 
     def used(self, key: int | None) -> bool:
         """Whether an op has read the tensor with this id so far."""
+        self.log.settle()
         return any(key in entry[1] for entry in self.log.entries)
 
 
@@ -250,6 +269,7 @@ def _address(tensor: Any) -> object:
         return tensor.numpy().tobytes()
 
 
-def _is_user_code(code: CodeType) -> bool:
+def is_user_code(code: CodeType) -> bool:
+    """Whether code is neither a library's nor Python's nor ours."""
     name = code.co_filename
     return not name.startswith(_LIBRARIES) and not name.startswith("<frozen")

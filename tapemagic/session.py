@@ -26,7 +26,7 @@ from tapemagic.sources import (
     names_in,
     unwrapped,
 )
-from tapemagic.tapes import Asked, CellTape
+from tapemagic.tapes import Asked, CellTape, OwnCalls
 
 
 @dataclass
@@ -51,25 +51,27 @@ class Session:
         self._plain = {t: _Versions() for t in options.wrt if is_plain_name(t)}
         self._looked_up = [t for t in options.wrt if t not in self._plain and is_safe(t)]
         self.wants_reads = bool(self._looked_up)
+        self._own_calls = OwnCalls()
         self._bound: dict[str, None] = {}
         self._watched: set[int] = set()
         self._undo: list[Any] = []
-        self._last: Any = None
         self._target: Any = None
 
     # -- around the cell -------------------------------------------------------------------
 
     def __enter__(self) -> Session:
-        self._recorder.start()
         try:
+            self._recorder.start()
+            self._own_calls.start()
             self.tape.__enter__()
         except BaseException:
-            self._recorder.stop()
+            self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self.tape.close()
+        self._own_calls.stop()
         self._recorder.stop()
         while self._undo:
             self._undo.pop()()
@@ -174,12 +176,23 @@ class Session:
 
     def finish(self, last: Any) -> Result:
         """Ask the tape, explain its answers, bind them."""
-        self._last = last
+        if not self.options.wrt and self._own_calls.count:
+            return self._not_explained()
         result = self._answer(self.options, last)
         if self.options.persistent:
             self._namespace[self.options.tape or "tape"] = self.tape
             _Kept.session = self
         return result
+
+    def _not_explained(self) -> Result:
+        """A cell with tapes of its own, and no source named for ours: its values stand."""
+        count = self._own_calls.count
+        asked = "once" if count == 1 else f"{count} times"
+        note = (
+            f"the cell's own tape was asked {asked}: what it answered is not explained yet; "
+            "%%grad x, without a tape in the cell, derives the derivative by x"
+        )
+        return Result((), exposition.whole, notes=(note,))
 
     def ask(self, options: Options) -> Result:
         """`%grad`: the same tape, asked again."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tapemagic.options import GradError
-from tapemagic.recording import Recorder
+from tapemagic.recording import Recorder, is_user_code
 from tapemagic.sources import is_differentiable, unwrapped
 from tapemagic.trace import Array
 
@@ -47,24 +49,19 @@ class CellTape(tf.GradientTape):
         super().reset()
 
     def gradient(self, *args: Any, **kwargs: Any) -> Any:
-        with self._answering():
+        self._ask()
+        with self.asked_by_us():
             return super().gradient(*args, **kwargs)
 
     def jacobian(self, *args: Any, **kwargs: Any) -> Any:
-        with self._answering():
+        self._ask()
+        with self.asked_by_us():
             return super().jacobian(*args, **kwargs)
 
     def batch_jacobian(self, *args: Any, **kwargs: Any) -> Any:
-        with self._answering():
-            return super().batch_jacobian(*args, **kwargs)
-
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        """One question of the user's; what TensorFlow asks meanwhile belongs to it."""
-        if not self.ours:
-            self._ask()
+        self._ask()
         with self.asked_by_us():
-            yield
+            return super().batch_jacobian(*args, **kwargs)
 
     @contextmanager
     def asked_by_us(self) -> Iterator[None]:
@@ -76,6 +73,9 @@ class CellTape(tf.GradientTape):
             self.ours -= 1
 
     def _ask(self) -> None:
+        """One question of the user's; what TensorFlow asks meanwhile belongs to it."""
+        if self.ours:
+            return
         if self._asked and not self._kept:
             error = RuntimeError(EXPIRED)
             if hasattr(error, "add_note"):
@@ -123,6 +123,37 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(unwarned)
+
+
+class OwnCalls:
+    """Counts the questions that tapes of the user's own answer, from the user's own code."""
+
+    _METHODS = ("gradient", "jacobian", "batch_jacobian")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._originals: dict[str, Any] = {}
+
+    def start(self) -> None:
+        """Watch the three methods, for all tapes; `stop` undoes it."""
+        for name in self._METHODS:
+            self._originals[name] = getattr(tf.GradientTape, name)
+            setattr(tf.GradientTape, name, self._counting(self._originals[name]))
+
+    def stop(self) -> None:
+        """Put the methods back."""
+        while self._originals:
+            setattr(tf.GradientTape, *self._originals.popitem())
+
+    def _counting(self, original: Any) -> Any:
+        @functools.wraps(original)
+        def counting(tape: Any, *args: Any, **kwargs: Any) -> Any:
+            found = original(tape, *args, **kwargs)
+            if not isinstance(tape, CellTape) and is_user_code(sys._getframe(1).f_code):
+                self.count += 1
+            return found
+
+        return counting
 
 
 class Asked:

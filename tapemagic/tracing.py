@@ -21,7 +21,7 @@ from tapemagic import graphs
 from tapemagic.trace import VJP, Answer, Array, Binding, Line, Operation, TensorValue, Trace
 
 SMALL = 64  # tensors of up to so many entries keep their values
-Entry = tuple[Any, ...]  # op type, input ids, attributes, output ids, code, line number
+Entry = tuple[Any, ...]  # op type, input ids, attributes, output ids, code, offset in it
 _RUNS_PYTHON = {
     "EagerPyFunc",
     "PyFunc",
@@ -33,17 +33,35 @@ _LEAVES_ALONE = {"ResourceGather", "ResourceGatherNd", "VariableShape", "VarIsIn
 class Large:
     """What is remembered of a tensor that is not ours to keep alive."""
 
-    __slots__ = ("dtype", "reference", "shape")
+    __slots__ = ("_id", "dtype", "reference", "shape")
 
     def __init__(self, tensor: Any) -> None:
-        self.shape, self.dtype, self.reference = tensor.shape, tensor.dtype, weakref.ref(tensor)
+        self._id, self.shape, self.dtype = tensor._id, tensor.shape, tensor.dtype
+        self.reference = weakref.ref(tensor)
+
+
+class Handle:
+    """A variable's handle, by its id."""
+
+    __slots__ = ("_id",)
+
+    def __init__(self, key: int) -> None:
+        self._id = key
+
+
+def kept(tensors: Sequence[Any]) -> tuple[Any, ...]:
+    """The small ones themselves, of the others what is remembered."""
+    return tuple(t if t._num_elements() <= SMALL else Large(t) for t in tensors)
 
 
 class Log:
-    """What a recorder writes down. `off_tape` are ranges of entries that the tape did not see;
-    `function_reads` has the variables' values at each call of a compiled function."""
+    """What a recorder writes down. `raw` is what it has time for while the cell runs: the same
+    as `entries`, with the tensors themselves in place of their ids. `off_tape` are ranges of
+    entries that the tape did not see; `function_reads` has the variables' values at each call
+    of a compiled function."""
 
     def __init__(self) -> None:
+        self.raw: list[tuple[Any, ...]] = []
         self.entries: list[Entry] = []
         self.tensors: dict[int, Any] = {}
         self.bindings: list[tuple[int, str, int, int | None]] = []
@@ -51,8 +69,20 @@ class Log:
         self.off_tape: list[tuple[int, int]] = []
         self.function_reads: dict[int, dict[int, int]] = {}
 
+    def settle(self) -> None:
+        """Bring `entries` and `tensors` up to what has been written down by now."""
+        tensors = self.tensors
+        for kind, inputs, attrs, outputs, code, offset in self.raw[len(self.entries) :]:
+            for tensor in inputs:
+                tensors.setdefault(tensor._id, tensor)
+            for tensor in outputs:
+                tensors[tensor._id] = tensor
+            taken, made = [t._id for t in inputs], [t._id for t in outputs]
+            self.entries.append((kind, taken, attrs, made, code, offset))
+
     def trace(self) -> Trace:
         """All that was recorded, as data; a tensor is converted when it is looked at."""
+        self.settle()
         log, synthetic = self._opened()
         reads = _Reads([entry for entry in log if not graphs.function_name(entry[0])])
         bindings = [
@@ -100,13 +130,13 @@ class Log:
     ) -> Iterator[Operation]:
         given = {entry.outputs[0]: entry for entry in self.given}
         opened = {made[0] for *_, made, _, _, _, inside in log if inside and made}
-        for kind, taken, attrs, made, code, number, at, inside in log:
+        for kind, taken, attrs, made, code, offset, at, inside in log:
             if made and made[0] in alias:
                 continue
             attributes = dict(zip(attrs[::2], attrs[1::2])) if attrs else {}
             off = any(first <= at < last for first, last in self.off_tape)
             vjp = self._registered_vjp(kind, taken, attrs, made)
-            line = _line(code, number) if code is not None else None
+            line = _line(code, offset) if code is not None else None
             inputs = tuple(alias.get(key, key) for key in taken)
             handed = made and made[0] in given and not inside and kind != "ReadVariableOp"
             called = graphs.function_name(kind)
@@ -233,6 +263,8 @@ class _Values(Mapping[int, TensorValue]):
             array = self._synthetic[key]
             return TensorValue(array.shape, array.dtype.name, array)
         tensor = self._tensors[key]
+        if isinstance(tensor, Handle):
+            return TensorValue((), "resource", None)
         if isinstance(tensor, Large):
             shape = tuple(tensor.shape.as_list()) if tensor.shape.rank is not None else ()
             return TensorValue(shape, tensor.dtype.name, None)
@@ -249,7 +281,7 @@ class _Values(Mapping[int, TensorValue]):
 
 def _alive(kind: str, tensors: dict[int, Any], keys: Sequence[int]) -> list[Any]:
     found = [tensors[key] for key in keys]
-    if any(isinstance(tensor, Large) for tensor in found):
+    if any(isinstance(tensor, (Large, Handle)) for tensor in found):
         raise LookupError(f"the tensors around {kind} are too large to be kept")
     return found
 
@@ -264,6 +296,11 @@ def _arrays(found: Sequence[Any]) -> list[Array | None]:
 
 
 @lru_cache(maxsize=4096)
-def _line(code: CodeType, number: int) -> Line:
+def _line(code: CodeType, offset: int) -> Line:
+    """The line of the instruction at `offset` in `code`; -1 before the first."""
+    number = code.co_firstlineno
+    for first, last, line in code.co_lines():
+        if first <= offset < last and line is not None:
+            number = line
     text = linecache.getline(code.co_filename, number).strip()
     return Line(number, text, code.co_filename, code.co_name)
