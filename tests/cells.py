@@ -10,6 +10,9 @@ the cell), `closed` (there is a closed form), `close` (not bit for bit), `rounde
 are not near the exact ones), `error Name: words` (the cell fails).
 """
 
+# Cells keep the lines that people write.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import sys
@@ -1479,7 +1482,7 @@ y = tf.sqrt(x)
 %%grad x
 x = tf.constant(-1.0)
 y = tf.math.log(x)
-=== overflow | dy/dx
+=== overflow | dy/dx | rounded
 %%grad x
 x = tf.constant(100.0)
 y = tf.exp(x)
@@ -1572,11 +1575,11 @@ y = x**2
 def f(a): raise ValueError("no")
 x = tf.constant(2.0)
 y = f(x)
-=== TensorFlow's own complaint | | error InvalidArgumentError: 
+=== TensorFlow's own complaint | | error InvalidArgumentError:
 %%grad x
 x = tf.constant([1., 2.])
 y = x + tf.constant([1., 2., 3.])
-=== KeyboardInterrupt | | error KeyboardInterrupt: 
+=== KeyboardInterrupt | | error KeyboardInterrupt:
 %%grad x
 x = tf.constant(2.0)
 y = x**2
@@ -1585,7 +1588,7 @@ raise KeyboardInterrupt
 %%grad x
 x = tf.constant(2.0)
 y = x*nothing_here
-=== syntax error | | error SyntaxError: 
+=== syntax error | | error SyntaxError:
 %%grad x
 x = = 3
 === matplotlib is missing | | error ModuleNotFoundError: matplotlib

@@ -1,5 +1,8 @@
 """Under `%%grad` the cell runs exactly once, and nothing is left behind."""
 
+# Cells keep the lines that people write.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import gc
@@ -13,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tapemagic
 from cells import Shell, open_shell
 from conftest import plain_text
+
+import tapemagic
 
 tf = pytest.importorskip("tensorflow")
 
@@ -37,7 +41,7 @@ def shell(module_shell: Shell) -> Iterator[Shell]:
     module_shell.clean()
 
 
-# ---- the same as without the magic -----------------------------------------------------------------------
+# ---- the same as without the magic --------------------------------------------------------------
 
 X = "x = tf.constant(2.0)\n"
 BODIES = {
@@ -159,7 +163,11 @@ def test_the_last_value_is_shown_as_before(shell: Shell, name: str, capfd: Any) 
     plain = outcome(shell, PLAIN, X + body, capfd)
     magic = outcome(shell, "%%grad x", X + body, capfd)
     value = plain["out"].removeprefix("Out[0]: ").strip()
-    assert magic["out"].startswith(value) if shows else "Out[0]" not in magic["out"].split("Out[0]", 1)[0]
+    assert (
+        magic["out"].startswith(value)
+        if shows
+        else "Out[0]" not in magic["out"].split("Out[0]", 1)[0]
+    )
     if name != "silenced":
         assert "dy/dx" in magic["out"] or "d(" in magic["out"]
 
@@ -212,7 +220,7 @@ def test_our_names_and_no_others(shell: Shell) -> None:
     assert set(shell.names) - before == {"x", "y", "dy_dx", "tape", "res"}
 
 
-# ---- nothing is left behind ------------------------------------------------------------------------------
+# ---- nothing is left behind ---------------------------------------------------------------------
 
 
 def state(shell: Shell) -> dict[str, Any]:
@@ -310,7 +318,7 @@ def test_a_real_interrupt(shell: Shell, capfd: Any) -> None:
         assert state(shell) == before, (wait, time.perf_counter() - start)
 
 
-# ---- memory --------------------------------------------------------------------------------------------
+# ---- memory -------------------------------------------------------------------------------------
 
 
 MEMORY = """
@@ -361,5 +369,7 @@ def test_loading_does_not_import_tensorflow() -> None:
         "s = S.instance(); s.run_line_magic('load_ext', 'tapemagic'); print('tensorflow' in sys.modules)"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(tapemagic.__file__).parents[1])}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
     assert done.stdout.strip() == "False", done.stderr
