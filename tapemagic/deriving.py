@@ -283,6 +283,8 @@ def _same_output(trace: Trace, position: int, operation: Operation, place: int) 
     inputs = tuple(dict.fromkeys(operation.inputs))
     if operation.vjp is None or len(inputs) < len(operation.inputs):
         return False
+    if operation.answered is None and not operation.attributes.get("compiled"):
+        return False  # a custom gradient is the user's code: the tape did not ask it, nor do we
     asked, given = operation.answered or _probed(trace, operation, place)
     if any(np.any(c) for k, c in enumerate(asked) if k != place and c is not None):
         return False

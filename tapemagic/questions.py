@@ -15,6 +15,7 @@ from tapemagic.recording import Recorder, tensor_id
 from tapemagic.result import Derivative
 from tapemagic.sources import Source, is_variable, names_in, unwrapped
 from tapemagic.tapes import Asked, measured
+from tapemagic.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,11 @@ class Explainer:
         namespace: dict[str, Any],
     ) -> None:
         self._kind, self._sources = options.kind, sources
-        self._trace = settled(recorder.trace())
+        try:
+            self._trace = settled(recorder.trace())
+        except Exception as error:  # noqa: BLE001 - an error of ours must not cost the values
+            recorder.unreadable = f"the recording cannot be read ({error})"
+            self._trace = Trace((), {})
         self._several = len(sources) > 1 or not _scalars(sources)
         self._seed = None if seed is None else np.asarray(seed, dtype=np.float64)
         self._leaves = tuple(

@@ -133,6 +133,8 @@ class Recorder:
         ) -> None:
             if graph is not None:
                 return
+            # Some callers go on to change the lists that they pass: TensorArray does.
+            inputs, outputs = tuple(inputs), tuple(outputs)
             try:
                 for tensor in inputs:
                     if tensor._num_elements() > SMALL:

@@ -202,8 +202,10 @@ class Given:
 
         taken = tuple(alias.get(key, key) for key in self.inputs)
         made = tuple(self.outputs)
-        name = graphs.function_name(self.name) or self.name
-        return Operation(name, taken, made, {}, line, vjp, given=True, answered=self._recorded())
+        function, answered = graphs.function_name(self.name), self._recorded()
+        attributes = {"compiled": function is not None}
+        name = function or self.name
+        return Operation(name, taken, made, attributes, line, vjp, given=True, answered=answered)
 
     def _recorded(self) -> Answer | None:
         """What the tape asked and was told, if all of it can be kept."""

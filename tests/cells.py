@@ -11,7 +11,6 @@ are not near the exact ones), `error Name: words` (the cell fails).
 """
 
 # Cells keep the lines that people write.
-# ruff: noqa: E501
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Hand:
         for text in self.options.wrt:
             try:
                 value = eval(text, self.names)
-            except Exception:  # noqa: BLE001 - not there yet
+            except Exception:
                 continue
             if text.isidentifier() and isinstance(value, (tf.Tensor, tf.Variable)):
                 value = self.first.setdefault(text, value)

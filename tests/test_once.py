@@ -1,7 +1,6 @@
 """Under `%%grad` the cell runs exactly once, and nothing is left behind."""
 
 # Cells keep the lines that people write.
-# ruff: noqa: E501
 
 from __future__ import annotations
 
