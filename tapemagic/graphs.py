@@ -31,9 +31,10 @@ class NotOpened(Exception):
     """Why a call stays one op."""
 
 
-def function_name(kind: str) -> str | None:
+def function_name(kind: str | bytes) -> str | None:
     """The user's name for a compiled function, if that is what the op type is one of."""
-    found = _CALLED.match(kind)
+    # Some of TensorFlow's Python wrappers pass an op type as bytes; these are no functions.
+    found = _CALLED.match(kind) if isinstance(kind, str) else None
     return found["name"] if found else None
 
 

@@ -173,11 +173,14 @@ class Recorder:
 
     def _reads(self, op_type: str, inputs: Sequence[Any]) -> None:
         """Variables that this op reads without a `ReadVariableOp` of its own."""
-        if graphs.function_name(op_type):
-            self._read_captures(inputs)
-        if self._touched:
-            self._reads_in_c(inputs)
-            self._touched.clear()
+        try:
+            if graphs.function_name(op_type):
+                self._read_captures(inputs)
+            if self._touched:
+                self._reads_in_c(inputs)
+        except Exception as error:  # noqa: BLE001 - the user's op has run, and is not to fail
+            self.unreadable = f"a read of a variable could not be followed ({error})"
+        self._touched.clear()
 
     def _reads_in_c(self, inputs: Sequence[Any]) -> None:
         """Which of the unreported inputs are variables, read in C, and which are constants: a
