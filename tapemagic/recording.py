@@ -45,7 +45,8 @@ class Recorder:
     def __init__(self) -> None:
         self.log = Log()
         self._is_user: dict[CodeType, bool] = {}
-        self._depths: dict[str, int] = {}  # frames between an op of that type and the user's
+        # Where the user's frame was found last for an op of that type: how deep, in what code.
+        self._places: dict[str, tuple[int, CodeType]] = {}
         self._touched: list[tuple[int, Any]] = []
         self._undo: list[Callable[[], None]] = []
         self.unreadable = ""  # why nothing could be recorded, if so
@@ -95,9 +96,10 @@ class Recorder:
         """Variables passed straight to an op are read in C, unreported: `tf.sin(w)`, `w * w`.
         They are asked for their handle then, which tells which input was which variable."""
         touched, thread = self._touched, threading.get_ident()
+        before = vars(BaseResourceVariable).get("_handle")  # of a cell around this one
 
         def handle(variable: Any) -> Any:
-            found = variable.__dict__["_handle"]
+            found = before.fget(variable) if before else variable.__dict__["_handle"]
             if threading.get_ident() == thread:
                 touched.append((found._id, variable))
             return found
@@ -105,13 +107,12 @@ class Recorder:
         def set_handle(variable: Any, value: Any) -> None:
             variable.__dict__["_handle"] = value
 
-        before = vars(BaseResourceVariable).get("_handle")
         BaseResourceVariable._handle = property(handle, set_handle)
 
         def restore() -> None:
             if before is None:
                 del BaseResourceVariable._handle
-            else:  # a cell within a cell
+            else:
                 BaseResourceVariable._handle = before
 
         self._undo.append(restore)
@@ -121,7 +122,7 @@ class Recorder:
     def _callback(self) -> Callable[..., None]:
         """What TensorFlow calls after each op. A closure: names are looked up once, not per op."""
         write, touched = self.log.raw.append, self._touched
-        depths, is_user, frame_at = self._depths, self._is_user, sys._getframe
+        places, frame_at = self._places, sys._getframe
 
         def on_op(
             op_type: str,
@@ -148,12 +149,15 @@ class Recorder:
                 return
             if touched or op_type[:2] == "__":
                 self._reads(op_type, inputs)
-            depth = depths.get(op_type)
-            if depth and not is_user.get(frame_at(depth - 1).f_code, True):
-                frame = frame_at(depth)
-                if is_user.get(frame.f_code):
-                    write((op_type, inputs, attrs, outputs, frame.f_code, frame.f_lasti))
-                    return
+            place = places.get(op_type)
+            if place is not None:
+                try:
+                    frame = frame_at(place[0])
+                    if frame.f_code is place[1]:  # the same way as last time
+                        write((op_type, inputs, attrs, outputs, place[1], frame.f_lasti))
+                        return
+                except ValueError:  # the stack is not so deep
+                    pass
             write((op_type, inputs, attrs, outputs, *self._place(op_type, frame_at(1))))
 
         return on_op
@@ -166,7 +170,7 @@ class Recorder:
             if code not in self._is_user:
                 self._is_user[code] = is_user_code(code)
             if self._is_user[code]:
-                self._depths[op_type] = depth
+                self._places[op_type] = depth, code
                 return code, frame.f_lasti
             frame, depth = frame.f_back, depth + 1
         return None, 0

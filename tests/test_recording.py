@@ -1,0 +1,170 @@
+"""The recorder against the real TensorFlow: its private parts, names, lines, memory."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import weakref
+from typing import Any
+
+import pytest
+import tensorflow as tf
+from tensorflow.python.eager import backprop, context, record
+from tensorflow.python.framework import op_callbacks
+from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable
+
+from tapemagic.recording import Recorder
+from tapemagic.trace import Trace
+
+
+def recorded(run: Any) -> tuple[Trace, Any]:
+    recorder = Recorder()
+    recorder.start()
+    try:
+        found = run()
+    finally:
+        recorder.stop()
+    assert recorder.unreadable == ""
+    return recorder.trace(), found
+
+
+def kinds(trace: Trace) -> list[str]:
+    return [operation.kind for operation in trace.operations]
+
+
+def test_private_signatures() -> None:
+    """What recording relies on; where this fails, `recording` and `tracing` need a look."""
+
+    def parameters(function: Any) -> list[str]:
+        return list(inspect.signature(function).parameters)
+
+    assert parameters(op_callbacks.add_op_callback) == ["callback_fn"]
+    assert parameters(op_callbacks.remove_op_callback) == ["op_callback"]
+    names = ["op_type", "output_tensors", "input_tensors", "backward_function"]
+    assert parameters(record.record_operation)[:4] == names
+    assert parameters(record.record_operation_backprop_only)[:4] == names
+    assert parameters(backprop._gradient_function)[:6] == [
+        *("op_name", "attr_tuple", "num_inputs", "inputs", "outputs", "out_grads")
+    ]
+    assert "_handle" in vars(tf.Variable(1.0))
+    assert isinstance(tf.constant(1.0)._id, int)
+    assert tf.zeros((3, 4))._num_elements() == 12
+
+
+def test_every_op_with_its_line() -> None:
+    x = tf.constant(2.0)
+    trace, y = recorded(lambda: tf.sin(x) * x)
+    assert kinds(trace) == ["Sin", "Mul"]
+    last = trace.operations[-1]
+    assert last.outputs == (y._id,)
+    assert last.line is not None
+    assert last.line.text == "trace, y = recorded(lambda: tf.sin(x) * x)"
+    assert float(trace.tensors[y._id].data) == pytest.approx(float(y))  # type: ignore[arg-type]
+
+
+def helper(x: Any) -> Any:
+    return tf.exp(x)  # the line of the helper
+
+
+def test_the_innermost_line_of_the_users() -> None:
+    x = tf.constant(0.5)
+
+    def run() -> Any:
+        first = tf.exp(x)
+        return [first, helper(x), tf.exp(x), helper(x)]
+
+    trace, _ = recorded(run)
+    texts = [operation.line.text for operation in trace.operations if operation.line]
+    assert [text.startswith("return tf.exp(x)") for text in texts] == [False, True, False, True]
+
+
+def test_reads_of_a_variable_count_as_one_until_it_is_assigned() -> None:
+    w = tf.Variable(3.0)
+
+    def run() -> Any:
+        y = w * w + tf.sin(w)  # reads in Python and in C
+        w.assign_add(1.0)
+        return y + w
+
+    trace, _ = recorded(run)
+    handle = w.handle._id
+    before, after = trace.variables[handle]
+    assert float(trace.tensors[before].data) == 3.0  # type: ignore[arg-type]
+    assert float(trace.tensors[after].data) == 4.0  # type: ignore[arg-type]
+    product = next(op for op in trace.operations if op.kind == "Mul")
+    assert product.inputs == (before, before)
+    assert next(op for op in trace.operations if op.kind == "Sin").inputs == (before,)
+
+
+def test_a_constant_of_the_same_value_is_no_read() -> None:
+    w = tf.Variable(2.0)
+    trace, _ = recorded(lambda: (tf.pow(w, 2.0), tf.pow(2.0, w)))
+    (read,) = trace.variables[w.handle._id]
+    powers = [op.inputs for op in trace.operations if op.kind == "Pow"]
+    assert [inputs.index(read) for inputs in powers] == [0, 1]
+    assert all(inputs.count(read) == 1 for inputs in powers)
+
+
+def test_compiled_functions_are_opened() -> None:
+    w = tf.Variable(2.0)
+
+    @tf.function
+    def f(x: Any) -> Any:
+        for _ in tf.range(3):
+            x = x * w
+        return tf.sin(x) if x > 0 else tf.cos(x)
+
+    x = tf.constant(0.5)
+
+    def run() -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = f(x)
+        return tape.gradient(y, x)
+
+    trace, _ = recorded(run)
+    inside = [op.kind for op in trace.operations if op.kind in ("Mul", "Sin", "Cos")]
+    assert inside[:4] == ["Mul", "Mul", "Mul", "Sin"]
+
+
+def test_nothing_stays_behind() -> None:
+    before = record.record_operation
+    recorder = Recorder()
+    recorder.start()
+    recorder.stop()
+    assert record.record_operation is before
+    assert "_handle" not in vars(BaseResourceVariable)
+    assert not context.context().op_callbacks
+
+
+def test_recorders_nest() -> None:
+    w = tf.Variable(1.0)
+    outer, inner = Recorder(), Recorder()
+    outer.start()
+    inner.start()
+    tf.sin(w)
+    inner.stop()
+    tf.cos(w)
+    outer.stop()
+    assert kinds(inner.trace()) == ["ReadVariableOp", "Sin"]
+    assert kinds(outer.trace()) == ["ReadVariableOp", "Sin", "Cos"]
+    assert "_handle" not in vars(BaseResourceVariable)
+
+
+def test_what_is_large_is_not_kept_alive() -> None:
+    recorder = Recorder()
+    recorder.start()
+    try:
+        large = tf.ones((1000, 1000)) * 2.0
+        small = tf.reduce_sum(large)
+    finally:
+        recorder.stop()
+    alive = weakref.ref(large)
+    del large
+    gc.collect()
+    assert alive() is None
+    trace = recorder.trace()
+    assert float(trace.tensors[small._id].data) == 2e6  # type: ignore[arg-type]
+    product = next(op for op in trace.operations if op.kind == "Mul")
+    assert trace.tensors[product.outputs[0]].data is None
+    assert trace.tensors[product.outputs[0]].shape == (1000, 1000)
