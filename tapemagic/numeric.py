@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,37 +36,12 @@ def evaluate(nodes: Formula | Sequence[Any] | Array, values: Mapping[Symbol, Any
     return whole.reshape(array.shape + shape)
 
 
-@dataclass(frozen=True)
-class Noise:
-    """Each float result times 1 + `size`·gaussian, as a dtype of fewer digits would have it."""
-
-    size: float
-    generator: np.random.Generator
-
-    def over(self, array: Array) -> Array:
-        """`array` disturbed."""
-        if array.dtype.kind != "f":
-            return array
-        return array * (1 + self.size * self.generator.standard_normal(array.shape))
-
-
-def replay(
-    trace: Trace,
-    leaves: Mapping[int, Array],
-    wanted: Sequence[int],
-    noise: float = 0.0,
-    rng: np.random.Generator | None = None,
-) -> dict[int, Array]:
-    """The `wanted` tensors when those in `leaves` have other values: the same ops in float64.
+class Replay:
+    """The same ops in float64, prepared once to be run with many values of `leaves`.
 
     What does not depend on `leaves` keeps its recorded value (random numbers stay the same).
+    Raises `NotReplayable` for an op without a rule that does.
     """
-    disturb = Noise(noise, rng or np.random.default_rng(0)) if noise else None
-    return Replay(trace, leaves, wanted).run(leaves, disturb)
-
-
-class Replay:
-    """A replay, prepared once to be run with many values of the same `leaves`."""
 
     def __init__(self, trace: Trace, leaves: Collection[int], wanted: Sequence[int]) -> None:
         self._trace, self._wanted = trace, wanted
@@ -75,14 +49,14 @@ class Replay:
         self._operations = _needed(trace, leaves, self._moved, wanted)
         self._recorded: dict[int, Array] = {}
 
-    def run(self, leaves: Mapping[int, Array], disturb: Noise | None = None) -> dict[int, Array]:
+    def run(self, leaves: Mapping[int, Array]) -> dict[int, Array]:
         """The wanted tensors for these values."""
         values = {tensor: double(value) for tensor, value in leaves.items()}
         for operation in self._operations:
             results = _run(operation, [self._value(values, t) for t in operation.inputs])
             for tensor, result in zip(operation.outputs, results):
                 if tensor not in leaves:
-                    values[tensor] = disturb.over(result) if disturb else result
+                    values[tensor] = result
         return {tensor: self._value(values, tensor) for tensor in self._wanted}
 
     def _value(self, values: dict[int, Array], tensor: int) -> Array:
