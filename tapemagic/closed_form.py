@@ -28,8 +28,7 @@ from tapemagic.formula import (
     tidied,
     times,
 )
-from tapemagic.numeric import evaluate
-from tapemagic.symbolic import simplified
+from tapemagic.symbolic import evaluate_widely, simplified
 from tapemagic.trace import Array
 
 LARGEST = 160  # nodes in an entry of the expanded target
@@ -56,8 +55,8 @@ class ClosedForm:
     lower: Array | None = None
 
     def evaluate(self, values: Mapping[Symbol, float]) -> Array:
-        """In NumPy float64."""
-        return evaluate(self.formulas, values)
+        """In NumPy float64; in a wider range where that overflows on the way."""
+        return evaluate_widely(self.formulas, values)
 
 
 def expanded(equations: Equations) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from tapemagic.closed_form import ClosedForm
 from tapemagic.derivation import Derivation, symbol_values
 from tapemagic.formula import Name, Symbol
-from tapemagic.numeric import evaluate
+from tapemagic.symbolic import evaluate_widely
 from tapemagic.trace import Array, Line
 
 
@@ -39,7 +39,7 @@ class Step:
     def evaluate(self) -> Array:
         """The step computed again, from its formula or its factors, at the recorded point."""
         if self.formula is not None:
-            return evaluate(self.formula, self._values)
+            return evaluate_widely(self.formula, self._values)
         if not self._parts:
             return self.value
         with np.errstate(all="ignore"):
@@ -76,7 +76,7 @@ def steps(derivation: Derivation, closed: ClosedForm | None) -> tuple[Step, ...]
                     p.wrt,
                     p.equation.rule,
                     p.formulas,
-                    p.value,
+                    p.value if p.formulas is None else evaluate_widely(p.formulas, known),
                     p.number,
                     p.equation.line,
                     term.value,
@@ -86,7 +86,7 @@ def steps(derivation: Derivation, closed: ClosedForm | None) -> tuple[Step, ...]
         if adjoint.terms:
             found.append(_chain(derivation, adjoint.name))
     if closed is not None:
-        value = evaluate(closed.formulas, known)
+        value = evaluate_widely(closed.formulas, known)
         wrt = closed.wrt[-1][0]
         found.append(
             Step(

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from tapemagic.formula import (
     Call,
     Constant,
@@ -31,7 +33,9 @@ from tapemagic.formula import (
 )
 from tapemagic.functions import FUNCTIONS
 from tapemagic.numeric import evaluate
+from tapemagic.trace import Array
 
+_WIDE = 400  # nodes that SymPy is still asked to evaluate
 _FROM_SYMPY = {  # where SymPy's name of a function is not ours
     "Abs": "abs",
     "loggamma": "lgamma",
@@ -124,6 +128,29 @@ def _power(base: Any, exponent: Any, convert: Callable[[Any], Formula]) -> Formu
     return Power(convert(base), convert(exponent))
 
 
+def evaluate_widely(formulas: Array, values: Mapping[Symbol, float]) -> Array:
+    """`evaluate`, and where a textbook form overflows float64 on the way (a softmax of large
+    numbers does), SymPy's wider range of exponents."""
+    found = evaluate(formulas, values)
+    if found.size > 64 or np.all(np.isfinite(found)):
+        return found
+    import sympy
+
+    found = np.array(found)
+    for index in np.ndindex(*found.shape):
+        node: Formula = formulas.item(index) if formulas.shape else formulas.item()
+        if np.isfinite(found[index]) or node.size > _WIDE:
+            continue
+        known = {symbol: sympy.Float(values[symbol], 30) for symbol in node.free}
+        try:
+            wide = complex(to_sympy(node, known).evalf(30))
+        except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError):
+            continue
+        if wide.imag == 0 and np.isfinite(wide.real):
+            found[index] = wide.real
+    return found
+
+
 def simplified(node: Formula, seconds: float) -> Formula:
     """A shorter form of `node` if SymPy finds one in time; else `node` itself."""
     import sympy
@@ -204,4 +231,4 @@ def _raise_in(thread: int) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
 
 
-__all__ = ["from_sympy", "simplified", "symbol_text", "to_sympy"]
+__all__ = ["evaluate_widely", "from_sympy", "simplified", "symbol_text", "to_sympy"]
