@@ -48,7 +48,8 @@ class Session:
         self.options, self._namespace = options, namespace
         self._recorder = Recorder()
         self.tape = CellTape(self._recorder, options.persistent, not options.only)
-        self._plain = {t: _Versions() for t in options.wrt if is_plain_name(t)}
+        sources = (*options.wrt, *options.at)  # without WRT, --at may still name a variable
+        self._plain = {t: _Versions() for t in sources if is_plain_name(t)}
         self._looked_up = [t for t in options.wrt if t not in self._plain and is_safe(t)]
         self.wants_reads = bool(self._looked_up)
         self._own_calls = OwnCalls()
