@@ -318,8 +318,7 @@ def _probed(trace: Trace, operation: Operation, place: int) -> Answer:
 
 def leaf_of(trace: Trace, key: int, text: str, is_variable: bool) -> Leaf:
     """The source with this tensor or variable id; a variable is what was read of it."""
-    reads = trace.variables.get(key, ()) if is_variable else (trace.canonical(key),)
-    return Leaf(text, reads)
+    return Leaf(text, trace.read(key) if is_variable else (trace.canonical(key),))
 
 
 __all__ = ["Question", "explain", "leaf_of", "settled"]

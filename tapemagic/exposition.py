@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +43,7 @@ from tapemagic.substitution import (
 from tapemagic.trace import Array
 
 if TYPE_CHECKING:
-    from tapemagic.result import Derivative, Result
+    from tapemagic.result import Call, Derivative, Result
 
 
 def whole(result: Result, steps: str = "chain") -> Document:
@@ -60,6 +61,46 @@ def whole(result: Result, steps: str = "chain") -> Document:
     return Document(tuple(sections))
 
 
+def calls(result: Result, steps: str = "chain") -> Document:
+    """The calls of the user's own tapes, in their order; a loop's middle ones are folded."""
+    sections: list[Section] = []
+    told: tuple[object, ...] | None = None
+    for call in result.calls:
+        parts, told = _call(call, steps, told)
+        if call.count > 1 and 1 < call.number < call.count:
+            folded_ = tuple(item for part in parts for item in part.items)
+            sections.append(Section((Fold(f"call {call.number} of {call.count}", folded_),)))
+        else:
+            sections += parts
+    if result.notes:
+        sections.append(Section(tuple(Note(text) for text in result.notes)))
+    return Document(tuple(sections))
+
+
+def _call(
+    call: Call, steps: str, told: tuple[object, ...] | None
+) -> tuple[list[Section], tuple[object, ...] | None]:
+    """One call's sections, and the definitions told last."""
+    times = f", call {call.number} of {call.count}" if call.count > 1 else ""
+    title = f"{call.text} line {call.line}{times}"
+    if call.error is not None:
+        first = (str(call.error).splitlines() or [""])[0]
+        note = Note(f"{type(call.error).__name__}: {first}", "warning")
+        return [Section((note,), title)], told
+    sections: list[Section] = []
+    for derivative in call.derivatives:
+        equations = derivative.derivation.equations if derivative.derivation else None
+        if equations is not None and steps != "result" and _content(equations) != told:
+            sections.append(_definitions(equations))
+            told = _content(equations)
+        sections.append(_section(derivative, steps))
+    if not sections:
+        sections = [Section((Note("no source was asked for: the list is empty", "warning"),))]
+    if sections[0].heading is not None:
+        return [Section((), title), *sections], told
+    return [replace(sections[0], title=title), *sections[1:]], told
+
+
 def single(derivative: Derivative, steps: str = "chain") -> Document:
     """One derivative by itself."""
     sections = [_section(derivative, steps)]
@@ -72,7 +113,9 @@ def single(derivative: Derivative, steps: str = "chain") -> Document:
 
 
 def _content(equations: Equations) -> tuple[object, ...]:
-    return tuple((e.name, tuple(e.formulas.flat)) for e in equations.equations)
+    given = (equations.values[name] for group in equations.sources for name in group)
+    values = tuple(tuple(value.flat) for value in given)
+    return values, tuple((e.name, tuple(e.formulas.flat)) for e in equations.equations)
 
 
 def _definitions(equations: Equations) -> Section:
@@ -148,7 +191,10 @@ def _differential(derivative: Derivative) -> Formula:
     target = derivation.equations.target if derivation else Name(derivative.target)
     versions = derivation.equations.sources if derivation else ()
     names = {group[0].text: group[0] for group in versions}
-    counts = Counter(names.get(text, Name(text)) for text in derivative.sources)
+    sources = derivative.sources
+    if derivative.inner is not None:  # dy/dx by x: d²y/dx²
+        target, sources = Name(derivative.inner[0]), (*derivative.inner[1], *sources)
+    counts = Counter(names.get(text, Name(text)) for text in sources)
     wrt = tuple((Tensor(name), count) for name, count in counts.items())
     return Differential(Tensor(target), wrt, derivative.several)
 

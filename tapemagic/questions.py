@@ -10,6 +10,7 @@ import numpy as np
 
 from tapemagic.deriving import Question, explain, leaf_of, settled
 from tapemagic.keys import derivative_key
+from tapemagic.log import OPEN, TapeLife
 from tapemagic.options import Options
 from tapemagic.recording import Recorder, tensor_id
 from tapemagic.result import Derivative
@@ -53,11 +54,12 @@ class Explainer:
         sources: Sequence[Source],
         seed: Any,
         recorder: Recorder,
+        life: TapeLife,
         namespace: dict[str, Any],
     ) -> None:
         self._kind, self._sources = options.kind, sources
         try:
-            self._trace = settled(recorder.trace())
+            self._trace = settled(recorder.trace().seen(life.on, OPEN))
         except Exception as error:  # noqa: BLE001 - an error of ours must not cost the values
             recorder.unreadable = f"the recording cannot be read ({error})"
             self._trace = Trace((), {})

@@ -12,7 +12,7 @@ import os
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from types import CodeType, FrameType
 from typing import Any
 
@@ -24,8 +24,9 @@ from tensorflow.python.framework.ops import EagerTensor as EagerTensor
 from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable
 
 from tapemagic import graphs
+from tapemagic.log import SMALL, Handle, Log, Place, kept
 from tapemagic.trace import Trace
-from tapemagic.tracing import SMALL, Given, Handle, Log, kept
+from tapemagic.tracing import Given, Tracer
 
 _LIBRARIES = tuple(
     os.path.join(path, "")
@@ -51,9 +52,9 @@ class Recorder:
         self._undo: list[Callable[[], None]] = []
         self.unreadable = ""  # why nothing could be recorded, if so
 
-    def trace(self) -> Trace:
-        """All that was recorded, as data."""
-        return self.log.trace()
+    def trace(self, functions: Collection[CodeType] = ()) -> Trace:
+        """All that was recorded, as data; the local names of `functions` name values too."""
+        return Tracer(self.log).trace(functions)
 
     # -- start and stop --------------------------------------------------------------------
 
@@ -137,18 +138,14 @@ class Recorder:
             # Some callers go on to change the lists that they pass: TensorArray does.
             inputs, outputs = tuple(inputs), tuple(outputs)
             try:
-                for tensor in inputs:
+                for tensor in (*inputs, *outputs):
                     if tensor._num_elements() > SMALL:
-                        inputs = kept(inputs)
-                        break
-                for tensor in outputs:
-                    if tensor._num_elements() > SMALL:
-                        outputs = kept(outputs)
+                        inputs, outputs = kept(inputs), kept(outputs)
                         break
             except AttributeError:  # an op inside a graph that came without one
                 return
-            if touched or op_type[:2] == "__":
-                self._reads(op_type, inputs)
+            if touched:
+                self._reads_in_c(inputs)
             place = places.get(op_type)
             if place is not None:
                 try:
@@ -158,6 +155,8 @@ class Recorder:
                         return
                 except ValueError:  # the stack is not so deep
                     pass
+            elif graphs.function_name(op_type):
+                self._read_captures(inputs)
             write((op_type, inputs, attrs, outputs, *self._place(op_type, frame_at(1))))
 
         return on_op
@@ -170,30 +169,34 @@ class Recorder:
             if code not in self._is_user:
                 self._is_user[code] = is_user_code(code)
             if self._is_user[code]:
-                self._places[op_type] = depth, code
+                if not graphs.function_name(op_type):  # each function is a type of its own
+                    self._places[op_type] = depth, code
                 return code, frame.f_lasti
             frame, depth = frame.f_back, depth + 1
         return None, 0
 
-    def _reads(self, op_type: str, inputs: Sequence[Any]) -> None:
-        """Variables that this op reads without a `ReadVariableOp` of its own."""
-        try:
-            if graphs.function_name(op_type):
-                self._read_captures(inputs)
-            if self._touched:
-                self._reads_in_c(inputs)
-        except Exception as error:  # noqa: BLE001 - the user's op has run, and is not to fail
-            self.unreadable = f"a read of a variable could not be followed ({error})"
-        self._touched.clear()
+    def place(self, frame: FrameType | None) -> Place:
+        """The innermost place of the user's at or above this frame."""
+        while frame is not None:
+            if is_user_code(frame.f_code):
+                return frame.f_code, frame.f_lasti
+            frame = frame.f_back
+        return None, 0
 
     def _reads_in_c(self, inputs: Sequence[Any]) -> None:
         """Which of the unreported inputs are variables, read in C, and which are constants: a
         read shares the variable's memory."""
-        touched = dict(self._touched)
+        try:
+            self._reads_of(dict(self._touched), inputs)
+        except Exception as error:  # noqa: BLE001 - the user's op has run, and is not to fail
+            self.unreadable = f"a read of a variable could not be followed ({error})"
+        self._touched.clear()
+
+    def _reads_of(self, touched: dict[int, Any], inputs: Sequence[Any]) -> None:
         if any(tensor._id in touched for tensor in inputs):
             return  # a variable's own ops take the handle itself
-        self.log.settle()
-        new = [t for t in inputs if t._id not in self.log.tensors and isinstance(t, EagerTensor)]
+        known = self.log.settle()
+        new = [t for t in inputs if t._id not in known and isinstance(t, EagerTensor)]
         if not new:
             return
         addresses: dict[object, int] = {}
@@ -212,51 +215,43 @@ class Recorder:
     def _read_captures(self, inputs: Sequence[Any]) -> None:
         """The variables that a compiled function reads, as they are at this call."""
         reads: dict[int, int] = {}
-        with record.stop_recording():
-            for handle in inputs:
-                if handle.dtype == tf.resource and getattr(handle, "_handle_data", None):
-                    dtype = tf.as_dtype(handle._handle_data.shape_and_type[0].dtype)
-                    read = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
-                    self._read(handle._id, read)
-                    reads[handle._id] = read._id
+        try:
+            with record.stop_recording():
+                for handle in inputs:
+                    if handle.dtype == tf.resource and getattr(handle, "_handle_data", None):
+                        dtype = tf.as_dtype(handle._handle_data.shape_and_type[0].dtype)
+                        read = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
+                        self._read(handle._id, read)
+                        reads[handle._id] = read._id
+        except Exception as error:  # noqa: BLE001 - as above
+            self.unreadable = f"a read of a variable could not be followed ({error})"
         self.log.function_reads[len(self.log.raw)] = reads
 
     def _on_given(self, op_type: str, outputs: Any, inputs: Any, backward: Any) -> Any:
-        tensors = [*outputs, *inputs]
-        if not outputs or not all(isinstance(tensor, EagerTensor) for tensor in tensors):
+        if not outputs or not all(isinstance(t, EagerTensor) for t in (*outputs, *inputs)):
             return backward
-        given = Given(op_type, [t._id for t in outputs], [t._id for t in inputs], backward)
-        for tensor in kept(tensors):
-            self.log.tensors.setdefault(tensor._id, tensor)
+        given = Given(len(self.log.raw), op_type, outputs, inputs, backward)
+        for key, tensor in given.tensors.items():
+            self.log.tensors.setdefault(key, tensor)
         self.log.given.append(given)
         return given
 
-    def bind(self, name: str, value: Any, line: int | None = None) -> None:
+    def bind(self, name: str, value: Any, code: CodeType | None = None, offset: int = 0) -> None:
         """`name` now stands for the eager tensor or variable `value`."""
         key = tensor_id(value)
         if key is None:
             return
         if isinstance(value, EagerTensor):
-            self.log.tensors.setdefault(key, kept([value])[0])
+            self.log.bind(
+                name, value if value._num_elements() <= SMALL else kept([value])[0], code, offset
+            )
         else:
             self._touched.clear()  # asking for a variable's id has touched it
-        self.log.bindings.append((len(self.log.raw), name, key, line))
-
-    def pause(self, paused: bool) -> None:
-        """The tape stopped (or took up) recording: what runs meanwhile has no derivative."""
-        if paused:
-            self.log.off_tape.append((len(self.log.raw), sys.maxsize))
-        elif self.log.off_tape:
-            self.log.off_tape[-1] = (self.log.off_tape[-1][0], len(self.log.raw))
-
-    def forget(self) -> None:
-        """The tape was reset: all that ran before has no derivative."""
-        self.log.off_tape = [(0, len(self.log.raw))]
+            self.log.bind(name, Handle(key), code, offset)
 
     def used(self, key: int | None) -> bool:
         """Whether an op has read the tensor with this id so far."""
-        self.log.settle()
-        return any(key in entry[1] for entry in self.log.entries)
+        return any(key == tensor._id for entry in self.log.raw for tensor in entry[1])
 
 
 def tensor_id(value: Any) -> int | None:

@@ -16,7 +16,7 @@ from tapemagic.derivation import Derivation, symbol_values
 from tapemagic.document import Document, Note, Section
 from tapemagic.formula import Formula, Name, Symbol
 from tapemagic.steps import Step, steps
-from tapemagic.trace import Array
+from tapemagic.trace import Array, Line
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Derivative:
     `value` is what the tape returned: a tensor, `IndexedSlices` or `None`. `target` and
     `sources` are as the user wrote them; `order` counts `sources`. `derivation` and
     `closed_form` are None where there is none; `reasons` then say why. `several`: one of several
-    partial derivatives, written with ∂.
+    partial derivatives, written with ∂. `inner`: the target is itself the answer of an earlier
+    call, the derivative of this name by these sources.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Derivative:
     reasons: tuple[str, ...] = ()
     several: bool = False
     diagnoses: tuple[Any, ...] = ()
+    inner: tuple[str, tuple[str, ...]] | None = None
 
     @property
     def order(self) -> int:
@@ -129,6 +131,35 @@ class Derivative:
         return f"<Derivative {self.key} = {_short(self)}>"
 
 
+@dataclass(frozen=True)
+class Call:
+    """A question that the user's own tape was asked, and its answers.
+
+    `method` is "gradient", "jacobian" or "batch_jacobian"; `line` the 1-based line in the cell,
+    or in the file of the function that it stands in; `target` and `sources` as the user wrote
+    them; `error` what the call raised. `number` of `count` calls from this place: of a loop,
+    the first four are kept, the last, and the first whose answer was bad.
+    """
+
+    method: str
+    where: Line
+    target: str
+    sources: str
+    derivatives: tuple[Derivative, ...]
+    error: BaseException | None
+    text: str
+    number: int = 1
+    count: int = 1
+
+    @property
+    def line(self) -> int:
+        """The 1-based line of the call."""
+        return self.where.number
+
+    def __repr__(self) -> str:
+        return f"<Call {self.text}, line {self.line}>"
+
+
 class Result(Mapping[str, Derivative]):
     """The derivatives of a cell, by name, in the cell's order.
 
@@ -213,4 +244,4 @@ def _short(derivative: Derivative) -> str:
     return f"{complex(value):.7g}" if np.iscomplexobj(value) else f"{float(value):.7g}"
 
 
-__all__ = ["Derivative", "Formula", "Result", "Symbol"]
+__all__ = ["Call", "Derivative", "Formula", "Result", "Symbol"]

@@ -27,7 +27,9 @@ class Observer(Protocol):
     @property
     def wants_reads(self) -> bool: ...
 
-    def bound(self, name: str, value: object, line: int | None = None) -> object: ...
+    def bound(
+        self, name: str, value: object, code: CodeType | None = None, offset: int = 0
+    ) -> object: ...
 
     def read(self, name: str) -> None: ...
 
@@ -79,7 +81,7 @@ def run(shell: Shell, cell: Cell, session: Observer) -> LastExpression | None:
     # What functions (`global x`), other magics and `globals()` have bound.
     for name, new in list(shell.user_ns.items()):
         if not name.startswith("_") and known.get(name) != id(new):
-            shell.user_ns[name] = session.bound(name, new, None)
+            shell.user_ns[name] = session.bound(name, new)
     if value is _NOTHING:
         return None
     source = cell.source or _assigned(cell.tree.body[-1]) or ""
@@ -166,8 +168,7 @@ def observed(
 
         def __setitem__(self, name: str, value: Any) -> None:
             frame = frame_above(1)
-            line = frame.f_lineno if frame.f_code.co_filename == filename else None
-            value = bound(name, value, line)
+            value = bound(name, value, frame.f_code, frame.f_lasti)
             namespace[name] = value
             known[name] = id(value)
 

@@ -6,12 +6,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import CodeType
 from typing import Any
 
 import tensorflow as tf
 
 from tapemagic import exposition
+from tapemagic.adopting import Adopter
+from tapemagic.calls import OwnCalls
 from tapemagic.keys import bound_name, is_plain_name
+from tapemagic.lives import TapeLives
 from tapemagic.options import GradError, Options
 from tapemagic.questions import Explainer, Target, aliases, answers
 from tapemagic.recording import EagerTensor, Recorder, tensor_id
@@ -26,7 +30,7 @@ from tapemagic.sources import (
     names_in,
     unwrapped,
 )
-from tapemagic.tapes import Asked, CellTape, OwnCalls
+from tapemagic.tapes import Asked, CellTape
 
 
 @dataclass
@@ -47,22 +51,25 @@ class Session:
     ) -> None:
         self.options, self._namespace = options, namespace
         self._recorder = Recorder()
-        self.tape = CellTape(self._recorder, options.persistent, not options.only)
+        self.tape = CellTape(options.persistent, not options.only)
+        self._lives = TapeLives(self._recorder)
         sources = (*options.wrt, *options.at)  # without WRT, --at may still name a variable
         self._plain = {t: _Versions() for t in sources if is_plain_name(t)}
         self._looked_up = [t for t in options.wrt if t not in self._plain and is_safe(t)]
         self.wants_reads = bool(self._looked_up)
-        self._own_calls = OwnCalls()
+        self._own_calls = OwnCalls(self._recorder, self._lives, self._adopt)
         self._bound: dict[str, None] = {}
         self._watched: set[int] = set()
         self._undo: list[Any] = []
         self._target: Any = None
+        self._adopted = False
 
     # -- around the cell -------------------------------------------------------------------
 
     def __enter__(self) -> Session:
         try:
             self._recorder.start()
+            self._lives.start()
             self._own_calls.start()
             self.tape.__enter__()
         except BaseException:
@@ -73,6 +80,7 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.tape.close()
         self._own_calls.stop()
+        self._lives.stop()
         self._recorder.stop()
         while self._undo:
             self._undo.pop()()
@@ -116,7 +124,7 @@ class Session:
             first = str(error).splitlines()[0]
             raise GradError(f"--at {name}: {first}") from error
 
-    def bound(self, name: str, value: Any, line: int | None = None) -> Any:
+    def bound(self, name: str, value: Any, code: CodeType | None = None, offset: int = 0) -> Any:
         """On every binding at the cell's top level; returns the value to bind."""
         versions = self._plain.get(name)
         if versions is not None and versions.read_before is None:
@@ -128,7 +136,7 @@ class Session:
         self._bound.pop(name, None)
         self._bound[name] = None
         plain = value if isinstance(value, EagerTensor) else unwrapped(value)
-        self._recorder.bind(name, plain, line)
+        self._recorder.bind(name, plain, code, offset)
         if versions is not None and versions.first is value:  # later ones are no source
             self._watch(value)
         if self._looked_up:
@@ -177,30 +185,46 @@ class Session:
 
     def finish(self, last: Any) -> Result:
         """Ask the tape, explain its answers, bind them."""
-        if not self.options.wrt and self._own_calls.count:
-            return self._not_explained()
+        if self._adopted:
+            return self._explained()
         result = self._answer(self.options, last)
         if self.options.persistent:
             self._namespace[self.options.tape or "tape"] = self.tape
             _Kept.session = self
         return result
 
-    def _not_explained(self) -> Result:
-        """A cell with tapes of its own, and no source named for ours: its values stand."""
-        count = self._own_calls.count
-        asked = "once" if count == 1 else f"{count} times"
-        note = (
-            f"the cell's own tape was asked {asked}: what it answered is not explained yet; "
-            "%%grad x, without a tape in the cell, derives the derivative by x"
-        )
-        return Result((), exposition.whole, notes=(note,))
+    def _adopt(self) -> None:
+        """A tape of the user's is asked for the first time: if no source is named for ours, it
+        is that tape's cell, and ours would only hold on to memory."""
+        if self.options.wrt:
+            return
+        self._adopted = True
+        if not self.options.tape and not self.options.persistent:
+            self.tape.drop()
+
+    def _explained(self) -> Result:
+        """The answers of the user's own tapes."""
+        self._recorder.stop()
+        calls = self._own_calls
+        adopter = Adopter(self._recorder, calls.kept)
+        found = adopter.calls(calls.counts)
+        derivatives = [d for call in found for d in call.derivatives]
+        notes = [self._recorder.unreadable] if self._recorder.unreadable else []
+        notes += calls.notes()
+        document = partial(exposition.calls, steps=self.options.steps)
+        result = Result(derivatives, document, adopter.aliases, found, notes)
+        if self.options.out:
+            self._namespace[self.options.out] = result
+        return result
 
     def ask(self, options: Options) -> Result:
         """`%grad`: the same tape, asked again."""
         self._recorder.start()
+        self._lives.start()
         try:
             return self._answer(options, None)
         finally:
+            self._lives.stop()
             self._recorder.stop()
 
     def _answer(self, options: Options, last: Any) -> Result:
@@ -214,7 +238,8 @@ class Session:
         # First all answers, then the trace: custom gradients remember what they answered.
         asked = Asked(self.tape, [s.value for s in sources], options.zero, seed)
         answered = [answers(options, target, sources, asked) for target in targets]
-        explainer = Explainer(options, sources, seed, self._recorder, self._namespace)
+        life = self._lives.of(self.tape)
+        explainer = Explainer(options, sources, seed, self._recorder, life, self._namespace)
         derivatives = [
             derivative
             for target, answer in zip(targets, answered)

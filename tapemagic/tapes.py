@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -13,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from tapemagic.options import GradError
-from tapemagic.recording import Recorder, is_user_code
 from tapemagic.sources import is_differentiable, unwrapped
 from tapemagic.trace import Array
 
@@ -27,26 +24,12 @@ class CellTape(tf.GradientTape):
     """The tape that a cell runs under.
 
     It is persistent underneath, for one tape answers all orders when it is re-entered; to the
-    user, who sees it under `--tape NAME`, it is what `-p` says. The recorder is told when it
-    does not record.
+    user, who sees it under `--tape NAME`, it is what `-p` says.
     """
 
-    def __init__(self, recorder: Recorder, persistent: bool, watch_accessed: bool) -> None:
+    def __init__(self, persistent: bool, watch_accessed: bool) -> None:
         super().__init__(persistent=True, watch_accessed_variables=watch_accessed)
-        self._recorder, self._kept, self._asked, self.ours = recorder, persistent, False, 0
-
-    @contextmanager
-    def stop_recording(self) -> Iterator[None]:
-        self._recorder.pause(True)
-        try:
-            with super().stop_recording():
-                yield
-        finally:
-            self._recorder.pause(False)
-
-    def reset(self) -> None:
-        self._recorder.forget()
-        super().reset()
+        self._kept, self._asked, self.ours = persistent, False, 0
 
     def gradient(self, *args: Any, **kwargs: Any) -> Any:
         self._ask()
@@ -90,6 +73,11 @@ class CellTape(tf.GradientTape):
         if self._recording:
             self._pop_tape()
 
+    def drop(self) -> None:
+        """Let go of all that was recorded: tapes of the user's own answer in this cell."""
+        self.close()
+        self._tape = None
+
     @contextmanager
     def recording_again(self) -> Iterator[None]:
         """Record what runs inside, on top of what is there."""
@@ -106,7 +94,7 @@ class CellTape(tf.GradientTape):
     def watch_if_possible(self, value: Any) -> None:
         """Watch a tensor or variable of a dtype that can be watched; let all else be."""
         value = unwrapped(value)
-        if is_differentiable(value) and self._tape is not None:
+        if is_differentiable(value) and getattr(self, "_tape", None) is not None:
             self.watch(value)
 
 
@@ -123,37 +111,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(unwarned)
-
-
-class OwnCalls:
-    """Counts the questions that tapes of the user's own answer, from the user's own code."""
-
-    _METHODS = ("gradient", "jacobian", "batch_jacobian")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._originals: dict[str, Any] = {}
-
-    def start(self) -> None:
-        """Watch the three methods, for all tapes; `stop` undoes it."""
-        for name in self._METHODS:
-            self._originals[name] = getattr(tf.GradientTape, name)
-            setattr(tf.GradientTape, name, self._counting(self._originals[name]))
-
-    def stop(self) -> None:
-        """Put the methods back."""
-        while self._originals:
-            setattr(tf.GradientTape, *self._originals.popitem())
-
-    def _counting(self, original: Any) -> Any:
-        @functools.wraps(original)
-        def counting(tape: Any, *args: Any, **kwargs: Any) -> Any:
-            found = original(tape, *args, **kwargs)
-            if not isinstance(tape, CellTape) and is_user_code(sys._getframe(1).f_code):
-                self.count += 1
-            return found
-
-        return counting
 
 
 class Asked:

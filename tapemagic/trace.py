@@ -6,7 +6,7 @@ Pure data. Recording fills it in; a trace written by hand serves the tests as we
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,8 @@ class Operation:
     """One entry: an op of TensorFlow's type `kind` read `inputs` and made `outputs` (tensor ids).
 
     `vjp` is the tape's own derivative of the op at the recorded values: it maps one cotangent
-    an output to one an input (None: not connected). `off_tape`: the tape was not recording.
+    an output to one an input (None: not connected). `at` is its position in the recording;
+    `off_tape`: the tape that is asked was not recording then.
     `given`: the tape was handed the derivative (a custom gradient, a compiled function); the
     entries before show how the outputs came about, if that was seen; `answered` is what that
     derivative said to the tape.
@@ -52,6 +53,7 @@ class Operation:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     line: Line | None = None
     vjp: VJP | None = None
+    at: int = 0
     off_tape: bool = False
     given: bool = False
     answered: Answer | None = None
@@ -64,7 +66,17 @@ class Binding:
     at: int
     name: str
     tensor: int
-    line: int | None = None
+    line: Line | None = None
+
+
+@dataclass(frozen=True)
+class Escaped:
+    """A value left TensorFlow by `method` (float, numpy …) when `at` operations had run."""
+
+    at: int
+    method: str
+    tensor: int
+    line: Line | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +93,31 @@ class Trace:
     bindings: tuple[Binding, ...] = ()
     variables: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     aliases: Mapping[int, int] = field(default_factory=dict)
+    escapes: tuple[Escaped, ...] = ()
 
     def canonical(self, tensor: int) -> int:
         """The id under which the operations know this tensor."""
         return self.aliases.get(tensor, tensor)
+
+    def seen(self, on: Sequence[Sequence[int]], until: int) -> Trace:
+        """The trace as one tape saw it, up to the position `until`: what it did not record (it
+        recorded the stretches `on`) is off the tape."""
+
+        def off(at: int) -> bool:
+            return not any(first <= at < last for first, last in on)
+
+        operations = tuple(
+            replace(op, off_tape=True) if off(op.at) else op
+            for op in self.operations
+            if op.at < until
+        )
+        bindings = tuple(b for b in self.bindings if b.at <= until)
+        return replace(self, operations=operations, bindings=bindings)
+
+    def read(self, variable: int) -> tuple[int, ...]:
+        """What the tape saw of a variable: a tensor for each value that it had."""
+        reads = self.variables.get(variable, ())
+        if not reads:
+            return ()
+        used = {key for op in self.operations if not op.off_tape for key in op.inputs}
+        return tuple(key for key in reads if key in used)

@@ -4,11 +4,11 @@ variable joined, each op with its line and its own derivative."""
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import itertools
 import linecache
-import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import CodeType
 from typing import Any
@@ -17,11 +17,20 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import backprop
 
-from tapemagic import graphs
-from tapemagic.trace import VJP, Answer, Array, Binding, Line, Operation, TensorValue, Trace
+from tapemagic import codes, graphs
+from tapemagic.log import Handle, Large, Log, Place, kept
+from tapemagic.trace import (
+    VJP,
+    Answer,
+    Array,
+    Binding,
+    Escaped,
+    Line,
+    Operation,
+    TensorValue,
+    Trace,
+)
 
-SMALL = 64  # tensors of up to so many entries keep their values
-Entry = tuple[Any, ...]  # op type, input ids, attributes, output ids, code, offset in it
 _RUNS_PYTHON = {
     "EagerPyFunc",
     "PyFunc",
@@ -30,69 +39,33 @@ _RUNS_PYTHON = {
 _LEAVES_ALONE = {"ResourceGather", "ResourceGatherNd", "VariableShape", "VarIsInitializedOp"}
 
 
-class Large:
-    """What is remembered of a tensor that is not ours to keep alive."""
+class Tracer:
+    """Makes the trace of a log."""
 
-    __slots__ = ("_id", "dtype", "reference", "shape")
+    def __init__(self, log: Log) -> None:
+        self._log, self._tensors = log, log.settle()
 
-    def __init__(self, tensor: Any) -> None:
-        self._id, self.shape, self.dtype = tensor._id, tensor.shape, tensor.dtype
-        self.reference = weakref.ref(tensor)
+    def trace(self, functions: Collection[CodeType] = ()) -> Trace:
+        """All that was recorded, as data; a tensor is converted when it is looked at.
 
-
-class Handle:
-    """A variable's handle, by its id."""
-
-    __slots__ = ("_id",)
-
-    def __init__(self, key: int) -> None:
-        self._id = key
-
-
-def kept(tensors: Sequence[Any]) -> tuple[Any, ...]:
-    """The small ones themselves, of the others what is remembered."""
-    return tuple(t if t._num_elements() <= SMALL else Large(t) for t in tensors)
-
-
-class Log:
-    """What a recorder writes down. `raw` is what it has time for while the cell runs: the same
-    as `entries`, with the tensors themselves in place of their ids. `off_tape` are ranges of
-    entries that the tape did not see; `function_reads` has the variables' values at each call
-    of a compiled function."""
-
-    def __init__(self) -> None:
-        self.raw: list[tuple[Any, ...]] = []
-        self.entries: list[Entry] = []
-        self.tensors: dict[int, Any] = {}
-        self.bindings: list[tuple[int, str, int, int | None]] = []
-        self.given: list[Given] = []
-        self.off_tape: list[tuple[int, int]] = []
-        self.function_reads: dict[int, dict[int, int]] = {}
-
-    def settle(self) -> None:
-        """Bring `entries` and `tensors` up to what has been written down by now."""
-        tensors = self.tensors
-        for kind, inputs, attrs, outputs, code, offset in self.raw[len(self.entries) :]:
-            for tensor in inputs:
-                tensors.setdefault(tensor._id, tensor)
-            for tensor in outputs:
-                tensors[tensor._id] = tensor
-            taken, made = [t._id for t in inputs], [t._id for t in outputs]
-            self.entries.append((kind, taken, attrs, made, code, offset))
-
-    def trace(self) -> Trace:
-        """All that was recorded, as data; a tensor is converted when it is looked at."""
-        self.settle()
+        What `functions` stored under local names is named so.
+        """
         log, synthetic = self._opened()
         reads = _Reads([entry for entry in log if not graphs.function_name(entry[0])])
         bindings = [
-            Binding(at, name, tensor, line)
-            for at, name, key, line in self.bindings
-            for tensor in reads.of.get(key, (reads.alias.get(key, key),))
+            Binding(at, name, tensor, _line(code, offset) if code is not None else None)
+            for at, name, named, code, offset in self._log.bindings
+            for tensor in reads.of.get(named._id, (reads.alias.get(named._id, named._id),))
         ]
+        bindings += _stored(self._log, functions, reads)
+        bindings.sort(key=lambda binding: binding.at)
         operations = tuple(self._operations(log, reads.alias))
-        values = _Values(self.tensors, synthetic)
-        return Trace(operations, values, tuple(bindings), reads.of, reads.alias)
+        values = _Values(self._tensors, synthetic)
+        escapes = tuple(
+            Escaped(e.at, e.method, reads.alias.get(e.tensor, e.tensor), line(e.place))
+            for e in self._log.escapes
+        )
+        return Trace(operations, values, tuple(bindings), reads.of, reads.alias, escapes)
 
     def _opened(self) -> tuple[list[tuple[Any, ...]], dict[int, Array]]:
         """The log with compiled functions opened up: their ops stand before the call itself.
@@ -102,50 +75,49 @@ class Log:
         log: list[tuple[Any, ...]] = []
         synthetic: dict[int, Array] = {}
         ids = itertools.count(-2, -1)
-        for at, entry in enumerate(self.entries):
-            kind, taken, attrs, made, *place = entry
+        for at, (kind, inputs, attrs, outputs, *place) in enumerate(self._log.raw):
             if isinstance(kind, bytes):  # as some of TensorFlow's Python wrappers pass it
                 kind = kind.decode()
-                entry = (kind, taken, attrs, made, *place)
+            taken, made = [t._id for t in inputs], [t._id for t in outputs]
             if graphs.function_name(kind):
                 opened = graphs.Opened(ids, self._array)
-                reads = self.function_reads.get(at, {})
+                reads = self._log.function_reads.get(at, {})
                 with contextlib.suppress(Exception):  # else the call stays one op
                     opened.call(kind, [reads.get(key, key) for key in taken], self._returned(made))
                     log += [(*inner, *place, at, True) for inner in opened.log]
                     synthetic.update(opened.values)
-            log.append((*entry, at, False))
+            log.append((kind, taken, attrs, made, *place, at, False))
         return log, synthetic
 
     def _array(self, key: int) -> Array:
-        return np.asarray(_alive("the call", self.tensors, [key])[0].numpy())
+        return np.asarray(_alive("the call", self._tensors, [key])[0].numpy())
 
     def _returned(self, made: list[int]) -> list[int]:
         """A call's own outputs: further ones are only for the backward pass."""
-        given = next((g for g in self.given if g.outputs and g.outputs[0] == made[0]), None)
+        all_given = self._log.given
+        given = next((g for g in all_given if g.outputs and g.outputs[0] == made[0]), None)
         return made[: len(given.outputs)] if given else made
 
     def _operations(
         self, log: Sequence[tuple[Any, ...]], alias: dict[int, int]
     ) -> Iterator[Operation]:
-        given = {entry.outputs[0]: entry for entry in self.given}
+        given = {entry.outputs[0]: entry for entry in self._log.given}
         opened = {made[0] for *_, made, _, _, _, inside in log if inside and made}
         for kind, taken, attrs, made, code, offset, at, inside in log:
             if made and made[0] in alias:
                 continue
             attributes = dict(zip(attrs[::2], attrs[1::2])) if attrs else {}
-            off = any(first <= at < last for first, last in self.off_tape)
             vjp = self._registered_vjp(kind, taken, attrs, made)
-            line = _line(code, offset) if code is not None else None
+            where = _line(code, offset) if code is not None else None
             inputs = tuple(alias.get(key, key) for key in taken)
             handed = made and made[0] in given and not inside and kind != "ReadVariableOp"
             called = graphs.function_name(kind)
             if not called or not (handed or (made and made[0] in opened)):
-                yield Operation(called or kind, inputs, tuple(made), attributes, line, vjp, off)
+                yield Operation(called or kind, inputs, tuple(made), attributes, where, vjp, at)
             if handed:
-                reads = self.function_reads.get(at, {})
+                reads = self._log.function_reads.get(at, {})
                 canonical = {**alias, **{h: alias.get(r, r) for h, r in reads.items()}}
-                yield given[made[0]].operation(self.tensors, canonical, line)
+                yield given[made[0]].operation(self._tensors, canonical, where, at)
 
     def _registered_vjp(
         self, kind: str, taken: list[int], attrs: Any, made: list[int]
@@ -153,7 +125,7 @@ class Log:
         """The op's registered derivative, at the recorded values; the op is not run again."""
         if kind in _RUNS_PYTHON:
             return None
-        tensors = self.tensors
+        tensors = self._tensors
 
         def vjp(cotangents: Sequence[Array]) -> Sequence[Array | None]:
             inputs, outputs = _alive(kind, tensors, taken), _alive(kind, tensors, made)
@@ -166,11 +138,32 @@ class Log:
         return vjp
 
 
+def _stored(log: Log, functions: Collection[CodeType], reads: _Reads) -> list[Binding]:
+    """The names that functions gave to their values: what runs of ops at one instruction made
+    last, if it is stored under a name right after."""
+    found: list[Binding] = []
+    raw = log.raw
+    for at, (_, _, _, outputs, code, offset) in enumerate(raw):
+        if code not in functions or not outputs or not code.co_flags & inspect.CO_NEWLOCALS:
+            continue
+        ends = at + 1 == len(raw) or raw[at + 1][4:6] != (code, offset)
+        if ends or codes.is_operator(code, offset):
+            name = codes.stored_name(code, offset)
+            if name is not None:
+                key = reads.alias.get(outputs[0]._id, outputs[0]._id)
+                found.append(Binding(at + 1, name, key, line((code, offset))))
+    return found
+
+
 class Given:
     """An op whose derivative the tape was handed; remembers what that derivative answered."""
 
-    def __init__(self, name: str, outputs: list[int], inputs: list[int], backward: Any) -> None:
-        self.name, self.outputs, self.inputs = name, outputs, inputs
+    def __init__(
+        self, at: int, name: str, outputs: Sequence[Any], inputs: Sequence[Any], backward: Any
+    ) -> None:
+        self.at, self.name = at, name
+        self.outputs, self.inputs = [t._id for t in outputs], [t._id for t in inputs]
+        self.tensors = {tensor._id: tensor for tensor in kept([*outputs, *inputs])}
         self._backward, self._answer = backward, None  # type: Any, Any
 
     def __call__(self, *cotangents: Any) -> Any:
@@ -179,7 +172,7 @@ class Given:
         return found
 
     def operation(
-        self, tensors: dict[int, Any], alias: dict[int, int], line: Line | None
+        self, tensors: dict[int, Any], alias: dict[int, int], line: Line | None, at: int
     ) -> Operation:
         """The op under the name that the tape has for it."""
 
@@ -205,7 +198,7 @@ class Given:
         function, answered = graphs.function_name(self.name), self._recorded()
         attributes = {"compiled": function is not None}
         name = function or self.name
-        return Operation(name, taken, made, attributes, line, vjp, given=True, answered=answered)
+        return Operation(name, taken, made, attributes, line, vjp, at, False, True, answered)
 
     def _recorded(self) -> Answer | None:
         """What the tape asked and was told, if all of it can be kept."""
@@ -295,6 +288,12 @@ def _listed(found: Any) -> Sequence[Any]:
 def _arrays(found: Sequence[Any]) -> list[Array | None]:
     # numpy() and not asarray: bfloat16 has no buffer.
     return [None if g is None else tf.convert_to_tensor(g).numpy() for g in found]
+
+
+def line(place: Place) -> Line | None:
+    """The line of the instruction at this place; None where no code of the user's is known."""
+    code, offset = place
+    return None if code is None else _line(code, offset)
 
 
 @lru_cache(maxsize=4096)

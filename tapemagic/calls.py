@@ -1,0 +1,264 @@
+"""The questions that tapes of the user's own answer, from the user's own code."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tapemagic.lives import TapeLives
+from tapemagic.log import OPEN, SMALL, Handle, Large, Place, TapeLife
+from tapemagic.recording import EagerTensor, Recorder, is_user_code, tensor_id
+from tapemagic.sources import names_in, unwrapped
+from tapemagic.tapes import CellTape
+
+METHODS = ("gradient", "jacobian", "batch_jacobian")
+FIRST = 4  # calls from one place in the code that are kept, and the latest, and the first bad one
+_ROOM = 2_000  # entries that a loop may write before its old steps are dropped
+_WHOLE = 2**16  # entries of an answer that are looked at for nan
+_MOST_ALIVE = 2**26  # entries of tensors that are held for a diagnosis
+
+
+@dataclass(eq=False)
+class OwnCall:
+    """One question: what was asked of which tape, from where, and what came back.
+
+    `start` and `at` are the positions in the log before and after; `names` has the tensors and
+    variables of the frame by name, `variables` the names of variables by id; `alive` keeps
+    what a diagnosis may need and the tape was about to let go.
+    """
+
+    method: str
+    life: TapeLife
+    place: Place
+    arguments: tuple[Any, ...]
+    named: Mapping[str, Any]
+    start: int
+    watched: frozenset[int]
+    codes: frozenset[CodeType]
+    on: Sequence[Sequence[int]] = ()
+    at: int = 0
+    answer: Any = None
+    error: BaseException | None = None
+    names: list[tuple[str, Any]] = field(default_factory=list)
+    variables: Mapping[int, str] = field(default_factory=dict)
+    alive: tuple[Any, ...] = ()
+    number: int = 0  # which of the calls from this place, from 1
+    ill: bool = False
+
+    def argument(self, position: int, name: str) -> Any:
+        """An argument by position or name; None if it was not given."""
+        if position < len(self.arguments):
+            return self.arguments[position]
+        return self.named.get(name)
+
+
+class OwnCalls:
+    """Between `start` and `stop`, keeps the calls; `first` is told before the first one."""
+
+    def __init__(self, recorder: Recorder, lives: TapeLives, first: Callable[[], None]) -> None:
+        self._recorder, self._log, self._lives, self._first = recorder, recorder.log, lives, first
+        self.counts: dict[Place, int] = {}
+        self.library = 0
+        self.in_graphs = 0
+        self._at: dict[Place, list[OwnCall]] = {}
+        self._originals: dict[str, Any] = {}
+        self._depth = 0
+        self._loop: int | None = None  # from where a loop's old steps may be dropped
+        self._written = 0
+
+    @property
+    def count(self) -> int:
+        """How many questions of the user's were answered."""
+        return sum(self.counts.values())
+
+    @property
+    def kept(self) -> list[OwnCall]:
+        """The calls that are kept, in the order they were made."""
+        return [call for call in self._log.calls if isinstance(call, OwnCall)]
+
+    def notes(self) -> list[str]:
+        """What was asked and is not explained, in a line each."""
+        found = []
+        if self.library:
+            times = "once" if self.library == 1 else f"{self.library} times"
+            found.append(f"a library asked tapes of its own {times}: that is not explained here")
+        if self.in_graphs:
+            found.append(
+                "a tape inside a tf.function was asked while TensorFlow traced the function: it "
+                "answers with a place in the graph, not with a value, so nothing is explained; "
+                "call the function without tf.function, or under "
+                "tf.config.run_functions_eagerly(True), to see it"
+            )
+        return found
+
+    def start(self) -> None:
+        """Watch the three methods, for all tapes; `stop` undoes it."""
+        for name in METHODS:
+            self._originals[name] = getattr(tf.GradientTape, name)
+            setattr(tf.GradientTape, name, self._listening(name, self._originals[name]))
+
+    def stop(self) -> None:
+        """Put the methods back."""
+        while self._originals:
+            setattr(tf.GradientTape, *self._originals.popitem())
+
+    def _listening(self, method: str, original: Any) -> Any:
+        @functools.wraps(original)
+        def asked(tape: Any, *args: Any, **kwargs: Any) -> Any:
+            frame = sys._getframe(1)
+            if isinstance(tape, CellTape) or self._depth:
+                return original(tape, *args, **kwargs)
+            if not is_user_code(frame.f_code):
+                self.library += "tensorflow/python/eager" not in frame.f_code.co_filename
+                return original(tape, *args, **kwargs)
+            if not tf.executing_eagerly():
+                self.in_graphs += 1
+                return original(tape, *args, **kwargs)
+            if not self.counts:
+                self._first()
+            call = self._before(method, tape, frame, args, kwargs)
+            self._depth += 1
+            try:
+                call.answer = original(tape, *args, **kwargs)
+            except BaseException as error:
+                call.error = error
+                raise
+            finally:
+                self._depth -= 1
+                self._after(call)
+            return call.answer
+
+        return asked
+
+    # -- around one call ---------------------------------------------------------------------
+
+    def _before(
+        self,
+        method: str,
+        tape: Any,
+        frame: FrameType,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> OwnCall:
+        place = frame.f_code, frame.f_lasti
+        number = self.counts[place] = self.counts.get(place, 0) + 1
+        life, now = self._lives.of(tape), len(self._log.raw)
+        variables = tape.watched_variables() if tape._tape is not None else ()
+        watched = frozenset(tensor_id(unwrapped(variable)) or -1 for variable in variables)
+        call = OwnCall(method, life, place, args, kwargs, now, watched, _codes(frame))
+        call.on = tuple((first, min(last, now)) for first, last in life.on)
+        call.number = number
+        earlier = self._at.get(place)
+        if frame.f_code.co_flags & inspect.CO_NEWLOCALS:  # the cell's own names are known
+            call.names = _tensors(frame)
+        if earlier is None or number <= FIRST:
+            call.variables = names_in({**frame.f_globals, **frame.f_locals})
+        else:
+            call.variables = earlier[0].variables
+        call.alive = self._alive(call.on[0][0] if call.on else now)
+        return call
+
+    def _alive(self, first: int) -> tuple[Any, ...]:
+        """What is large and still there, because the tape holds it."""
+        found: list[Any] = []
+        size = 0
+        for _, inputs, _, outputs, _, _ in self._log.raw[first:]:
+            for large in (*inputs, *outputs):
+                tensor = large.reference() if isinstance(large, Large) else None
+                if tensor is not None:
+                    size += tensor._num_elements()
+                    if size > _MOST_ALIVE:
+                        return tuple(found)
+                    found.append(tensor)
+        return tuple(found)
+
+    def _after(self, call: OwnCall) -> None:
+        call.at = len(self._log.raw)
+        call.ill = call.error is None and _is_ill(call.answer)
+        if not call.ill:
+            call.alive = ()
+        here = self._at.setdefault(call.place, [])
+        if len(here) > FIRST and not (here[-1].ill and not any(c.ill for c in here[:-1])):
+            self._log.calls.remove(here.pop())
+        if call.number == FIRST + 1 and self._loop is None:
+            self._loop = here[-1].at
+        here.append(call)
+        self._log.calls.append(call)
+        if self._loop is not None and len(self._log.raw) - self._written > _ROOM:
+            self._drop_old_steps(self._loop)
+            self._written = len(self._log.raw)
+
+    def _drop_old_steps(self, first: int) -> None:
+        """A training loop's steps between the kept calls: nobody will ask for them again."""
+        log, now = self._log, len(self._log.raw)
+        log.lives[:] = [
+            life for life in log.lives if life.alive or any(life is c.life for c in self.kept)
+        ]
+        needed = [(c.on[0][0], c.at) for c in self.kept if c.on and c.at > first]
+        needed += [(life.on[0][0], OPEN) for life in log.lives if life.alive and life.on]
+        for start, end in _gaps(sorted(needed), first, now):
+            log.drop(start, end)
+
+
+def _gaps(needed: Sequence[tuple[int, int]], first: int, last: int) -> list[tuple[int, int]]:
+    """What [first, last) has outside of the needed intervals, the last ones first."""
+    found, at = [], first
+    for start, end in needed:
+        if start > at:
+            found.append((at, min(start, last)))
+        at = max(at, end)
+        if at >= last:
+            break
+    if at < last:
+        found.append((at, last))
+    return found[::-1]
+
+
+def _codes(frame: FrameType | None) -> frozenset[CodeType]:
+    """The user's functions on the stack: their own names are the names of the equations."""
+    found = set()
+    while frame is not None:
+        if is_user_code(frame.f_code):
+            found.add(frame.f_code)
+        frame = frame.f_back
+    return frozenset(found)
+
+
+def _tensors(frame: FrameType) -> list[tuple[str, Any]]:
+    """The names of the frame: a small tensor itself, of others what is remembered."""
+    found: list[tuple[str, Any]] = []
+    for name, value in frame.f_locals.items():
+        if isinstance(value, EagerTensor):
+            found.append((name, value if value._num_elements() <= SMALL else Large(value)))
+        else:
+            key = tensor_id(unwrapped(value)) if isinstance(value, tf.Variable) else None
+            if key is not None:
+                found.append((name, Handle(key)))
+    return found
+
+
+def _is_ill(answer: Any) -> bool:
+    """Whether some of it is None, not finite, or all of it is zero."""
+    parts = tf.nest.flatten(answer)
+    return not parts or any(part is None or _is_bad(part) for part in parts)
+
+
+def _is_bad(part: Any) -> bool:
+    part = part.values if isinstance(part, tf.IndexedSlices) else part
+    if not isinstance(part, EagerTensor) or part._num_elements() > _WHOLE:
+        return False
+    try:
+        array = np.asarray(memoryview(part))
+    except (TypeError, ValueError, BufferError):
+        return False
+    if array.dtype.kind not in "fc":
+        return False
+    return not np.all(np.isfinite(array)) or not np.any(array)

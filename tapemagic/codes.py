@@ -1,0 +1,124 @@
+"""What the user's code says at an instruction: the call in its own words, the name that a value
+gets, the statement around a line."""
+
+from __future__ import annotations
+
+import ast
+import dis
+import linecache
+from collections.abc import Iterator
+from functools import lru_cache
+from types import CodeType
+
+_STORES = ("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF")
+_PASSED = {"CACHE", "EXTENDED_ARG", "NOP", "COPY", "DUP_TOP", "TO_BOOL"}  # between value and store
+
+
+@lru_cache(maxsize=4096)
+def stored_name(code: CodeType, offset: int) -> str | None:
+    """The name that the value of the instruction at `offset` is stored under right away."""
+    place = _instructions(code)
+    at = next((i for i, one in enumerate(place) if one.offset == offset), None)
+    if at is None:
+        return None
+    after = [one for one in place[at + 1 : at + 12] if one.opname not in _PASSED][:2]
+    if after and after[0].opname.startswith(_STORES):
+        name = after[0].argval
+        return str(name[0] if isinstance(name, tuple) else name)
+    if len(after) == 2 and after[0].opname.startswith("LOAD_") and after[1].opname == "STORE_ATTR":
+        return f"{after[0].argval}.{after[1].argval}"
+    return None
+
+
+@lru_cache(maxsize=4096)
+def is_operator(code: CodeType, offset: int) -> bool:
+    """Whether the instruction there is an operator (+, @ …), which runs one op each time."""
+    names = {one.offset: one.opname for one in _instructions(code)}
+    return names.get(offset, "").startswith(("BINARY_", "UNARY_", "INPLACE_"))
+
+
+@lru_cache(maxsize=256)
+def _instructions(code: CodeType) -> tuple[dis.Instruction, ...]:
+    return tuple(dis.get_instructions(code))
+
+
+def call_at(code: CodeType, offset: int, method: str) -> ast.Call | None:
+    """The call of `.method(…)` that the instruction at `offset` makes, as syntax."""
+    where = _position(code, offset)
+    calls = [
+        node
+        for node in ast.walk(tree(code.co_filename) or ast.Module([], []))
+        if isinstance(node, ast.Call)
+    ]
+    if where is not None:
+        for node in calls:
+            if where == (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset):
+                return node
+    number = line_number(code, offset)
+    near = [
+        node
+        for node in calls
+        if isinstance(node.func, ast.Attribute)
+        and node.func.attr == method
+        and node.lineno <= number <= (node.end_lineno or node.lineno)
+    ]
+    return near[0] if len(near) == 1 else None
+
+
+def _position(code: CodeType, offset: int) -> tuple[int | None, ...] | None:
+    if not hasattr(code, "co_positions"):  # Python 3.10
+        return None
+    found = list(code.co_positions())
+    where = found[offset // 2] if offset // 2 < len(found) else (None,)
+    return None if None in where else tuple(where)
+
+
+def line_number(code: CodeType, offset: int) -> int:
+    """The 1-based line of the instruction at `offset`."""
+    number = code.co_firstlineno
+    for first, last, line in code.co_lines():
+        if first <= offset < last and line is not None:
+            number = line
+    return number
+
+
+def written(node: ast.AST, file: str) -> str:
+    """The expression as the user wrote it, on one line."""
+    text = "".join(linecache.getlines(file))
+    found = ast.get_source_segment(text, node) or ast.unparse(node)
+    return " ".join(found.split())
+
+
+def tree(file: str) -> ast.Module | None:
+    """The syntax of a file or a cell; None where there is no source."""
+    return _parsed("".join(linecache.getlines(file)))
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text) if text else None
+    except SyntaxError:
+        return None
+
+
+def statement_at(file: str, number: int) -> ast.stmt | None:
+    """The innermost statement that the line belongs to."""
+    module = tree(file)
+    return None if module is None else next(iter(_around(module, number)), None)
+
+
+def _around(node: ast.AST, number: int) -> Iterator[ast.stmt]:
+    """The statements that hold the line, the innermost first."""
+    for child in ast.iter_child_nodes(node):
+        first, last = getattr(child, "lineno", 0), getattr(child, "end_lineno", 0) or 0
+        if first <= number <= last or not first:
+            yield from _around(child, number)
+    if isinstance(node, ast.stmt) and node.lineno <= number <= (node.end_lineno or 0):
+        yield node
+
+
+def enclosing(file: str, number: int) -> list[ast.stmt]:
+    """The statements around a line, the innermost first."""
+    module = tree(file)
+    return [] if module is None else list(_around(module, number))
