@@ -243,8 +243,9 @@ def _flattened(text: str, value: Any, names: Mapping[int, str]) -> Iterator[_Sou
 
 def _members(text: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
+        written = _written_values(text)
         for key in sorted(value):
-            yield from _members(f"{_held(text)}[{key!r}]", value[key])
+            yield from _members(written.get(key, f"{_held(text)}[{key!r}]"), value[key])
     elif isinstance(value, (list, tuple)):
         for part, member in zip(_written_members(text, len(value)), value):
             yield from _members(part, member)
@@ -259,6 +260,18 @@ def _written_members(text: str, count: int) -> list[str]:
     if len(listed) == count and not any(isinstance(part, ast.Starred) for part in listed):
         return [" ".join((ast.get_source_segment(text, part) or text).split()) for part in listed]
     return [f"{_held(text)}[{i}]" for i in range(count)]
+
+
+def _written_values(text: str) -> dict[Any, str]:
+    """The values' own texts where the user wrote a dict."""
+    node = _syntax(text)
+    if not isinstance(node, ast.Dict):
+        return {}
+    return {
+        key.value: ast.get_source_segment(text, value) or ""
+        for key, value in zip(node.keys, node.values)
+        if isinstance(key, ast.Constant)
+    }
 
 
 def _held(text: str) -> str:

@@ -26,7 +26,7 @@ from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable
 from tapemagic import graphs
 from tapemagic.log import SMALL, Handle, Log, Place, kept
 from tapemagic.trace import Trace
-from tapemagic.tracing import Given, Tracer
+from tapemagic.tracing import GATHERS, Given, Tracer
 
 _LIBRARIES = tuple(
     os.path.join(path, "")
@@ -155,7 +155,7 @@ class Recorder:
                         return
                 except ValueError:  # the stack is not so deep
                     pass
-            elif graphs.function_name(op_type):
+            elif _reads_by_itself(op_type):
                 self._read_captures(inputs)
             write((op_type, inputs, attrs, outputs, *self._place(op_type, frame_at(1))))
 
@@ -169,7 +169,7 @@ class Recorder:
             if code not in self._is_user:
                 self._is_user[code] = is_user_code(code)
             if self._is_user[code]:
-                if not graphs.function_name(op_type):  # each function is a type of its own
+                if not _reads_by_itself(op_type):  # else the callback must see to its reads
                     self._places[op_type] = depth, code
                 return code, frame.f_lasti
             frame, depth = frame.f_back, depth + 1
@@ -252,6 +252,11 @@ class Recorder:
     def used(self, key: int | None) -> bool:
         """Whether an op has read the tensor with this id so far."""
         return any(key == tensor._id for entry in self.log.raw for tensor in entry[1])
+
+
+def _reads_by_itself(op_type: str) -> bool:
+    """Whether an op takes variables' handles and no `ReadVariableOp` tells of it."""
+    return op_type in GATHERS or graphs.function_name(op_type) is not None
 
 
 def tensor_id(value: Any) -> int | None:

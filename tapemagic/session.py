@@ -4,6 +4,7 @@ questions to the tape, then the explanations."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import CodeType
@@ -185,8 +186,17 @@ class Session:
 
     def finish(self, last: Any) -> Result:
         """Ask the tape, explain its answers, bind them."""
-        if self._adopted:
+        own = self._own_calls
+        if self._adopted or (own.in_graphs and not self.options.wrt):
             return self._explained()
+        if own.library and not self.options.wrt:
+            with suppress(GradError):  # a cell that trains by a library need not have a target
+                return self._asked(last)
+            return self._explained()
+        return self._asked(last)
+
+    def _asked(self, last: Any) -> Result:
+        """What our own tape answers; kept for `%grad` if it is persistent."""
         result = self._answer(self.options, last)
         if self.options.persistent:
             self._namespace[self.options.tape or "tape"] = self.tape

@@ -36,7 +36,8 @@ _RUNS_PYTHON = {
     "PyFunc",
     "PyFuncStateless",
 }  # a derivative would run user code again
-_LEAVES_ALONE = {"ResourceGather", "ResourceGatherNd", "VariableShape", "VarIsInitializedOp"}
+GATHERS = {"ResourceGather": "Gather", "ResourceGatherNd": "GatherNd"}  # of a variable itself
+_LEAVES_ALONE = {*GATHERS, "VariableShape", "VarIsInitializedOp"}
 
 
 class Tracer:
@@ -51,7 +52,7 @@ class Tracer:
         What `functions` stored under local names is named so.
         """
         log, synthetic = self._opened()
-        reads = _Reads([entry for entry in log if not graphs.function_name(entry[0])])
+        reads = _Reads(log, self._tensors)
         bindings = [
             Binding(at, name, tensor, _line(code, offset) if code is not None else None)
             for at, name, named, code, offset in self._log.bindings
@@ -106,14 +107,17 @@ class Tracer:
         for kind, taken, attrs, made, code, offset, at, inside in log:
             if made and made[0] in alias:
                 continue
-            attributes = dict(zip(attrs[::2], attrs[1::2])) if attrs else {}
+            pairs = zip(attrs[::2], attrs[1::2]) if attrs else ()
+            attributes = {name: value for name, value in pairs if value is not None}
             vjp = self._registered_vjp(kind, taken, attrs, made)
             where = _line(code, offset) if code is not None else None
-            inputs = tuple(alias.get(key, key) for key in taken)
+            reads = self._log.function_reads.get(at, {}) if kind in GATHERS else {}
+            inputs = tuple(alias.get(key, key) for key in (reads.get(key, key) for key in taken))
             handed = made and made[0] in given and not inside and kind != "ReadVariableOp"
             called = graphs.function_name(kind)
             if not called or not (handed or (made and made[0] in opened)):
-                yield Operation(called or kind, inputs, tuple(made), attributes, where, vjp, at)
+                name = GATHERS[kind] if reads else called or kind
+                yield Operation(name, inputs, tuple(made), attributes, where, vjp, at)
             if handed:
                 reads = self._log.function_reads.get(at, {})
                 canonical = {**alias, **{h: alias.get(r, r) for h, r in reads.items()}}
@@ -229,22 +233,37 @@ def _is_nonzero(tensor: Any) -> bool:
 class _Reads:
     """The reads of each variable: one tensor for all reads between two assignments."""
 
-    def __init__(self, log: Sequence[tuple[Any, ...]]) -> None:
+    def __init__(self, log: Sequence[tuple[Any, ...]], tensors: Mapping[int, Any]) -> None:
         self.of: dict[int, tuple[int, ...]] = {}
         self.alias: dict[int, int] = {}
         current: dict[int, int] = {}
+        doubtful: set[int] = set()
         handles = {taken[0] for kind, taken, *_ in log if kind == "ReadVariableOp"}
         for kind, taken, _, made, *_ in log:
             if kind == "ReadVariableOp":
                 handle = taken[0]
+                if handle in doubtful:
+                    doubtful.discard(handle)
+                    if not _same(tensors, current.get(handle), made[0]):
+                        current.pop(handle, None)
                 if handle in current:
                     self.alias[made[0]] = current[handle]
                 else:
                     current[handle] = made[0]
                     self.of[handle] = (*self.of.get(handle, ()), made[0])
+            elif graphs.function_name(kind):  # it may have assigned to what it captured
+                doubtful.update(handles.intersection(taken))
             elif kind not in _LEAVES_ALONE and taken and handles.intersection(taken):
                 for handle in handles.intersection(taken):
                     current.pop(handle, None)
+
+
+def _same(tensors: Mapping[int, Any], first: int | None, second: int) -> bool:
+    """Whether two reads are known to have given the same."""
+    pair = [tensors.get(key) if key is not None else None for key in (first, second)]
+    if any(one is None or isinstance(one, (Large, Handle)) for one in pair):
+        return False
+    return bool(np.array_equal(pair[0].numpy(), pair[1].numpy()))
 
 
 class _Values(Mapping[int, TensorValue]):

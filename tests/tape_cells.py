@@ -2,6 +2,9 @@
 
 A gradient call that raises is not counted in `calls`, since no tape answered it. A call inside a
 `tf.function` counts once a trace.
+
+`ForwardAccumulator` calls tapes only the first time that a process meets an op with these shapes:
+run again there, its cells have no library calls. "left open at the end" leaves a tape recording.
 """
 
 from __future__ import annotations
@@ -2228,6 +2231,7 @@ saliency = tf.reduce_max(tf.abs(grads), axis=-1)[0]
 print(top, saliency.shape)
 """,
         keys=("dscore/dimg",),
+        derived=False,
     ),
     TapeCell(
         "Grad-CAM of a small convolution",

@@ -1,0 +1,193 @@
+"""Cells with tapes of their own: every answer is the user's, explained; nothing else changes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from cells import Shell, open_shell
+from tape_cells import CELLS, S5, SEEDS, TapeCell
+
+tf = pytest.importorskip("tensorflow")
+
+METHODS = ("gradient", "jacobian", "batch_jacobian")
+FIRST = 4
+EVERY = [*CELLS, *SEEDS.values()]
+
+
+@pytest.fixture(scope="module")
+def module_shell() -> Iterator[Shell]:
+    with open_shell() as shell:
+        shell.ip.run_cell("import math\nkeras = tf.keras").raise_error()
+        shell._base = dict(shell.ip.user_ns)
+        yield shell
+
+
+@pytest.fixture
+def shell(module_shell: Shell) -> Iterator[Shell]:
+    module_shell.clean()
+    yield module_shell
+    module_shell.clean()
+
+
+class Spy:
+    """What the user's tapes answer in a plain run: (site, method, line, values) each."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[Any, str, int, list[Any]]] = []
+        self.originals = {name: getattr(tf.GradientTape, name) for name in METHODS}
+
+    def __enter__(self) -> Spy:
+        for name in METHODS:
+            setattr(tf.GradientTape, name, self._spied(name))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, original in self.originals.items():
+            setattr(tf.GradientTape, name, original)
+
+    def _spied(self, name: str) -> Any:
+        original = self.originals[name]
+
+        def asked(tape: Any, *args: Any, **kwargs: Any) -> Any:
+            frame = sys._getframe(1)
+            site = frame.f_code.co_name, frame.f_code.co_firstlineno, frame.f_lasti
+            line = frame.f_lineno
+            found = original(tape, *args, **kwargs)
+            is_user = "site-packages" not in frame.f_code.co_filename
+            if is_user and tf.executing_eagerly():
+                self.answers.append((site, name, line, _values(found)))
+            return found
+
+        return asked
+
+    @property
+    def kept(self) -> list[tuple[Any, str, int, list[Any]]]:
+        """Those that must be kept: the first four and the last from each place."""
+        found = []
+        for at, answer in enumerate(self.answers):
+            same = [k for k, other in enumerate(self.answers) if other[0] == answer[0]]
+            if at in (*same[:FIRST], same[-1]):
+                found.append(answer)
+        return found
+
+
+def _values(answer: Any) -> list[Any]:
+    return [None if part is None else _array(part) for part in tf.nest.flatten(answer)]
+
+
+def _array(part: Any) -> Any:
+    return tf.convert_to_tensor(part).numpy()
+
+
+def _prepare(shell: Shell, cell: TapeCell) -> None:
+    shell.clean()
+    np.random.seed(3)
+    tf.keras.utils.set_random_seed(3)
+    for text in cell.before.split("\n###\n"):
+        if text.strip():
+            shell.run(text).raise_error()
+    np.random.seed(4)
+    tf.keras.utils.set_random_seed(4)
+
+
+def run_plain(shell: Shell, cell: TapeCell) -> Spy:
+    """The cell as it stands, its first line a comment."""
+    _prepare(shell, cell)
+    with Spy() as spy:
+        shell.run(f"# {cell.cell}").raise_error()
+    return spy
+
+
+def run(shell: Shell, cell: TapeCell) -> Any:
+    _prepare(shell, cell)
+    result = shell.run(cell.cell)
+    result.raise_error()
+    return result.result if result.result is not None else shell.names.get("_")
+
+
+@pytest.mark.parametrize("cell", EVERY, ids=lambda cell: cell.name)
+def test_cell(
+    shell: Shell, cell: TapeCell, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    found: list[Any] = []
+    _keep_results(monkeypatch, found)
+    spy = run_plain(shell, cell)
+    plain = capsys.readouterr()
+    names = _names(shell)
+    before = {name: getattr(tf.GradientTape, name) for name in dir(tf.GradientTape)}
+    run(shell, cell)
+    assert {name: getattr(tf.GradientTape, name) for name in dir(tf.GradientTape)} == before
+    shown = capsys.readouterr()
+    if not cell.cell.rstrip().endswith(";"):  # `run_cell` without history shows it all the same
+        _same_output(plain.out, shown.out, bool(cell.library))
+    assert _names(shell) == names
+    if not found:  # a semicolon at the end
+        return
+    (result,) = found
+    kept = [call for call in result.calls if call.error is None]
+    expected = spy.kept
+    assert [(c.method, c.line) for c in kept] == [(m, line) for _, m, line, _ in expected]
+    for call, (_, _, _, values) in zip(kept, expected, strict=True):
+        _same_values(call, values)
+    for key in cell.keys:
+        assert key in result, list(result)
+    _explained(result, cell)
+    assert not any("tapemagic" in note for note in result.notes), result.notes
+    if "fit" in cell.cell:  # a forward accumulator keeps what it once compiled
+        assert any("library" in note for note in result.notes)
+
+
+def _names(shell: Shell) -> set[str]:
+    return {name for name in shell.names if not name.startswith("_")}
+
+
+def _keep_results(monkeypatch: Any, found: list[Any]) -> None:
+    from tapemagic.session import Session
+
+    original = Session.finish
+
+    def finish(self: Any, last: Any) -> Any:
+        found.append(original(self, last))
+        return found[-1]
+
+    monkeypatch.setattr(Session, "finish", finish)
+
+
+def _same_output(plain: str, shown: str, timed: bool) -> None:
+    lines = [line for line in plain.splitlines() if line and not line.startswith("Out[")]
+    if not timed:  # a progress bar tells the time
+        for line in lines:
+            assert line in shown
+
+
+def _same_values(call: Any, values: list[Any]) -> None:
+    answers = [d.value for d in call.derivatives]
+    if not values:
+        return
+    assert len(answers) == len(values)
+    for answer, value in zip(answers, values, strict=True):
+        if value is None:
+            assert answer is None
+        else:
+            np.testing.assert_array_equal(_array(answer), value)
+
+
+def _explained(result: Any, cell: TapeCell) -> None:
+    shown = repr(result)
+    assert "failed" not in shown
+    for call in result.calls:
+        for derivative in call.derivatives:
+            check = derivative.check
+            assert check.agrees is not False or "overrides" in check.note, (derivative.key, check)
+            if cell.derived and derivative.value is not None and np.any(derivative.check.tape):
+                assert derivative.derivation is not None, (derivative.key, derivative.reasons)
+
+
+def test_s5_has_its_own_error(shell: Shell) -> None:
+    error = shell.run(S5).error_in_exec
+    assert isinstance(error, RuntimeError)
+    assert any("persistent=True" in note for note in error.__notes__)
