@@ -11,8 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from tapemagic import codes
+from tapemagic.asked import asked_source, asked_tape
 from tapemagic.calls import OwnCall
+from tapemagic.case import Case
 from tapemagic.deriving import Question, explain, leaf_of, settled
+from tapemagic.doctor import diagnose
 from tapemagic.keys import derivative_key
 from tapemagic.recording import Recorder, tensor_id
 from tapemagic.result import Call, Derivative
@@ -52,6 +55,7 @@ class Adopter:
     def __init__(self, recorder: Recorder, calls: Sequence[OwnCall]) -> None:
         self._calls = calls
         self._answered: dict[int, _Answered] = {}
+        self._lines: dict[int, Line | None] = {}
         self.aliases: dict[str, str] = {}
         names = frozenset(code for call in calls for code in call.codes)
         try:
@@ -113,6 +117,8 @@ class Adopter:
                 key, target, text, leaves, (i,), call.method, self._seed(call), names, several
             )
             found = explain(trace, question, answer, measured(answer), None)
+            case = self._case(call, trace, question, source, found)
+            found = replace(found, diagnoses=diagnose(case))
             if lower is not None:
                 found = replace(found, inner=(lower.target, lower.sources))
                 self.aliases[derivative_key(text, [source.text])] = key
@@ -121,8 +127,30 @@ class Adopter:
                 self.aliases[derivative_key(base.target, wrt)] = key
             answered = tensor_id(answer)
             if answered is not None:
+                self._lines[answered] = line(call.place)
                 self._answered[answered] = _Answered(base.target, (*base.sources, source.text))
             yield found
+
+    def _case(
+        self, call: OwnCall, trace: Trace, question: Question, source: _Source, found: Derivative
+    ) -> Case:
+        """What the doctor is told."""
+        zero = call.argument(2 if call.method != "gradient" else 3, "unconnected_gradients")
+        return Case(
+            trace,
+            question.target,
+            question.text,
+            asked_source(trace, source.text, source.value),
+            asked_tape(call.life, call.watched, trace),
+            line(call.place),
+            call.method,
+            found.check.tape,
+            found.check,
+            found.derivation,
+            question.seed,
+            str(getattr(zero, "value", zero)) == "zero",
+            answers=dict(self._lines),
+        )
 
     def _seen(self, call: OwnCall) -> Trace:
         """The trace as the call's tape saw it, with the names of the function it stands in."""

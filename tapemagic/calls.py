@@ -116,7 +116,7 @@ class OwnCalls:
             frame = sys._getframe(1)
             if isinstance(tape, CellTape) or self._depth:
                 return original(tape, *args, **kwargs)
-            if not is_user_code(frame.f_code):
+            if not is_user_code(_caller(frame).f_code):
                 self.library += 1
                 return original(tape, *args, **kwargs)
             if not tf.executing_eagerly():
@@ -206,6 +206,13 @@ class OwnCalls:
         needed += [(life.on[0][0], OPEN) for life in log.lives if life.alive and life.on]
         for start, end in _gaps(sorted(needed), first, now):
             log.drop(start, end)
+
+
+def _caller(frame: FrameType) -> FrameType:
+    """Who asks; AutoGraph calls on behalf of the code that it was made from."""
+    while "tensorflow/python/autograph" in frame.f_code.co_filename and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
 
 
 def _gaps(needed: Sequence[tuple[int, int]], first: int, last: int) -> list[tuple[int, int]]:

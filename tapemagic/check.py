@@ -9,13 +9,13 @@ moves when the recorded values are moved by that much.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
 from tapemagic.numeric import NotReplayable, Replay
-from tapemagic.trace import Array, Trace
+from tapemagic.trace import Array, Operation, Trace
 
 EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
 _WORK = 60_000  # replayed ops that one check may cost
@@ -277,3 +277,38 @@ def _against_difference(
     if np.any(difference.error > 0.05 * np.maximum(np.abs(tape), 1e-9) + 10 * strict):
         return None, "the finite difference is too inaccurate here to decide", False
     return _verdict(fd, tape, strict + error, loose + error), "", False
+
+
+def hidden_slope(trace: Trace, target: int, sources: Sequence[int]) -> Array | None:
+    """The difference quotient of the recorded program, also along ways that the tape did not
+    follow: off the tape, behind `stop_gradient`, through assigned variables. None where the
+    program cannot be replayed."""
+    data = [trace.array(key) for key in sources]
+    if not data or target not in trace.tensors or any(d is None for d in data):
+        return None
+    operations = [op if not op.off_tape else replace(op, off_tape=False) for op in trace.operations]
+    operations = _through_state(operations)
+    points = [np.asarray(data[0], dtype=np.float64)]
+    shape = trace.tensors[target].shape
+    try:
+        whole = replace(trace, operations=tuple(operations))
+        run = target_function(whole, target, [list(sources)], np.ones(shape))
+        found = finite_difference(run, points, [0], len(operations))
+    except Exception:  # noqa: BLE001 - what cannot be replayed decides nothing
+        return None
+    return found.value if np.all(np.isfinite(found.value)) else None
+
+
+def _through_state(operations: Sequence[Operation]) -> list[Operation]:
+    """With each read of a variable as a copy of what was assigned to it last."""
+    stored: dict[int, int] = {}
+    found = []
+    for operation in operations:
+        if operation.kind == "AssignVariableOp" and len(operation.inputs) == 2:
+            stored[operation.inputs[0]] = operation.inputs[1]
+        elif operation.kind == "ReadVariableOp" and operation.inputs[0] in stored:
+            value = (stored[operation.inputs[0]],)
+            found.append(replace(operation, kind="Identity", inputs=value, attributes={}))
+            continue
+        found.append(operation)
+    return found

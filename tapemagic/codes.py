@@ -122,3 +122,13 @@ def enclosing(file: str, number: int) -> list[ast.stmt]:
     """The statements around a line, the innermost first."""
     module = tree(file)
     return [] if module is None else list(_around(module, number))
+
+
+def line_text(file: str, number: int) -> str:
+    """The text of a line, without indentation."""
+    return linecache.getline(file, number).strip()
+
+
+def lines(file: str) -> list[str]:
+    """All lines of a file or a cell, with their ends."""
+    return linecache.getlines(file)

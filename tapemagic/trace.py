@@ -94,10 +94,18 @@ class Trace:
     variables: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     aliases: Mapping[int, int] = field(default_factory=dict)
     escapes: tuple[Escaped, ...] = ()
+    look: Callable[[int], Array | None] | None = None
 
     def canonical(self, tensor: int) -> int:
         """The id under which the operations know this tensor."""
         return self.aliases.get(tensor, tensor)
+
+    def array(self, tensor: int) -> Array | None:
+        """The value of a tensor, also of a large one as long as somebody keeps it."""
+        known = self.tensors.get(tensor)
+        if known is None or known.data is not None or self.look is None:
+            return None if known is None else known.data
+        return self.look(tensor)
 
     def seen(self, on: Sequence[Sequence[int]], until: int) -> Trace:
         """The trace as one tape saw it, up to the position `until`: what it did not record (it

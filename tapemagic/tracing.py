@@ -62,11 +62,12 @@ class Tracer:
         bindings.sort(key=lambda binding: binding.at)
         operations = tuple(self._operations(log, reads.alias))
         values = _Values(self._tensors, synthetic)
+        look = values.look
         escapes = tuple(
             Escaped(e.at, e.method, reads.alias.get(e.tensor, e.tensor), line(e.place))
             for e in self._log.escapes
         )
-        return Trace(operations, values, tuple(bindings), reads.of, reads.alias, escapes)
+        return Trace(operations, values, tuple(bindings), reads.of, reads.alias, escapes, look)
 
     def _opened(self) -> tuple[list[tuple[Any, ...]], dict[int, Array]]:
         """The log with compiled functions opened up: their ops stand before the call itself.
@@ -260,10 +261,10 @@ class _Reads:
 
 def _same(tensors: Mapping[int, Any], first: int | None, second: int) -> bool:
     """Whether two reads are known to have given the same."""
-    pair = [tensors.get(key) if key is not None else None for key in (first, second)]
-    if any(one is None or isinstance(one, (Large, Handle)) for one in pair):
+    one, other = (tensors.get(key, Handle(-1)) for key in (-1 if first is None else first, second))
+    if isinstance(one, (Large, Handle)) or isinstance(other, (Large, Handle)):
         return False
-    return bool(np.array_equal(pair[0].numpy(), pair[1].numpy()))
+    return bool(np.array_equal(one.numpy(), other.numpy()))
 
 
 class _Values(Mapping[int, TensorValue]):
@@ -286,6 +287,11 @@ class _Values(Mapping[int, TensorValue]):
         data = np.asarray(tensor.numpy()) if known else None
         return TensorValue(tuple(tensor.shape.as_list()), tensor.dtype.name, data)
 
+    def look(self, key: int) -> Array | None:
+        """The value, also of a large tensor that somebody else still keeps alive."""
+        tensor = _still_there(self._tensors.get(key))
+        return np.asarray(tensor.numpy()) if isinstance(tensor, tf.Tensor) else self[key].data
+
     def __iter__(self) -> Iterator[int]:
         return itertools.chain(self._tensors, self._synthetic)
 
@@ -294,10 +300,16 @@ class _Values(Mapping[int, TensorValue]):
 
 
 def _alive(kind: str, tensors: dict[int, Any], keys: Sequence[int]) -> list[Any]:
-    found = [tensors[key] for key in keys]
+    found = [_still_there(tensors[key]) for key in keys]
     if any(isinstance(tensor, (Large, Handle)) for tensor in found):
         raise LookupError(f"the tensors around {kind} are too large to be kept")
     return found
+
+
+def _still_there(tensor: Any) -> Any:
+    """A large tensor itself, if somebody else keeps it alive."""
+    alive = tensor.reference() if isinstance(tensor, Large) else None
+    return tensor if alive is None else alive
 
 
 def _listed(found: Any) -> Sequence[Any]:

@@ -1,0 +1,118 @@
+"""Where a nan, an inf or a zero is born: the recorded values forward, and the tape's own
+derivatives of the recorded ops backward, op by op."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tapemagic.trace import Array, Operation, Trace
+
+_MOST = 20_000  # ops that are followed back
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One op of the reverse sweep: the cotangents of its outputs, and what it made of them, by
+    the tensor they belong to (None: not connected)."""
+
+    operation: Operation
+    received: dict[int, Array]
+    gave: dict[int, Array | None]
+
+
+def between(trace: Trace, sources: Collection[int], target: int) -> list[Operation]:
+    """The ops on the tape that lead from the sources to the target, in order."""
+    alive = set(sources)
+    forward = []
+    for operation in trace.operations:
+        if not operation.off_tape and alive.intersection(operation.inputs):
+            alive.update(operation.outputs)
+            forward.append(operation)
+    needed, found = {target}, []
+    for operation in reversed(forward):
+        if needed.intersection(operation.outputs):
+            needed.update(alive.intersection(operation.inputs))
+            found.append(operation)
+    return found[::-1]
+
+
+def sweep(
+    trace: Trace, sources: Collection[int], target: int, seed: Array | None
+) -> Iterator[Visit]:
+    """The ops from the target down to the sources, each with what the tape's own derivative of
+    it says at the recorded values. Ends early where a value was not kept."""
+    operations = between(trace, sources, target)
+    known = trace.tensors[target]
+    if len(operations) > _MOST:
+        return
+    totals: dict[int, Array] = {target: np.ones(known.shape) if seed is None else seed}
+    wanted = set(sources) | {key for op in operations for key in op.outputs}
+    for operation in reversed(operations):
+        received = {key: totals[key] for key in operation.outputs if key in totals}
+        if not received or operation.vjp is None:
+            continue
+        shapes = [trace.tensors[key].shape for key in operation.outputs]
+        cotangents = [
+            totals.get(key, np.zeros(shape)) for key, shape in zip(operation.outputs, shapes)
+        ]
+        with np.errstate(all="ignore"):
+            try:
+                answers = operation.vjp(cotangents)
+            except Exception:  # noqa: BLE001 - a value was not kept, or user code is not run again
+                return
+            gave: dict[int, Array | None] = {}
+            for key, answer in zip(operation.inputs, answers):
+                if key in wanted:
+                    share = None if answer is None else np.asarray(answer)
+                    gave[key] = _sum(gave.get(key), share)
+            for key, share in gave.items():
+                if share is not None:
+                    totals[key] = totals[key] + share if key in totals else share
+        yield Visit(operation, received, gave)
+
+
+def _sum(one: Array | None, other: Array | None) -> Array | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
+
+
+def first_bad_value(trace: Trace, operations: Sequence[Operation]) -> Operation | None:
+    """The first op whose result is not finite although all that it read is."""
+    for operation in operations:
+        values = [trace.array(key) for key in operation.outputs]
+        if any(value is not None and not _finite(value) for value in values):
+            inputs = [trace.array(key) for key in operation.inputs]
+            if all(value is None or _finite(value) for value in inputs):
+                return operation
+    return None
+
+
+def first_bad_cotangent(visits: Sequence[Visit]) -> Visit | None:
+    """The first op that makes something not finite of finite cotangents."""
+    for visit in visits:
+        if all(map(_finite, visit.received.values())):
+            if any(share is not None and not _finite(share) for share in visit.gave.values()):
+                return visit
+    return None
+
+
+def zeroing(visits: Sequence[Visit]) -> Visit | None:
+    """The first op that makes nothing but zeros of a cotangent that is not zero."""
+    for visit in visits:
+        came = any(np.any(value) for value in visit.received.values())
+        shares = [share for share in visit.gave.values() if share is not None]
+        if came and shares and not any(np.any(share) for share in shares):
+            return visit
+    return None
+
+
+def _finite(value: Array) -> bool:
+    return value.dtype.kind not in "fcV" or bool(np.all(np.isfinite(value.astype(_wide(value)))))
+
+
+def _wide(value: Array) -> type:
+    return complex if value.dtype.kind == "c" else float

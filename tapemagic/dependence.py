@@ -1,0 +1,223 @@
+"""What depends on what, by every way that was recorded: also those that the tape cannot follow.
+
+Edges lead from the inputs of an operation to its outputs, from an assigned value to the reads
+of the variable, from a value that left TensorFlow to the constant that came back. An edge that
+carries no derivative is a `Cut` with its cause.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tapemagic.escapes import returns
+from tapemagic.trace import Line, Operation, Trace
+
+# Their outputs do not depend on the values of their inputs.
+_SHAPES = {
+    *("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike", "BroadcastGradientArgs"),
+    *("VariableShape", "VarIsInitializedOp", "VarHandleOp", "IteratorGetNext"),
+}
+_STEPS = {
+    *("Floor", "Ceil", "Round", "Rint", "FloorDiv", "TruncateDiv", "Multinomial"),
+    *("StatelessMultinomial", "RandomPoissonV2", "Bucketize", "InTopKV2"),
+}
+_PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
+_ASSIGNS = ("Assign", "ResourceStridedSliceAssign", "ResourceScatter", "ResourceApply")
+HIDDEN = {"left_tensorflow", "stopped", "outside_tape", "state"}  # a slope that the tape misses
+
+
+@dataclass(frozen=True)
+class Cut:
+    """An edge without a derivative: the `cause`, the op type or method, the line, and where the
+    value comes back in. `at` is the position in the recording."""
+
+    cause: str
+    kind: str
+    line: Line | None
+    at: int = 0
+    back: Line | None = None
+    tensor: int = -1
+
+
+@dataclass(frozen=True)
+class Edge:
+    """From one tensor to another; `cut` is None where the derivative gets through."""
+
+    start: int
+    end: int
+    cut: Cut | None
+    operation: Operation | None = None
+
+
+class Dependence:
+    """The graph of one trace, as the tape saw it; `target` is looked at even if nothing made it."""
+
+    def __init__(
+        self, trace: Trace, target: int, call: Line | None, stops: Collection[tuple[int, int]] = ()
+    ) -> None:
+        self._trace, self._stops = trace, stops
+        self._kinds: dict[int, str] = {}
+        self.into: dict[int, list[Edge]] = {}
+        self.out: dict[int, list[Edge]] = {}
+        for edge in (*self._by_operations(), *self._by_state(), *self._by_escape(target, call)):
+            self.into.setdefault(edge.end, []).append(edge)
+            self.out.setdefault(edge.start, []).append(edge)
+
+    # -- the edges ---------------------------------------------------------------------------
+
+    def _by_operations(self) -> Iterator[Edge]:
+        for operation in self._trace.operations:
+            if operation.kind in _SHAPES or operation.kind.startswith(_ASSIGNS):
+                continue
+            for start in dict.fromkeys(operation.inputs):
+                for end in operation.outputs:
+                    yield Edge(start, end, self._cut(operation, start, end), operation)
+
+    def _cut(self, operation: Operation, start: int, end: int) -> Cut | None:
+        cause = self._cause(operation, start, end)
+        if cause is None:
+            return None
+        return Cut(cause, operation.kind, operation.line, operation.at, tensor=start)
+
+    def _cause(self, operation: Operation, start: int, end: int) -> str | None:
+        before, after = self._kind(start), self._kind(end)
+        if before == "other":  # a resource, a string
+            return None
+        if before == "whole":
+            return None  # no derivative comes so far: the cut was before
+        if operation.kind in _PYTHON:
+            return "left_tensorflow"
+        if after == "whole":
+            return "integer" if operation.kind == "Cast" else "nondifferentiable"
+        if operation.kind in _STEPS:
+            return "nondifferentiable"
+        if operation.kind in ("StopGradient", "PreventGradient"):
+            return "stopped" if _by_the_user(operation.line) else None
+        if operation.off_tape:
+            stopped = any(first <= operation.at < last for first, last in self._stops)
+            return "stopped" if stopped else "outside_tape"
+        return None
+
+    def _kind(self, key: int) -> str:
+        if key not in self._kinds:
+            self._kinds[key] = self._kind_of(key)
+        return self._kinds[key]
+
+    def _kind_of(self, key: int) -> str:
+        known = self._trace.tensors.get(key)
+        if known is None:
+            return "other"
+        if known.dtype.startswith(("float", "bfloat", "complex")):
+            return "floating"
+        return "whole" if known.dtype.startswith(("int", "uint", "bool")) else "other"
+
+    def _by_state(self) -> Iterator[Edge]:
+        """From what is assigned to a variable to what is read of it later."""
+        reads: dict[int, list[tuple[int, int]]] = {}
+        for operation in self._trace.operations:
+            if operation.kind == "ReadVariableOp" and operation.inputs:
+                found = operation.inputs[0], (operation.at, operation.outputs[0])
+                reads.setdefault(found[0], []).append(found[1])
+        for operation in self._trace.operations:
+            if operation.kind.startswith(_ASSIGNS) and operation.inputs:
+                handle, *values = operation.inputs
+                cut = Cut("state", operation.kind, operation.line, operation.at)
+                for at, read in reads.get(handle, ()):
+                    if at >= operation.at:
+                        for value in values:
+                            yield Edge(value, read, cut, operation)
+
+    def _by_escape(self, target: int, call: Line | None) -> Iterator[Edge]:
+        for found in returns(self._trace, {target: call}):
+            cut = Cut("left_tensorflow", found.method, found.left, 0, found.back, found.tensor)
+            yield Edge(found.tensor, found.constant, cut)
+
+    # -- questions ---------------------------------------------------------------------------
+
+    def ancestors(self, target: int) -> set[int]:
+        """All tensors that the target depends on, by whatever way."""
+        known, pending = {target}, [target]
+        while pending:
+            for edge in self.into.get(pending.pop(), ()):
+                if edge.start not in known:
+                    known.add(edge.start)
+                    pending.append(edge.start)
+        return known
+
+    def way(self, sources: Collection[int], target: int) -> list[Edge] | None:
+        """The way from a source to the target with the fewest cuts; None where there is none."""
+        best: dict[int, int] = {target: 0}
+        step: dict[int, Edge] = {}
+        heap = [(0, target)]
+        while heap:
+            cost, key = heapq.heappop(heap)
+            if cost > best.get(key, cost):
+                continue
+            if key in sources:
+                return _along(step, key, target)
+            for edge in self.into.get(key, ()):
+                # An assigned value, a rounded one: prefer whatever way the user means to go.
+                more = cost + (0 if edge.cut is None else 100) + 1
+                if more < best.get(edge.start, 2**62):
+                    best[edge.start], step[edge.start] = more, edge
+                    heapq.heappush(heap, (more, edge.start))
+        return None
+
+    def lost(self, sources: Collection[int], target: int) -> list[Cut]:
+        """Where a further way from a source to the target is cut, although others go through."""
+        alive = self._reached(sources)
+        below = self._leading(target)
+        found = [
+            edge.cut
+            for key in alive
+            for edge in self.out.get(key, ())
+            if edge.cut is not None and edge.cut.cause in HIDDEN and edge.end in below
+        ]
+        return sorted(dict.fromkeys(found), key=lambda cut: (cut.at, cut.line is None))
+
+    def _reached(self, sources: Collection[int]) -> set[int]:
+        known, pending = set(sources), list(sources)
+        while pending:
+            for edge in self.out.get(pending.pop(), ()):
+                if edge.cut is None and edge.end not in known and self._kind(edge.end) != "whole":
+                    known.add(edge.end)
+                    pending.append(edge.end)
+        return known
+
+    def _leading(self, target: int) -> set[int]:
+        """What the target's slope depends on, were nothing hidden."""
+        known, pending = {target}, [target]
+        while pending:
+            for edge in self.into.get(pending.pop(), ()):
+                through = edge.cut is None or edge.cut.cause in HIDDEN
+                if through and edge.start not in known and self._kind(edge.start) == "floating":
+                    known.add(edge.start)
+                    pending.append(edge.start)
+        return known
+
+
+def _along(step: Mapping[int, Edge], key: int, target: int) -> list[Edge]:
+    found: list[Edge] = []
+    while key != target:
+        found.append(step[key])
+        key = step[key].end
+    return found
+
+
+def cuts(way: Sequence[Edge]) -> list[Cut]:
+    """The cuts on a way, each stretch outside the tape once."""
+    found: list[Cut] = []
+    for edge in way:
+        if edge.cut is None:
+            continue
+        if found and found[-1].cause == edge.cut.cause == "outside_tape":
+            continue
+        found.append(edge.cut)
+    return found
+
+
+def _by_the_user(line: Line | None) -> bool:
+    """Libraries stop gradients where they know why; only the user's own words count."""
+    return line is not None and "stop_gradient" in line.text

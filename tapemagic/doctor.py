@@ -1,0 +1,52 @@
+"""Why a derivative is None, nan, zero, or not what was expected: from the recording alone.
+
+Silent on what is healthy. Each finding says what was seen, names the line, and offers a fix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tapemagic import disconnection, oddities
+from tapemagic.case import Case
+from tapemagic.diagnosis import Diagnosis
+
+
+def diagnose(case: Case) -> tuple[Diagnosis, ...]:
+    """All findings, the decisive one first; empty where the derivative is healthy."""
+    try:
+        with np.errstate(all="ignore"):
+            return tuple(_distinct(_findings(case)))
+    except Exception:  # noqa: BLE001 - a doctor who fails must not take the derivation along
+        return ()
+
+
+def _findings(case: Case) -> Iterator[Diagnosis]:
+    value = case.value
+    if value is None:
+        yield from disconnection.none(case)
+        return
+    if case.zero and not np.any(value):
+        found = list(disconnection.none(case))
+        if any(d.cause != "unconnected" for d in found):
+            yield from found
+            return
+        if found:  # asked for zeros, and there is no way: healthy
+            return
+    if not np.all(np.isfinite(value)):
+        yield from oddities.not_finite(case)
+        return
+    if not np.any(value):
+        yield from oddities.zero(case)
+    yield from disconnection.lost(case)
+    yield from oddities.surprising(case)
+
+
+def _distinct(found: Iterator[Diagnosis]) -> Iterator[Diagnosis]:
+    seen: set[tuple[str, int]] = set()
+    for diagnosis in found:
+        if (diagnosis.cause, diagnosis.line) not in seen:
+            seen.add((diagnosis.cause, diagnosis.line))
+            yield diagnosis

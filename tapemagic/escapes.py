@@ -1,0 +1,235 @@
+"""Where values left TensorFlow, and where they came back in as constants.
+
+An escape is seen while recording (`float(x)`, `x.numpy()`); NumPy reads a tensor's memory
+unseen, so calls into NumPy with a tensor's name among the arguments count as well. Names carry
+a value from the line where it left to the line where a constant comes in.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from tapemagic import codes
+from tapemagic.trace import Line, Trace
+
+_OUTSIDE = {"np", "numpy", "math", "scipy", "sp", "onp", "cmath", "statistics", "float"}
+_METHODS = {"predict", "predict_on_batch", "convert_to_numpy", "get_weights", "numpy", "item"}
+_ADDS = {"append", "insert", "extend", "add", "update", "setdefault", "appendleft"}
+
+
+@dataclass(frozen=True)
+class Return:
+    """`tensor` left at `left` by `method`; the constant `constant` came in at `back`."""
+
+    tensor: int
+    constant: int
+    left: Line
+    method: str
+    back: Line | None
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """What one line reads and writes, by name; `calls` are names given to code outside."""
+
+    node: ast.stmt
+    reads: frozenset[str]
+    writes: frozenset[str]
+    calls: frozenset[str]
+
+
+class _File:
+    """The statements of a file, and what its functions' parameters may stand for."""
+
+    def __init__(self, file: str) -> None:
+        tree = codes.tree(file)
+        self.statements = list(_statements(tree)) if tree is not None else []
+        self._tree = tree
+
+    @cached_property
+    def parameters(self) -> dict[str, set[str]]:
+        """The names of the arguments by the parameter's name, over all calls."""
+        found: dict[str, set[str]] = {}
+        if self._tree is None:
+            return found
+        functions = {
+            node.name: [a.arg for a in node.args.args]
+            for node in ast.walk(self._tree)
+            if isinstance(node, ast.FunctionDef)
+        }
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.Call):
+                function = node.func
+                name = function.id if isinstance(function, ast.Name) else ""
+                names = functions.get(name) or functions.get(getattr(function, "attr", "")) or []
+                names = names[1:] if names[:1] == ["self"] else names
+                for parameter, argument in zip(names, node.args):
+                    found.setdefault(parameter, set()).update(_names(argument))
+        return found
+
+    def at(self, number: int) -> _Statement | None:
+        """The innermost statement that a line belongs to."""
+        around = [s for s in self.statements if s.node.lineno <= number <= (s.node.end_lineno or 0)]
+        return max(around, key=lambda s: s.node.lineno, default=None)
+
+    def reached(self, names: frozenset[str]) -> frozenset[str]:
+        """All names that get their value from these, by any number of lines."""
+        known = set(names)
+        while True:
+            more = {
+                written
+                for statement in self.statements
+                if statement.reads & known
+                for written in statement.writes
+            }
+            if more <= known:
+                return frozenset(known)
+            known |= more
+
+
+@lru_cache(maxsize=16)
+def _file(name: str) -> _File:
+    return _File(name)
+
+
+def returns(trace: Trace, extra: Mapping[int, Line | None]) -> list[Return]:
+    """The constants that came in and the tensors whose values they carry.
+
+    `extra` are tensors to look at although no operation reads them (a target), with a line.
+    """
+    entries = _entering(trace, extra)
+    if not entries:
+        return []
+    found = [
+        Return(escape.tensor, key, escape.line, escape.method, back)
+        for escape in trace.escapes
+        if escape.line is not None and _is_floating(trace, escape.tensor)
+        for key, (at, back) in entries.items()
+        if at >= escape.at and back is not None and _carries(escape.line, back)
+    ]
+    return [*found, *_unseen(trace, entries)]
+
+
+def _entering(trace: Trace, extra: Mapping[int, Line | None]) -> dict[int, tuple[int, Line | None]]:
+    """The floating constants that no operation made, with the place where they come in."""
+    made = {key for operation in trace.operations for key in operation.outputs}
+    bound = {b.tensor: b.line for b in trace.bindings if b.line is not None}
+    found: dict[int, tuple[int, Line | None]] = {}
+    for operation in trace.operations:
+        for key in operation.inputs:
+            if key not in made and key not in found and _is_floating(trace, key):
+                found[key] = operation.at, bound.get(key) or operation.line
+    for key, line in extra.items():
+        if key not in made and key not in found and _is_floating(trace, key):
+            found[key] = 2**62, bound.get(key) or line
+    return found
+
+
+def _is_floating(trace: Trace, key: int) -> bool:
+    known = trace.tensors.get(key)
+    return known is not None and known.dtype.startswith(("float", "bfloat", "complex"))
+
+
+def _carries(left: Line, back: Line) -> bool:
+    """Whether what left at one line may be what comes in at another."""
+    if left.file != back.file:
+        return False
+    file = _file(left.file)
+    start, end = file.at(left.number), file.at(back.number)
+    if start is None or end is None:
+        return False
+    return start is end or bool(file.reached(start.writes) & end.reads)
+
+
+def _unseen(trace: Trace, entries: Mapping[int, tuple[int, Line | None]]) -> Iterator[Return]:
+    """Values that NumPy read from memory: a call with a tensor's name, in a line on the way."""
+    tensors: dict[str, list[int]] = {}
+    for binding in trace.bindings:
+        tensors.setdefault(binding.name.split(".")[-1], []).append(binding.tensor)
+    for key, (_, back) in entries.items():
+        if back is None:
+            continue
+        file = _file(back.file)
+        end = file.at(back.number)
+        for statement in file.statements if end is not None else ():
+            if not statement.calls or end is None:
+                continue
+            if statement is end or file.reached(statement.writes) & end.reads:
+                number = statement.node.lineno
+                text = codes.line_text(back.file, number)
+                left = Line(number, text, back.file)
+                for name in _arguments(file, statement.calls):
+                    for tensor in tensors.get(name, ()):
+                        if tensor != key and _is_floating(trace, tensor):
+                            yield Return(tensor, key, left, "NumPy", back)
+
+
+def _arguments(file: _File, names: frozenset[str]) -> set[str]:
+    """The names, and what they stand for where they are a function's parameters."""
+    known, pending = set(names), list(names)
+    while pending:
+        for name in file.parameters.get(pending.pop(), ()):
+            if name not in known:
+                known.add(name)
+                pending.append(name)
+    return known
+
+
+# -- reading the code ----------------------------------------------------------------------------
+
+
+def _statements(node: ast.AST, owners: tuple[str, ...] = ()) -> Iterator[_Statement]:
+    for child in ast.iter_child_nodes(node):
+        inner = owners
+        if isinstance(child, (ast.FunctionDef, ast.ClassDef)):
+            inner = (*owners, child.name)
+        if isinstance(child, ast.stmt) and not isinstance(child, (ast.FunctionDef, ast.ClassDef)):
+            yield _read(child, owners)
+        yield from _statements(child, inner)
+
+
+def _read(node: ast.stmt, owners: tuple[str, ...]) -> _Statement:
+    own = [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
+    parts = [part for child in own for part in ast.walk(child)]
+    reads = {p.id for p in parts if isinstance(p, ast.Name) and isinstance(p.ctx, ast.Load)}
+    reads |= {p.attr for p in parts if isinstance(p, ast.Attribute)}
+    writes = {p.id for p in parts if isinstance(p, ast.Name) and isinstance(p.ctx, ast.Store)}
+    for part in parts:
+        stored = isinstance(getattr(part, "ctx", None), ast.Store)
+        if stored and isinstance(part, (ast.Attribute, ast.Subscript)):
+            writes |= {part.attr} if isinstance(part, ast.Attribute) else _names(part.value)
+        if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
+            if part.func.attr in _ADDS:
+                writes |= _names(part.func.value)
+    if isinstance(node, ast.AugAssign):
+        reads |= writes
+    if isinstance(node, ast.Return):
+        writes |= set(owners)  # what a function returns, it carries; a class, by its methods
+    calls: set[str] = set()
+    for part in parts:
+        if isinstance(part, ast.Call) and _is_outside(part.func):
+            inside = part.func if isinstance(part.func, ast.Attribute) else None
+            calls |= {n for a in _call_arguments(part) for n in _names(a)}
+            calls |= _names(inside.value) if inside and inside.attr in _METHODS else set()
+    return _Statement(node, frozenset(reads), frozenset(writes), frozenset(calls))
+
+
+def _call_arguments(node: ast.Call) -> Sequence[ast.expr]:
+    return [*node.args, *(keyword.value for keyword in node.keywords)]
+
+
+def _is_outside(function: ast.expr) -> bool:
+    """Whether a call leaves for NumPy, Python's math or a model's `predict`."""
+    if isinstance(function, ast.Attribute) and function.attr in _METHODS:
+        return True
+    while isinstance(function, ast.Attribute):
+        function = function.value
+    return isinstance(function, ast.Name) and function.id in _OUTSIDE
+
+
+def _names(node: ast.AST) -> set[str]:
+    found = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return found | {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
