@@ -14,7 +14,9 @@ from tapemagic import codes
 from tapemagic.asked import asked_source, asked_tape
 from tapemagic.calls import OwnCall
 from tapemagic.case import Case
+from tapemagic.check import Check
 from tapemagic.deriving import Question, explain, leaf_of, settled
+from tapemagic.disconnection import nothing_asked
 from tapemagic.doctor import diagnose
 from tapemagic.keys import derivative_key
 from tapemagic.recording import Recorder, tensor_id
@@ -80,6 +82,8 @@ class Adopter:
             value = call.argument(1, name)
             flat = list(_flattened(sources, value, call.variables))
             derivatives = tuple(self._derivatives(call, target, flat))
+            if not flat:
+                derivatives = (_empty(call, target, sources),)
         text = codes.written(node, code.co_filename) if node is not None else f"tape.{call.method}"
         return Call(
             call.method,
@@ -187,6 +191,14 @@ class Adopter:
         if given is None or len(targets) != 1 or parts[0] is None:
             return None
         return np.asarray(tf.convert_to_tensor(parts[0]).numpy(), dtype=np.float64)
+
+
+def _empty(call: OwnCall, target: str, sources: str) -> Derivative:
+    """The answer to a question about no source at all: an empty list."""
+    key = derivative_key(target, [sources])
+    check = Check(None, None, None, None, "the list of sources is empty")
+    diagnosis = nothing_asked(line(call.place) or Line(0), call.method, sources)
+    return Derivative(key, target, (sources,), None, check, diagnoses=(diagnosis,))
 
 
 def _summed(trace: Trace, keys: Sequence[int], call: OwnCall) -> tuple[Trace, int]:

@@ -11,7 +11,7 @@ from tapemagic.case import AskedSource, AskedTape
 from tapemagic.log import TapeLife
 from tapemagic.recording import tensor_id
 from tapemagic.sources import is_variable, unwrapped
-from tapemagic.trace import Trace
+from tapemagic.trace import Line, Trace
 from tapemagic.tracing import line
 
 
@@ -37,7 +37,7 @@ def asked_source(trace: Trace, text: str, value: Any) -> AskedSource:
 
 def asked_tape(life: TapeLife, variables: Collection[int], trace: Trace) -> AskedTape:
     """A tape's life, as the trace has it; `variables` are those it watched by itself."""
-    watched = {key: (0, None) for key in variables}
+    watched: dict[int, tuple[int, Line | None]] = {key: (0, None) for key in variables}
     for key, at, place in life.watched:
         watched.setdefault(trace.canonical(key), (at, line(place)))
     stops = tuple((s.first, s.last, line(s.place), s.kind) for s in life.stops)

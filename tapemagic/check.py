@@ -246,7 +246,7 @@ def compare(
             notes.append(note)
     known = [verdict for verdict in good if verdict is not None]
     agrees = all(known) if known else None
-    if agrees is False and derived and precision.custom:
+    if agrees is False and derived is not False and precision.custom:
         notes.append(f"the custom gradient of {precision.custom} overrides calculus")
     return Check(tape, symbolic, fd, agrees, "; ".join(notes), kink, derived)
 
@@ -270,7 +270,8 @@ def _against_difference(
     if difference.kink:
         slack = strict + 1e-3 * np.maximum(np.abs(tape), 1.0)
         inside = (difference.low - slack <= tape) & (tape <= difference.high + slack)
-        low, high = float(difference.low.flat[0]), float(difference.high.flat[0])
+        widest = int(np.argmax(difference.high - difference.low))
+        low, high = float(difference.low.flat[widest]), float(difference.high.flat[widest])
         note = f"a kink: the one-sided slopes are {low:.6g} and {high:.6g}"
         return bool(np.all(inside)), note, True
     error = 8 * difference.error

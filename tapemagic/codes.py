@@ -132,3 +132,15 @@ def line_text(file: str, number: int) -> str:
 def lines(file: str) -> list[str]:
     """All lines of a file or a cell, with their ends."""
     return linecache.getlines(file)
+
+
+def last_assignment(file: str, name: str, before: int) -> ast.Assign | None:
+    """The last `name = …` above a line."""
+    found = [
+        node
+        for node in ast.walk(tree(file) or ast.Module([], []))
+        if isinstance(node, ast.Assign)
+        and node.lineno < before
+        and any(isinstance(t, ast.Name) and t.id == name for t in node.targets)
+    ]
+    return max(found, key=lambda node: node.lineno, default=None)

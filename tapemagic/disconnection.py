@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tapemagic import remedies
+from tapemagic import codes, remedies
 from tapemagic.case import Case
 from tapemagic.check import hidden_slope
 from tapemagic.dependence import Cut, Dependence, Edge, cuts
@@ -171,13 +171,29 @@ def _watched_after(case: Case, line: Line) -> Fix | None:
     )
 
 
+def nothing_asked(call: Line, method: str, sources: str) -> Diagnosis:
+    """The list of sources was empty, as a layer's variables are before it is built."""
+    file = Source(call.file)
+    made = codes.last_assignment(call.file, sources, call.number)
+    message = (
+        f"{sources} was an empty list: a layer has no variables before it is built, and a list "
+        "taken then stays empty. List them after the first call."
+    )
+    if made is None:
+        return _diagnosis("not_watched", call, message, None)
+    value = file.text(made.value)
+    line = Line(made.lineno, codes.line_text(call.file, made.lineno), call.file)
+    fix = remedies.argument(file, call.number, method, 1, sources, value)
+    return _diagnosis("not_watched", line, message, fix)
+
+
 # -- no way at all -------------------------------------------------------------------------------
 
 
 def _no_way(case: Case, graph: Dependence) -> Iterator[Diagnosis]:
     source = case.source
     other = _in_its_place(case, graph)
-    if other is not None:
+    if other is not None and not _swapped(case, graph):
         yield other
         return
     if case.target in case.answers or _made_of_answers(case):

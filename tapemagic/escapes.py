@@ -16,7 +16,15 @@ from tapemagic import codes
 from tapemagic.trace import Line, Trace
 
 _OUTSIDE = {"np", "numpy", "math", "scipy", "sp", "onp", "cmath", "statistics", "float"}
-_METHODS = {"predict", "predict_on_batch", "convert_to_numpy", "get_weights", "numpy", "item"}
+_METHODS = {
+    "predict",
+    "predict_on_batch",
+    "convert_to_numpy",
+    "get_weights",
+    "numpy",
+    "item",
+    "numpy_function",
+}
 _ADDS = {"append", "insert", "extend", "add", "update", "setdefault", "appendleft"}
 
 

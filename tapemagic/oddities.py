@@ -37,8 +37,11 @@ _FLAT = {
 }
 _KINKS = {
     *("Abs", "Relu", "Relu6", "LeakyRelu", "Maximum", "Minimum", "Max", "Min", "ClipByValue"),
-    *("Elu", "Selu", "Sign", "SelectV2", "TopKV2", "Prod"),
+    *("Elu", "Selu", "Sign", "TopKV2"),
 }
+_MULTIPLY = {"Mul", "MatMul", "Square", "Cast", "RealDiv", "Prod", "Exp", "Pow"}
+_CANCELS = {"Sub", "AddV2", "Add", "Sum", "Mean", "AddN"}
+_ROUGH = 1e-2  # relative error that is worth a word
 _PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 
@@ -99,7 +102,8 @@ def _where(case: Case, select: Operation, culprit: Operation) -> Diagnosis:
 def _bad_value(case: Case, culprit: Operation) -> Diagnosis:
     values = [case.trace.array(key) for key in culprit.inputs]
     made = [case.trace.array(key) for key in culprit.outputs]
-    cause = "overflow" if _overflows(culprit, values) else "domain"
+    grown = not any(m is not None and _is_float(m) and np.any(np.isnan(m)) for m in made)
+    cause = "overflow" if grown and _overflows(culprit, values) else "domain"
     if culprit.kind in _DEGENERATE:
         cause = "degenerate"
     gave = next((_bad_entry(m) for m in made if m is not None), "nan")
@@ -114,10 +118,10 @@ def _bad_value(case: Case, culprit: Operation) -> Diagnosis:
 def _overflows(culprit: Operation, values: Sequence[Array | None]) -> bool:
     if culprit.kind in ("Exp", "Cosh", "Sinh", "Expm1", "Cast", "Square", "Sum", "MatMul", "AddV2"):
         return True
-    if culprit.kind in ("Mul", "Pow", "Prod", "Sub"):
-        bases = [value for value in values if value is not None and value.size]
-        return culprit.kind != "Pow" or not bases or not np.any(np.asarray(bases[0], float) <= 0)
-    return False
+    if culprit.kind == "Pow":  # inf of a base that is not 0
+        base = values[0]
+        return base is not None and not np.any(np.asarray(base, float) == 0)
+    return culprit.kind in ("Mul", "Prod", "Sub")
 
 
 def _bad_cotangent(case: Case, visit: Visit) -> Diagnosis:
@@ -176,6 +180,10 @@ def _entries(values: Sequence[Array | None], made: Sequence[Array | None]) -> st
                 else f"a tensor of shape {value.shape}"
             )
     return " and ".join(str(part) for part in told) or "its input"
+
+
+def _is_float(value: Array | None) -> bool:
+    return value is not None and value.dtype.kind == "f"
 
 
 def _finite(value: Array) -> bool:
@@ -237,27 +245,12 @@ def _underflows(case: Case, visit: Visit) -> bool:
     operation = visit.operation
     values = [case.trace.array(key) for key in operation.inputs]
     outputs = [case.trace.array(key) for key in operation.outputs]
-    if any(v is not None and v.dtype.kind == "f" and v.size and not np.any(v) for v in outputs):
-        return operation.kind in (
-            "Exp",
-            "Prod",
-            "Mul",
-            "Sigmoid",
-            "Pow",
-            "MatMul",
-            "Square",
-            "Cast",
-        )
-    return operation.kind in (
-        "Mul",
-        "MatMul",
-        "Square",
-        "Cast",
-        "RealDiv",
-        "Prod",
-        "Exp",
-        "Pow",
-    ) and all(v is None or v.dtype.kind != "f" or bool(np.any(v)) for v in values)
+    if any(_is_float(v) and v is not None and not v.size for v in (*values, *outputs)):
+        return False
+    if not all(not _is_float(v) or bool(np.any(v)) for v in values):
+        return False
+    gone = any(_is_float(v) and not np.any(v) for v in outputs)
+    return operation.kind in _MULTIPLY or (gone and operation.kind == "Sigmoid")
 
 
 # -- surprises -----------------------------------------------------------------------------------
@@ -270,6 +263,7 @@ def surprising(case: Case) -> Iterator[Diagnosis]:
     yield from _kink(case)
     yield from _summed(case)
     yield from _precision(case)
+    yield from _degenerate(case)
 
 
 def _convention(case: Case) -> Iterator[Diagnosis]:
@@ -320,7 +314,7 @@ def _bends(case: Case, operation: Operation) -> bool:
     values = [case.trace.array(key) for key in operation.inputs]
     first = values[0]
     if first is None or first.dtype.kind not in "fV":
-        return operation.kind in _SELECTS
+        return False
     first = np.asarray(first, dtype=np.float64)
     if operation.kind in ("Max", "Min", "TopKV2"):
         return first.size > np.unique(first).size
@@ -348,6 +342,28 @@ def _summed(case: Case) -> Iterator[Diagnosis]:
     )
     fix = _repaired(case.call, lambda s, n: remedies.jacobian(s, n, case.method))
     yield _diagnosis("summed", case.call, message, fix)
+
+
+def _degenerate(case: Case) -> Iterator[Diagnosis]:
+    """Eigenvectors or singular vectors that belong to repeated values."""
+    used = births.between(case.trace, case.sources, case.target)
+    for operation in used:
+        if operation.kind not in _DEGENERATE or len(operation.outputs) < 2:
+            continue
+        values = case.trace.array(operation.outputs[0])
+        vectors = set(operation.outputs[1:])
+        if values is None or not any(vectors.intersection(other.inputs) for other in used):
+            continue
+        ordered = np.sort(np.asarray(np.real(values), dtype=np.float64), axis=-1)
+        gaps = np.abs(np.diff(ordered, axis=-1))
+        if gaps.size and np.min(gaps) <= 1e-6 * np.max(np.abs(ordered), initial=1.0):
+            message = (
+                f"{operation.kind} has repeated values here: their vectors are not unique, any "
+                "rotation among them would do, and what TensorFlow answers for them is no derivative."
+            )
+            fix = _repaired(operation.line, remedies.safe)
+            yield _diagnosis("degenerate", operation.line, message, fix)
+            return
 
 
 def _mixes(case: Case) -> bool:
@@ -413,13 +429,19 @@ def _cancels(case: Case, operations: Sequence[Operation]) -> Operation | None:
         exact = replay.run(base)
     except Exception:  # noqa: BLE001 - as above
         return None
-    wrong = _error(case, case.target, exact)
-    if wrong is None or wrong < 1e-2:
+    wrong = _error(case, case.target, exact) or 0.0
+    better = case.check.finite_difference
+    off = 0.0
+    if better is not None and case.value is not None and better.shape == case.value.shape:
+        off = float(np.max(np.abs(case.value - better), initial=0.0))
+        off /= max(float(np.max(np.abs(better), initial=0.0)), 1e-12)
+    if wrong < _ROUGH and (off < _ROUGH or case.check.agrees is not False):
         return None
     for operation in operations:
-        errors = [_error(case, key, exact) for key in operation.outputs]
-        if any(error is not None and error > 1e-2 for error in errors):
-            return operation if operation.kind in ("Sub", "AddV2", "Add", "Sum", "Mean") else None
+        before = max([_error(case, key, exact) or 0.0 for key in operation.inputs], default=0.0)
+        after = max([_error(case, key, exact) or 0.0 for key in operation.outputs], default=0.0)
+        if after > max(1e-4, 100 * before):
+            return operation if operation.kind in _CANCELS else None
     return None
 
 

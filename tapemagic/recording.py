@@ -8,6 +8,7 @@ functions), `backprop._gradient_function` (an op's registered derivative) and a 
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import sysconfig
@@ -24,7 +25,7 @@ from tensorflow.python.framework.ops import EagerTensor as EagerTensor
 from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable
 
 from tapemagic import graphs
-from tapemagic.log import SMALL, Handle, Log, Place, kept
+from tapemagic.log import SMALL, Escape, Handle, Log, Place, kept
 from tapemagic.trace import Trace
 from tapemagic.tracing import GATHERS, Given, Tracer
 
@@ -38,6 +39,7 @@ _LIBRARIES = tuple(
         os.path.dirname(os.path.dirname(tf.__file__)),
     }
 )
+_EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__")
 
 
 class Recorder:
@@ -67,6 +69,7 @@ class Recorder:
             for name in ("record_operation", "record_operation_backprop_only"):
                 self._wrap_record(name)
             self._watch_handles()
+            self._watch_escapes()
         except Exception as error:  # noqa: BLE001 - private parts may change with any release
             self.stop()
             self.unreadable = f"this TensorFlow does not report its ops ({error})"
@@ -117,6 +120,27 @@ class Recorder:
                 BaseResourceVariable._handle = before
 
         self._undo.append(restore)
+
+    def _watch_escapes(self) -> None:
+        """Values that leave for Python or NumPy: `float(x)`, `x.numpy()` …; a log of its own."""
+        thread = threading.get_ident()
+
+        def watched(name: str, original: Any) -> Any:
+            @functools.wraps(original)
+            def leaving(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+                if tensor.dtype.is_floating and threading.get_ident() == thread:
+                    place = self.place(sys._getframe(1))
+                    at = len(self.log.raw)
+                    self.log.escapes.append(Escape(at, name.strip("_"), tensor._id, place))
+                return original(tensor, *args, **kwargs)
+
+            return leaving
+
+        for name in _EXITS:
+            owner = next(base for base in EagerTensor.__mro__ if name in vars(base))
+            original = vars(owner)[name]
+            setattr(owner, name, watched(name, original))
+            self._undo.append(functools.partial(setattr, owner, name, original))
 
     # -- while the cell runs: every microsecond here is paid per op ---------------------------
 
@@ -187,27 +211,48 @@ class Recorder:
         """Which of the unreported inputs are variables, read in C, and which are constants: a
         read shares the variable's memory."""
         try:
-            self._reads_of(dict(self._touched), inputs)
+            self._reads_of(self._touched[:], inputs)
         except Exception as error:  # noqa: BLE001 - the user's op has run, and is not to fail
             self.unreadable = f"a read of a variable could not be followed ({error})"
         self._touched.clear()
 
-    def _reads_of(self, touched: dict[int, Any], inputs: Sequence[Any]) -> None:
+    def _reads_of(self, touches: Sequence[tuple[int, Any]], inputs: Sequence[Any]) -> None:
+        touched = dict(touches)
         if any(tensor._id in touched for tensor in inputs):
             return  # a variable's own ops take the handle itself
         known = self.log.settle()
         new = [t for t in inputs if t._id not in known and isinstance(t, EagerTensor)]
         if not new:
             return
-        addresses: dict[object, int] = {}
+        places = {handle: self._memory_of(variable) for handle, variable in touched.items()}
+        reads = [(t, place) for t in new for place in [_address(t)] if place in places.values()]
+        # C asks each variable for its handle twice in turn: where two share their memory (both
+        # begin as 2.0), that tells them apart.
+        turns = [handle for handle, _ in touches[len(touches) - 2 * len(reads) :: 2]]
+        in_turn = [places.get(handle) for handle in turns] == [place for _, place in reads]
+        for turn, (tensor, place) in enumerate(reads):
+            first = next(handle for handle in places if places[handle] == place)
+            self._read(turns[turn] if in_turn else first, tensor)
+        if not reads and len(touched) == 1:
+            self._read_copy(*touches[-1], new)
+
+    def _memory_of(self, variable: Any) -> object:
+        return _address(self._own_read(variable))
+
+    def _own_read(self, variable: Any) -> Any:
+        """A read for us, which leaves no trace."""
+        written = len(self.log.raw)
         with record.stop_recording():
-            for handle, variable in touched.items():
-                read = tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype)
-                addresses[_address(read)] = handle
-        for tensor in new:
-            found = addresses.get(_address(tensor))
-            if found is not None:
-                self._read(found, tensor)
+            read = tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype)
+        del self.log.raw[written:]
+        return read
+
+    def _read_copy(self, handle: int, variable: Any, new: Sequence[Any]) -> None:
+        """A variable that was assigned to in part gives a copy to each read."""
+        read = self._own_read(variable)
+        same = [t for t in new if t.shape == read.shape and t.dtype == read.dtype]
+        if len(same) == 1 and np.array_equal(same[0]._numpy(), read._numpy()):
+            self._read(handle, same[0])
 
     def _read(self, handle: int, tensor: Any) -> None:
         self.log.raw.append(("ReadVariableOp", (Handle(handle),), None, kept([tensor]), None, 0))
@@ -275,7 +320,7 @@ def _address(tensor: Any) -> object:
     try:
         return np.asarray(memoryview(tensor)).ctypes.data
     except (TypeError, ValueError, BufferError):
-        return tensor.numpy().tobytes()
+        return tensor._numpy().tobytes()
 
 
 def is_user_code(code: CodeType) -> bool:

@@ -176,16 +176,16 @@ def variable(source: Source, number: int, floating: bool = False) -> Fix | None:
             text += "".join(f", {k.arg}={source.text(k.value)}" for k in value.keywords)
     if floating:
         text = f"tf.cast({text}, tf.float32)"
-    return source.rewritten(
-        number, lambda n: f"tf.Variable({text})" if n is value else None
-    )
+    return source.rewritten(number, lambda n: f"tf.Variable({text})" if n is value else None)
 
 
 def _trainable(source: Source, node: ast.AST) -> str | None:
     if not isinstance(node, ast.keyword) or node.arg != "trainable":
         if isinstance(node, ast.Call) and any(k.arg == "trainable" for k in node.keywords):
             parts = [source.text(a) for a in node.args]
-            parts += [f"{k.arg}={source.text(k.value)}" for k in node.keywords if k.arg != "trainable"]
+            parts += [
+                f"{k.arg}={source.text(k.value)}" for k in node.keywords if k.arg != "trainable"
+            ]
             return f"{source.text(node.func)}({', '.join(parts)})"
     return None
 
@@ -277,9 +277,7 @@ def without_call(source: Source, number: int, names: Sequence[str]) -> Fix | Non
     return source.rewritten(number, change)
 
 
-def wrapped(
-    source: Source, number: int, shapes: dict[str, str], once: bool = False
-) -> Fix | None:
+def wrapped(source: Source, number: int, shapes: dict[str, str], once: bool = False) -> Fix | None:
     """Calls at a line rewritten by a pattern: {0}, {1} … are the arguments, {call} the whole."""
 
     def change(node: ast.AST) -> str | None:
@@ -308,8 +306,10 @@ def plain_binding(source: Source, number: int) -> Fix | None:
     call = node.value if isinstance(node, (ast.Expr, ast.Assign, ast.Return)) else None
     if isinstance(node, ast.Assign) and _function(node.value) == "Variable":
         inner = node.value.args[0] if isinstance(node.value, ast.Call) else None
-        return None if inner is None else source.rewritten(
-            number, lambda n: source.text(inner) if n is node.value else None
+        return (
+            None
+            if inner is None
+            else source.rewritten(number, lambda n: source.text(inner) if n is node.value else None)
         )
     if not isinstance(node, ast.Expr) or not isinstance(call, ast.Call) or not call.args:
         return None
@@ -325,7 +325,11 @@ def plain_binding(source: Source, number: int) -> Fix | None:
         return source.replaced(
             number, f"{whole} = tf.tensor_scatter_nd_update({whole}, [[{index}]], [{value}])"
         )
-    new = {"assign": value, "assign_add": f"{owner} + ({value})", "assign_sub": f"{owner} - ({value})"}
+    new = {
+        "assign": value,
+        "assign_add": f"{owner} + ({value})",
+        "assign_sub": f"{owner} - ({value})",
+    }
     if function.attr not in new:
         return None
     return source.replaced(number, f"{owner} = {new[function.attr]}")
@@ -334,9 +338,7 @@ def plain_binding(source: Source, number: int) -> Fix | None:
 def moved_into(source: Source, number: int, tape: int) -> Fix | None:
     """The statement at a line moved into the block of the `with` at the line `tape`."""
     node = source.statement(number)
-    block = next(
-        (n for n in codes.enclosing(source.file, tape) if isinstance(n, ast.With)), None
-    )
+    block = next((n for n in codes.enclosing(source.file, tape) if isinstance(n, ast.With)), None)
     if node is None or block is None:
         return None
     first, last = node.lineno, node.end_lineno or node.lineno
@@ -346,7 +348,7 @@ def moved_into(source: Source, number: int, tape: int) -> Fix | None:
     top, header = source.span(block)
     end = block.end_lineno or block.lineno
     if last < top:  # from above the block to its beginning
-        between = source.lines[last : header]
+        between = source.lines[last:header]
         return Fix("\n".join([*between, *moved]), first, header)
     if first > end:  # from below the block to its end
         between = source.lines[end : first - 1]
@@ -386,7 +388,11 @@ def as_float(source: Source, number: int) -> Fix | None:
         if name in ("constant", "Variable", "range") and node.args:
             parts = [source.within(arg, literal) for arg in node.args]
             plain = all("int" not in source.text(k.value) for k in node.keywords)
-            kept = [f"{k.arg}={source.text(k.value)}" for k in node.keywords if k.arg != "dtype" or plain]
+            kept = [
+                f"{k.arg}={source.text(k.value)}"
+                for k in node.keywords
+                if k.arg != "dtype" or plain
+            ]
             text = f"{source.text(node.func)}({', '.join([*parts, *kept])})"
             if text != source.text(node):
                 return text
@@ -476,7 +482,11 @@ def smooth(source: Source, number: int) -> Fix | None:
             return f"tf.reduce_max({inner}, axis=-1)"
         if name == "cast" and (compared := _difference(source, node.args[0])):
             return f"tf.sigmoid({compared})"
-        if name == "where" and len(node.args) == 3 and (compared := _difference(source, node.args[0])):
+        if (
+            name == "where"
+            and len(node.args) == 3
+            and (compared := _difference(source, node.args[0]))
+        ):
             yes, no = (source.text(part) for part in node.args[1:])
             return f"({no} + ({yes} - {no}) * tf.sigmoid({compared}))"
         return None
@@ -562,7 +572,11 @@ def stable(source: Source, number: int) -> Fix | None:
                 return f"tf.nn.softplus({_argument(source, inside)})"
             if isinstance(inside, ast.BinOp) and isinstance(inside.op, ast.Add):
                 for one, other in ((inside.left, inside.right), (inside.right, inside.left)):
-                    if isinstance(one, ast.Constant) and one.value == 1 and _function(other) == "exp":
+                    if (
+                        isinstance(one, ast.Constant)
+                        and one.value == 1
+                        and _function(other) == "exp"
+                    ):
                         return f"tf.nn.softplus({_argument(source, other)})"
             if _function(inside) == "reduce_sum" and isinstance(inside, ast.Call):
                 if inside.args and _function(inside.args[0]) == "exp":
@@ -575,8 +589,14 @@ def stable(source: Source, number: int) -> Fix | None:
             below = node.right
             if isinstance(below, ast.BinOp) and isinstance(below.op, ast.Add):
                 for one, other in ((below.left, below.right), (below.right, below.left)):
-                    if isinstance(one, ast.Constant) and one.value == 1 and _function(other) == "exp":
-                        return f"{source.text(node.left)} * tf.sigmoid(-({_argument(source, other)}))"
+                    if (
+                        isinstance(one, ast.Constant)
+                        and one.value == 1
+                        and _function(other) == "exp"
+                    ):
+                        return (
+                            f"{source.text(node.left)} * tf.sigmoid(-({_argument(source, other)}))"
+                        )
             if _function(node.left) == "exp" and _function(below) == "reduce_sum":
                 return f"tf.nn.softmax({_argument(source, node.left)})"
         if _function(node) == "exp" and isinstance(node, ast.Call) and node.args:
@@ -603,11 +623,16 @@ def double_where(source: Source, number: int, culprit: int) -> Fix | None:
         for name in sorted(names):
             text = source.text(condition)
             sides = []
-            for side, use in ((yes, "{c}, {x}, tf.ones_like({x})"), (no, "{c}, tf.ones_like({x}), {x}")):
+            for side, use in (
+                (yes, "{c}, {x}, tf.ones_like({x})"),
+                (no, "{c}, tf.ones_like({x}), {x}"),
+            ):
                 safe_name = f"tf.where({use.format(c=text, x=name)})"
                 uses = any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(side))
                 nested = not isinstance(side, ast.Name)
-                sides.append(_with(source, side, name, safe_name) if uses and nested else source.text(side))
+                sides.append(
+                    _with(source, side, name, safe_name) if uses and nested else source.text(side)
+                )
             if sides != [source.text(yes), source.text(no)]:
                 return f"{source.text(node.func)}({text}, {sides[0]}, {sides[1]})"
         return None
@@ -616,9 +641,7 @@ def double_where(source: Source, number: int, culprit: int) -> Fix | None:
 
 
 def _with(source: Source, node: ast.expr, name: str, new: str) -> str:
-    return source.within(
-        node, lambda n: new if isinstance(n, ast.Name) and n.id == name else None
-    )
+    return source.within(node, lambda n: new if isinstance(n, ast.Name) and n.id == name else None)
 
 
 def less_flat(source: Source, number: int) -> Fix | None:

@@ -45,6 +45,7 @@ class Tracer:
 
     def __init__(self, log: Log) -> None:
         self._log, self._tensors = log, log.settle()
+        self._synthetic: dict[int, Array] = {}
 
     def trace(self, functions: Collection[CodeType] = ()) -> Trace:
         """All that was recorded, as data; a tensor is converted when it is looked at.
@@ -52,6 +53,7 @@ class Tracer:
         What `functions` stored under local names is named so.
         """
         log, synthetic = self._opened()
+        self._synthetic = synthetic
         reads = _Reads(log, self._tensors)
         bindings = [
             Binding(at, name, tensor, _line(code, offset) if code is not None else None)
@@ -130,10 +132,14 @@ class Tracer:
         """The op's registered derivative, at the recorded values; the op is not run again."""
         if kind in _RUNS_PYTHON:
             return None
-        tensors = self._tensors
+        tensors, synthetic = self._tensors, self._synthetic
+        pairs = dict(zip(attrs[::2], attrs[1::2])) if attrs else {}
 
         def vjp(cotangents: Sequence[Array]) -> Sequence[Array | None]:
-            inputs, outputs = _alive(kind, tensors, taken), _alive(kind, tensors, made)
+            inside = {key: _constant(synthetic[key], pairs) for key in (*taken, *made) if key < -1}
+            known = {key: tensors[key] for key in (*taken, *made) if key not in inside}
+            known.update(inside)
+            inputs, outputs = _alive(kind, known, taken), _alive(kind, known, made)
             seeds = [tf.constant(c, dtype=t.dtype) for c, t in zip(cotangents, outputs)]
             found = backprop._gradient_function(
                 kind, attrs, len(inputs), inputs, outputs, seeds, [], ""
@@ -257,6 +263,13 @@ class _Reads:
             elif kind not in _LEAVES_ALONE and taken and handles.intersection(taken):
                 for handle in handles.intersection(taken):
                     current.pop(handle, None)
+
+
+def _constant(array: Array, attributes: Mapping[str, Any]) -> Any:
+    """A value from inside a compiled function, in the dtype that it had there."""
+    wanted = attributes.get("T")
+    floating = array.dtype.kind == "f" and wanted is not None and tf.as_dtype(wanted).is_floating
+    return tf.constant(array, dtype=wanted if floating else None)
 
 
 def _same(tensors: Mapping[int, Any], first: int | None, second: int) -> bool:

@@ -2835,7 +2835,7 @@ print(tape.gradient(total, x))
         """\
 %%grad
 W = tf.Variable([[1.0, -1.0, 0.5], [0.5, -0.5, -2.0]])
-x = tf.constant([[1.0, 2.0], [2.0, 0.5]])
+x = tf.constant([[1.0, 2.0], [2.0, 0.6]])
 with tf.GradientTape() as tape:
     h = tf.nn.relu(x @ W)
     loss = tf.reduce_mean(tf.reduce_sum(h, axis=1) ** 2)

@@ -140,7 +140,9 @@ def test_cell(
         assert key in result, list(result)
     _explained(result, cell)
     assert not any("tapemagic" in note for note in result.notes), result.notes
-    if cell.library and "Forward" not in cell.cell:  # a forward accumulator keeps what it once compiled
+    if (
+        cell.library and "Forward" not in cell.cell
+    ):  # a forward accumulator keeps what it once compiled
         assert any("library" in note for note in result.notes)
 
 
