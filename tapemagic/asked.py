@@ -37,7 +37,7 @@ def asked_source(trace: Trace, text: str, value: Any) -> AskedSource:
 
 def asked_tape(life: TapeLife, variables: Collection[int], trace: Trace) -> AskedTape:
     """A tape's life, as the trace has it; `variables` are those it watched by itself."""
-    watched: dict[int, tuple[int, Line | None]] = {key: (0, None) for key in variables}
+    watched: dict[int, tuple[int, Line | None]] = dict.fromkeys(variables, (0, None))
     for key, at, place in life.watched:
         watched.setdefault(trace.canonical(key), (at, line(place)))
     stops = tuple((s.first, s.last, line(s.place), s.kind) for s in life.stops)

@@ -26,8 +26,10 @@ class Visit:
 def between(trace: Trace, sources: Collection[int], target: int) -> list[Operation]:
     """The ops on the tape that lead from the sources to the target, in order."""
     alive = set(sources)
-    forward = []
+    forward: list[Operation] = []
     for operation in trace.operations:
+        if _is_opened(operation, forward):
+            continue
         if not operation.off_tape and alive.intersection(operation.inputs):
             alive.update(operation.outputs)
             forward.append(operation)
@@ -37,6 +39,14 @@ def between(trace: Trace, sources: Collection[int], target: int) -> list[Operati
             needed.update(alive.intersection(operation.inputs))
             found.append(operation)
     return found[::-1]
+
+
+def _is_opened(operation: Operation, before: Sequence[Operation]) -> bool:
+    """Whether it is a compiled function whose ops stand there one by one already."""
+    if not operation.given or not operation.attributes.get("compiled"):
+        return False
+    made = set(operation.outputs)
+    return any(made.intersection(other.outputs) for other in before)
 
 
 def sweep(
@@ -84,9 +94,9 @@ def first_bad_value(trace: Trace, operations: Sequence[Operation]) -> Operation 
     """The first op whose result is not finite although all that it read is."""
     for operation in operations:
         values = [trace.array(key) for key in operation.outputs]
-        if any(value is not None and not _finite(value) for value in values):
+        if any(value is not None and not is_finite(value) for value in values):
             inputs = [trace.array(key) for key in operation.inputs]
-            if all(value is None or _finite(value) for value in inputs):
+            if all(value is None or is_finite(value) for value in inputs):
                 return operation
     return None
 
@@ -94,9 +104,9 @@ def first_bad_value(trace: Trace, operations: Sequence[Operation]) -> Operation 
 def first_bad_cotangent(visits: Sequence[Visit]) -> Visit | None:
     """The first op that makes something not finite of finite cotangents."""
     for visit in visits:
-        if all(map(_finite, visit.received.values())):
-            if any(share is not None and not _finite(share) for share in visit.gave.values()):
-                return visit
+        bad = any(share is not None and not is_finite(share) for share in visit.gave.values())
+        if bad and all(map(is_finite, visit.received.values())):
+            return visit
     return None
 
 
@@ -110,7 +120,8 @@ def zeroing(visits: Sequence[Visit]) -> Visit | None:
     return None
 
 
-def _finite(value: Array) -> bool:
+def is_finite(value: Array) -> bool:
+    """Whether all entries are, of floating and complex arrays."""
     return value.dtype.kind not in "fcV" or bool(np.all(np.isfinite(value.astype(_wide(value)))))
 
 

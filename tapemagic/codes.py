@@ -144,3 +144,31 @@ def last_assignment(file: str, name: str, before: int) -> ast.Assign | None:
         and any(isinstance(t, ast.Name) and t.id == name for t in node.targets)
     ]
     return max(found, key=lambda node: node.lineno, default=None)
+
+
+def function_span(file: str, name: str) -> tuple[int, int] | None:
+    """First and last line of the function `name` in a file."""
+    for node in ast.walk(tree(file) or ast.Module([], [])):
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node.lineno, node.end_lineno or node.lineno
+    return None
+
+
+def functions_around(file: str, numbers: list[int]) -> set[str]:
+    """The innermost functions that the lines stand in ("" at top level)."""
+    found = set()
+    for number in numbers:
+        inside = [n for n in enclosing(file, number) if isinstance(n, ast.FunctionDef)]
+        found.add(f"{inside[0].name}:{inside[0].lineno}" if inside else "")
+    return found
+
+
+def is_inside(file: str, number: int, block: int) -> bool:
+    """Whether a line belongs to the body of the compound statement that begins at `block`."""
+    return any(node.lineno == block != number for node in enclosing(file, number))
+
+
+def function_end(file: str, number: int) -> int:
+    """The last line of the innermost function around a line; the line itself at top level."""
+    inside = [n for n in enclosing(file, number) if isinstance(n, ast.FunctionDef)]
+    return (inside[0].end_lineno or number) if inside else number

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
-from tapemagic import codes, remedies
+from tapemagic import codes, remedies, stand_ins
 from tapemagic.case import Case
 from tapemagic.check import hidden_slope
 from tapemagic.dependence import Cut, Dependence, Edge, cuts
 from tapemagic.diagnosis import Diagnosis
+from tapemagic.findings import finding, repaired
 from tapemagic.numbers import written
-from tapemagic.remedies import Fix, Source
+from tapemagic.rewriting import Fix, Source
 from tapemagic.trace import Array, Line
 
 _STEPS = {
@@ -82,8 +83,8 @@ def _made(case: Case, key: int | None = None) -> Line | None:
 def _integer_source(case: Case) -> Diagnosis:
     line = _made(case) or case.call
     text, dtype = case.source.text, case.source.dtype
-    fix = _repaired(line, lambda s, n: remedies.as_float(s, n))
-    return _diagnosis(
+    fix = repaired(line, lambda s, n: stand_ins.as_float(s, n))
+    return finding(
         "integer",
         line,
         f"{text} is {dtype}: integers have no slope, and the tape follows floating tensors only. "
@@ -101,7 +102,7 @@ def _not_watched(case: Case, way: list[Edge]) -> Diagnosis | None:
         line = _made(case) or tape.block or case.call
         if not source.trainable:
             why = f"{source.text} is a variable with trainable=False, which tapes do not watch."
-            fix = _repaired(line, lambda s, n: remedies.variable(s, n))
+            fix = repaired(line, lambda s, n: remedies.variable(s, n))
         else:
             line = tape.block or line
             why = (
@@ -109,15 +110,18 @@ def _not_watched(case: Case, way: list[Edge]) -> Diagnosis | None:
                 "not given to watch()."
             )
             fix = None
-        return _diagnosis("not_watched", line, why + _hidden(case), fix or _watch(case))
+        return finding("not_watched", line, why + _hidden(case), fix or _watch(case))
     known = tape.watched.get(source.key)
     if known is None:
         return _unwatched_tensor(case)
     first = min((e.operation.at for e in way[:1] if e.operation is not None), default=0)
     if known[0] > first:
         fix = _watch(case)
-        message = f"tape.watch({source.text}) came after {source.text} had been used: what ran before is not followed."
-        return _diagnosis("not_watched", known[1] or case.call, message + _hidden(case), fix)
+        message = (
+            f"tape.watch({source.text}) came after {source.text} had been used: what ran before "
+            "is not followed."
+        )
+        return finding("not_watched", known[1] or case.call, message + _hidden(case), fix)
     return None
 
 
@@ -136,7 +140,7 @@ def _unwatched_tensor(case: Case) -> Diagnosis:
             f"at line {line.number} the name {source.text} was bound to a new tensor: it no longer "
             "holds the variable, and tapes watch variables by themselves, tensors only if told to."
         )
-        fix = _repaired(line, lambda s, n: remedies.assign(s, n, source.text))
+        fix = repaired(line, lambda s, n: remedies.assign(s, n, source.text))
     elif before and line is not None:
         why = (
             f"{source.text} was made anew at line {line.number}, after the tape had been told to "
@@ -146,7 +150,7 @@ def _unwatched_tensor(case: Case) -> Diagnosis:
         kind = "a tensor that was computed" if made else "a constant"
         why = f"{source.text} is {kind}, and tapes watch by themselves only variables."
     at = line or case.tape.block or case.call
-    return _diagnosis("not_watched", at, why + _hidden(case), fix or _watch(case))
+    return finding("not_watched", at, why + _hidden(case), fix or _watch(case))
 
 
 def _watch(case: Case) -> Fix | None:
@@ -154,19 +158,18 @@ def _watch(case: Case) -> Fix | None:
     block, text = case.tape.block, case.source.text
     simple = text.replace(".", "_").isidentifier()
     line = _made(case)
-    if block is not None and line is not None and line.file == block.file:
-        inside = line.number > block.number  # made in the block: after that, not before
-        if inside:
-            return _watched_after(case, line)
+    here = block is not None and line is not None and line.file == block.file
+    if here and codes.is_inside(block.file, line.number, block.number):  # type: ignore[union-attr]
+        return _watched_after(case, line)  # type: ignore[arg-type]
     if block is not None and simple:
-        fix = _repaired(block, lambda s, n: remedies.watch(s, n, text))
+        fix = repaired(block, lambda s, n: remedies.watch(s, n, text))
         if fix is not None:
             return fix
-    return _repaired(line, lambda s, n: remedies.variable(s, n)) if line is not None else None
+    return repaired(line, lambda s, n: remedies.variable(s, n)) if line is not None else None
 
 
 def _watched_after(case: Case, line: Line) -> Fix | None:
-    return _repaired(
+    return repaired(
         line, lambda s, n: remedies.watched_after(s, n, case.tape.block, case.source.text)
     )
 
@@ -180,11 +183,11 @@ def nothing_asked(call: Line, method: str, sources: str) -> Diagnosis:
         "taken then stays empty. List them after the first call."
     )
     if made is None:
-        return _diagnosis("not_watched", call, message, None)
+        return finding("not_watched", call, message, None)
     value = file.text(made.value)
     line = Line(made.lineno, codes.line_text(call.file, made.lineno), call.file)
     fix = remedies.argument(file, call.number, method, 1, sources, value)
-    return _diagnosis("not_watched", line, message, fix)
+    return finding("not_watched", line, message, fix)
 
 
 # -- no way at all -------------------------------------------------------------------------------
@@ -207,7 +210,7 @@ def _no_way(case: Case, graph: Dependence) -> Iterator[Diagnosis]:
     note = ""
     if _swapped(case, graph):
         note = f" It is the other way round: {source.text} depends on {case.target_text}."
-    yield _diagnosis(
+    yield finding(
         "unconnected",
         line,
         f"{why}: no operation leads from the one to the other, in the branches that were taken. "
@@ -233,7 +236,7 @@ def _in_its_place(case: Case, graph: Dependence) -> Diagnosis | None:
             f"{text} is a new tensor, made from {origin} by {producer.kind}; {case.target_text} "
             f"was computed from {origin}, not from it. Ask for the derivative by {origin}."
         )
-        return _diagnosis("not_watched", line, message, _source_instead(case, origin))
+        return finding("not_watched", line, message, _source_instead(case, origin))
     return _namesake(case, graph)
 
 
@@ -249,7 +252,7 @@ def _namesake(case: Case, graph: Dependence) -> Diagnosis | None:
         f"the name {text} holds another tensor by now than when {case.target_text} was computed "
         "from it. Keep the first one under a name of its own, and ask for that."
     )
-    return _diagnosis("not_watched", line, message, None)
+    return finding("not_watched", line, message, None)
 
 
 def _named(case: Case) -> dict[int, str]:
@@ -260,7 +263,7 @@ def _source_instead(case: Case, origin: str) -> Fix | None:
     if case.call is None or not origin.replace(".", "_").isidentifier():
         return None
     text = case.source.text
-    return _repaired(case.call, lambda s, n: remedies.argument(s, n, case.method, 1, text, origin))
+    return repaired(case.call, lambda s, n: remedies.argument(s, n, case.method, 1, text, origin))
 
 
 def _swapped(case: Case, graph: Dependence) -> bool:
@@ -270,7 +273,7 @@ def _swapped(case: Case, graph: Dependence) -> bool:
 def _swap(case: Case) -> Fix | None:
     if case.call is None:
         return None
-    return _repaired(case.call, lambda s, n: remedies.swapped(s, n, case.method))
+    return repaired(case.call, lambda s, n: remedies.swapped(s, n, case.method))
 
 
 def _made_of_answers(case: Case) -> bool:
@@ -287,13 +290,13 @@ def _made_of_answers(case: Case) -> bool:
 
 
 def _linear(case: Case) -> Diagnosis:
-    return _diagnosis(
+    return finding(
         "higher_order",
         case.call,
         f"{case.target_text} is itself a derivative, and it came out as a constant: it does not "
-        f"depend on {case.source.text}. The next derivative is 0, which the tape expresses by None; "
-        "ask with unconnected_gradients='zero' to get 0.",
-        _repaired(
+        f"depend on {case.source.text}. The next derivative is 0, which the tape expresses by "
+        "None; ask with unconnected_gradients='zero' to get 0.",
+        repaired(
             case.call,
             lambda s, n: remedies.keyword(s, n, case.method, "unconnected_gradients", "'zero'"),
         ),
@@ -307,7 +310,7 @@ def _on_the_way(case: Case, way: list[Edge]) -> Iterator[Diagnosis]:
     for cut in cuts(way):
         yield _told(case, cut)
         if cut.cause == "outside_tape" and _inner(case, cut):
-            yield _diagnosis(
+            yield finding(
                 "higher_order",
                 cut.line,
                 f"{case.target_text} is a derivative that an inner tape gave outside the block of "
@@ -337,22 +340,30 @@ def _told(case: Case, cut: Cut, partly: bool = False) -> Diagnosis:
         )
     elif cut.cause in ("stopped", "outside_tape", "state"):
         message += _hidden(case)
-    return _diagnosis(cut.cause, line, message, fix)
+    return finding(cut.cause, line, message, fix)
 
 
 _Told = tuple[str, "Line | None", "Fix | None"]
 
 
 def _left(case: Case, cut: Cut) -> _Told:
-    back = f" and comes back as a constant at line {cut.back.number}" if _elsewhere(cut) else ""
+    where = f" and comes back as a constant at line {cut.back.number}" if cut.back else ""
+    where = where if _elsewhere(cut) else ""
     name = _named(case).get(cut.tensor, "the value")
     if cut.kind in ("PyFunc", "PyFuncStateless", "EagerPyFunc"):
         what = f"here the value goes through Python code that TensorFlow cannot follow ({cut.kind})"
     else:
         how = "NumPy" if cut.kind in ("NumPy", "numpy", "__array__") else f"{cut.kind.strip('_')}()"
-        what = f"{name} leaves TensorFlow here, by {how}{back}"
-    message = f"{what}: to the tape what comes back is a number like any other. Stay with TensorFlow's functions."
-    return message, cut.line, _repaired(cut.line, remedies.in_tensorflow)
+        what = f"{name} leaves TensorFlow here, by {how}{where}"
+    message = (
+        f"{what}: to the tape what comes back is a number like any other. Stay with TensorFlow's "
+        "own functions."
+    )
+    same = cut.back is None or cut.line is None or cut.back.file != cut.line.file
+    back = cut.line if same else cut.back
+    number = back.number if back is not None else 0
+    fix = repaired(cut.line, lambda s, n: stand_ins.in_tensorflow(s, n, number))
+    return message, cut.line, fix
 
 
 def _elsewhere(cut: Cut) -> bool:
@@ -361,7 +372,7 @@ def _elsewhere(cut: Cut) -> bool:
 
 def _stopped(case: Case, cut: Cut) -> _Told:
     if cut.kind in ("StopGradient", "PreventGradient"):
-        fix = _repaired(cut.line, lambda s, n: remedies.without_call(s, n, ("stop_gradient",)))
+        fix = repaired(cut.line, lambda s, n: remedies.without_call(s, n, ("stop_gradient",)))
         return "stop_gradient says that this counts as a constant here.", cut.line, fix
     for first, last, line, kind in case.tape.stops:
         if first <= cut.at < last:
@@ -371,7 +382,7 @@ def _stopped(case: Case, cut: Cut) -> _Told:
                 else ("the tape had been told to stop recording")
             )
             where = f" (what was lost stands at line {cut.line.number})" if cut.line else ""
-            fix = _repaired(line, remedies.without_line)
+            fix = repaired(line, remedies.without_line)
             return f"{what}: {kind}(){where}.", line or cut.line, fix
     return "the tape was not recording here.", cut.line, None
 
@@ -387,7 +398,8 @@ def _outside(case: Case, cut: Cut) -> _Told:
     message = f"this ran {place}, which therefore knows nothing of it. Move it into the block."
     fix = None
     if block is not None and block.file == cut.line.file:
-        fix = _repaired(cut.line, lambda s, n: remedies.moved_into(s, n, block.number))
+        at = block.number
+        fix = repaired(cut.line, lambda s, n: remedies.moved_into(s, n, at))
     return message, cut.line, fix
 
 
@@ -396,7 +408,7 @@ def _state(case: Case, cut: Cut) -> _Told:
         "assigning to a variable stores numbers: what is read from it later does not remember what "
         "the numbers were computed from. Go on with a tensor in its place."
     )
-    return message, cut.line, _repaired(cut.line, remedies.plain_binding)
+    return message, cut.line, repaired(cut.line, remedies.plain_binding)
 
 
 def _integer(case: Case, cut: Cut) -> _Told:
@@ -404,7 +416,7 @@ def _integer(case: Case, cut: Cut) -> _Told:
         "here floating numbers become integers: what follows changes in jumps only, its slope is 0 "
         "wherever there is one, and the tape answers None. Leave out the cast."
     )
-    return message, cut.line, _repaired(cut.line, remedies.as_float)
+    return message, cut.line, repaired(cut.line, stand_ins.as_float)
 
 
 def _steps(case: Case, cut: Cut) -> _Told:
@@ -414,7 +426,7 @@ def _steps(case: Case, cut: Cut) -> _Told:
         "through. A smooth stand-in has one: softmax for argmax, a sigmoid for a comparison, a "
         "straight-through estimate for rounding."
     )
-    return message, cut.line, _repaired(cut.line, remedies.smooth)
+    return message, cut.line, repaired(cut.line, stand_ins.smooth)
 
 
 # -- telling --------------------------------------------------------------------------------------
@@ -452,34 +464,21 @@ def _unknown(case: Case, way: list[Edge]) -> Diagnosis:
             answers = operation.vjp([np.ones(shape) for shape in shapes])
         except LookupError as error:
             message = f"{operation.kind} does not tell its derivative ({error})."
-            return _diagnosis("no_gradient", operation.line, message, None)
+            return finding("no_gradient", operation.line, message, None)
         except Exception:  # noqa: BLE001, S112 - a value that was not kept
             continue
         given = {k for k, answer in zip(operation.inputs, answers) if answer is not None}
         if edge.start not in given:
             message = f"{operation.kind} has no derivative by this input: TensorFlow says None."
-            return _diagnosis("nondifferentiable", operation.line, message, None)
+            return finding("nondifferentiable", operation.line, message, None)
     if case.tape.early:
         message = (
             "the tape recorded since before this cell: what ran then was not recorded here, so "
             "where the way is cut cannot be told."
         )
-        return _diagnosis("outside_tape", case.call, message, None)
+        return finding("outside_tape", case.call, message, None)
     message = (
         f"no way from {case.source.text} to {case.target_text} is followed by the tape, though all "
         "ops on it were recorded and have derivatives; the cause is not known."
     )
-    return _diagnosis("unconnected", case.call, message, None)
-
-
-def _repaired(line: Line | None, make: Callable[[Source, int], Fix | None]) -> Fix | None:
-    return make(Source(line.file), line.number) if line is not None and line.file else None
-
-
-def _diagnosis(cause: str, line: Line | None, message: str, fix: Fix | None) -> Diagnosis:
-    where = line or Line(0)
-    if fix is None:
-        return Diagnosis(cause, where.number, where.text, message, file=where.file)
-    return Diagnosis(
-        cause, where.number, where.text, message, fix.code, fix.first, fix.last, where.file
-    )
+    return finding("unconnected", case.call, message, None)

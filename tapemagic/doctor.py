@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tapemagic import disconnection, oddities
+from tapemagic import disconnection, nonfinite, surprises, vanishing
 from tapemagic.case import Case
 from tapemagic.diagnosis import Diagnosis
 
@@ -36,12 +36,12 @@ def _findings(case: Case) -> Iterator[Diagnosis]:
         if found:  # asked for zeros, and there is no way: healthy
             return
     if not np.all(np.isfinite(value)):
-        yield from oddities.not_finite(case)
+        yield from nonfinite.not_finite(case)
         return
     if not np.any(value):
-        yield from oddities.zero(case)
+        yield from vanishing.zero(case)
     yield from disconnection.lost(case)
-    yield from oddities.surprising(case)
+    yield from surprises.surprising(case)
 
 
 def _distinct(found: Iterator[Diagnosis]) -> Iterator[Diagnosis]:

@@ -209,9 +209,9 @@ def _read(node: ast.stmt, owners: tuple[str, ...]) -> _Statement:
         stored = isinstance(getattr(part, "ctx", None), ast.Store)
         if stored and isinstance(part, (ast.Attribute, ast.Subscript)):
             writes |= {part.attr} if isinstance(part, ast.Attribute) else _names(part.value)
-        if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
-            if part.func.attr in _ADDS:
-                writes |= _names(part.func.value)
+        function = part.func if isinstance(part, ast.Call) else None
+        if isinstance(function, ast.Attribute) and function.attr in _ADDS:
+            writes |= _names(function.value)
     if isinstance(node, ast.AugAssign):
         reads |= writes
     if isinstance(node, ast.Return):

@@ -226,9 +226,8 @@ class Recorder:
             return
         places = {handle: self._memory_of(variable) for handle, variable in touched.items()}
         reads = [(t, place) for t in new for place in [_address(t)] if place in places.values()]
-        # C asks each variable for its handle twice in turn: where two share their memory (both
-        # begin as 2.0), that tells them apart.
-        turns = [handle for handle, _ in touches[len(touches) - 2 * len(reads) :: 2]]
+        # Two variables may share their memory (both begin as 2.0): the turns tell them apart.
+        turns = _turns([handle for handle, _ in touches], len(reads))
         in_turn = [places.get(handle) for handle in turns] == [place for _, place in reads]
         for turn, (tensor, place) in enumerate(reads):
             first = next(handle for handle in places if places[handle] == place)
@@ -313,6 +312,17 @@ def tensor_id(value: Any) -> int | None:
         return int(value._id)
     key = getattr(getattr(value, "handle", None), "_id", None)
     return key if isinstance(key, int) else None
+
+
+def _turns(touched: Sequence[int], count: int) -> list[int]:
+    """Which variable each of the last `count` reads in C was: each asks for the handle twice, and
+    once more for every tape that records."""
+    for each in range(12, 1, -1):
+        last = touched[len(touched) - each * count :] if len(touched) >= each * count else ()
+        turns = [last[i : i + each] for i in range(0, len(last), each)]
+        if turns and all(len(set(turn)) == 1 for turn in turns):
+            return [turn[0] for turn in turns]
+    return []
 
 
 def _address(tensor: Any) -> object:

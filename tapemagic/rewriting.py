@@ -1,0 +1,144 @@
+"""Rewriting the user's own lines: code in place of code, with its layout kept."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from tapemagic import codes
+
+Change = Callable[[ast.AST], "str | None"]  # an expression's new text; None: look inside it
+
+
+@dataclass(frozen=True)
+class Fix:
+    """`code` in place of the lines `first` to `last` (1-based, both included)."""
+
+    code: str
+    first: int
+    last: int
+
+
+class Source:
+    """A file or cell as lines, for rewriting."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.lines = [line.rstrip("\n") for line in codes.lines(file)]
+
+    def statement(self, number: int) -> ast.stmt | None:
+        """The innermost statement at a line; a header only, for what has a body."""
+        return codes.statement_at(self.file, number)
+
+    def span(self, node: ast.stmt) -> tuple[int, int]:
+        """First and last line; of a compound statement, those of its header."""
+        body = getattr(node, "body", None)
+        last = node.end_lineno or node.lineno
+        if isinstance(body, list) and body:
+            last = max(node.lineno, body[0].lineno - 1)
+        return node.lineno, last
+
+    def text(self, node: ast.AST) -> str:
+        """The code of an expression."""
+        return ast.get_source_segment("\n".join(self.lines), node) or ast.unparse(node)
+
+    def indentation(self, number: int) -> str:
+        line = self.lines[number - 1]
+        return line[: len(line) - len(line.lstrip())]
+
+    def rewritten(self, number: int, change: Change) -> Fix | None:
+        """The statement at a line with expressions replaced: `change` gives an expression's new
+        text, or None to look inside it."""
+        node = self.statement(number)
+        if node is None:
+            return None
+        first, last = self.span(node)
+        edits = list(self._edits(node, change, last))
+        if not edits:
+            return None
+        return self._edited(first, last, edits)
+
+    def _edits(self, node: ast.AST, change: Change, last: int) -> Sequence[tuple[ast.expr, str]]:
+        found: list[tuple[ast.expr, str]] = []
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.stmt) or getattr(child, "lineno", 0) > last:
+                continue
+            new = change(child) if isinstance(child, ast.expr) else None
+            if new is not None and isinstance(child, ast.expr):
+                found.append((child, new))
+            else:
+                found += self._edits(child, change, last)
+        return found
+
+    def _edited(self, first: int, last: int, edits: Sequence[tuple[ast.expr, str]]) -> Fix:
+        text = [line.encode() for line in self.lines[first - 1 : last]]
+        for node, new in sorted(edits, key=lambda e: (e[0].lineno, e[0].col_offset), reverse=True):
+            top, bottom = node.lineno - first, (node.end_lineno or node.lineno) - first
+            head = text[top][: node.col_offset]
+            tail = text[bottom][node.end_col_offset or 0 :]
+            text[top : bottom + 1] = [head + new.encode() + tail]
+        return Fix(b"\n".join(text).decode(), first, last)
+
+    def replaced(self, number: int, code: str) -> Fix | None:
+        """The whole statement at a line, by other code in its indentation."""
+        node = self.statement(number)
+        if node is None:
+            return None
+        first, last = self.span(node)
+        indent = self.indentation(first)
+        return Fix("\n".join(indent + line for line in code.split("\n")), first, last)
+
+    def within(self, node: ast.expr, change: Change) -> str:
+        """An expression's text with parts of it replaced."""
+        new = change(node)
+        if new is not None:
+            return new
+        text = self.text(node).encode()
+        if "\n" in text.decode():
+            return ast.unparse(node)
+        edits = self._edits(node, change, node.end_lineno or node.lineno)
+        for part, replacement in sorted(edits, key=lambda e: e[0].col_offset, reverse=True):
+            start = part.col_offset - node.col_offset
+            end = (part.end_col_offset or 0) - node.col_offset
+            text = text[:start] + replacement.encode() + text[end:]
+        return text.decode()
+
+
+def function_name(node: ast.AST) -> str:
+    function = node.func if isinstance(node, ast.Call) else None
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def held(text: str, node: ast.expr) -> str:
+    plain = isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.Constant))
+    return text if plain or text.endswith(")") else f"({text})"
+
+
+def combined(source: Source, fixes: Iterable[Fix | None]) -> Fix | None:
+    """Several fixes as one, with the lines between them as they are."""
+    some = sorted({fix for fix in fixes if fix is not None}, key=lambda fix: fix.first)
+    if not some:
+        return None
+    code, at = [], some[0].first
+    for fix in some:
+        if fix.first < at:  # two fixes of the same lines: the first one counts
+            continue
+        code += [*source.lines[at - 1 : fix.first - 1], fix.code]
+        at = fix.last + 1
+    return Fix("\n".join(code), some[0].first, at - 1)
+
+
+def everywhere(source: Source, first: int, last: int, change: Change) -> Fix | None:
+    """All statements from one line to another, rewritten."""
+    module = codes.tree(source.file)
+    if module is None:
+        return None
+    starts = {
+        node.lineno
+        for node in ast.walk(module)
+        if isinstance(node, ast.stmt) and first <= node.lineno <= last
+    }
+    return combined(source, (source.rewritten(number, change) for number in sorted(starts)))

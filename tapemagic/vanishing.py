@@ -1,0 +1,92 @@
+"""Where a slope dies: flat regions, rounding to 0, Python inside. Silent where it is 0 by right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tapemagic import births, stand_ins
+from tapemagic.births import Visit
+from tapemagic.case import Case
+from tapemagic.diagnosis import Diagnosis
+from tapemagic.findings import finding, is_float, repaired
+
+_FLAT = {
+    "Relu": "relu is flat where its input is negative",
+    "Relu6": "relu6 is flat below 0 and above 6",
+    "ClipByValue": "what is clipped does not move",
+    "Maximum": "the other side is the larger one",
+    "Minimum": "the other side is the smaller one",
+    "Sign": "sign is flat everywhere",
+    "Sigmoid": "the sigmoid is saturated: it is so flat there that its slope rounds to 0",
+    "Tanh": "tanh is saturated: it is so flat there that its slope rounds to 0",
+    "Softmax": "the softmax is saturated: its slope rounds to 0",
+    "Erf": "erf is saturated: its slope rounds to 0",
+    "Elu": "elu is saturated: its slope rounds to 0",
+    "Selu": "selu is saturated: its slope rounds to 0",
+    "Softplus": "softplus is saturated: its slope rounds to 0",
+    "SelectV2": "where chose the other side for every entry",
+    "Select": "where chose the other side for every entry",
+}
+
+
+_MULTIPLY = {"Mul", "MatMul", "Square", "Cast", "RealDiv", "Prod", "Exp", "Pow"}
+
+
+_PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
+
+
+def zero(case: Case) -> Iterator[Diagnosis]:
+    """Where the slope dies: flat regions, rounding to 0, Python inside. Silent where the
+    mathematical derivative is 0."""
+    visits = list(births.sweep(case.trace, case.sources, case.target, case.seed))
+    visit = births.zeroing(visits)
+    python = [op for op in case.trace.operations if op.kind in _PYTHON]
+    reached = {key for op in python for key in op.outputs}
+    if python and (visit is None or visit.operation.kind in _PYTHON or _needs(case, reached)):
+        operation = visit.operation if visit and visit.operation.kind in _PYTHON else python[0]
+        message = (
+            f"here the value goes through Python code that TensorFlow cannot follow "
+            f"({operation.kind}): with NumPy inside, the tape answers 0 in place of None. Stay "
+            "with TensorFlow's own functions."
+        )
+        fix = repaired(operation.line, lambda s, n: stand_ins.in_tensorflow(s, n, n))
+        yield finding("left_tensorflow", operation.line, message, fix)
+        return
+    if visit is None:
+        return
+    operation = visit.operation
+    if operation.kind in _FLAT and not case.check.kink:  # at its corner, that is told elsewhere
+        message = f"{_FLAT[operation.kind]}: no slope gets through {operation.kind}."
+        fix = repaired(operation.line, stand_ins.less_flat)
+        yield finding("flat", operation.line, message, fix)
+    elif _underflows(case, visit):
+        message = (
+            f"{operation.kind} multiplies numbers that are not 0, and gets 0: the product is "
+            "smaller than the dtype can hold. Use a wider dtype, or logarithms."
+        )
+        yield finding(
+            "underflow", operation.line, message, repaired(operation.line, stand_ins.wider)
+        )
+
+
+def _needs(case: Case, keys: set[int]) -> bool:
+    needed = {case.target}
+    for operation in reversed(case.trace.operations):
+        if needed.intersection(operation.outputs):
+            needed.update(operation.inputs)
+    return bool(needed & keys)
+
+
+def _underflows(case: Case, visit: Visit) -> bool:
+    """Whether the slope is 0 by rounding only: with the recorded values in float64 it is not."""
+    operation = visit.operation
+    values = [case.trace.array(key) for key in operation.inputs]
+    outputs = [case.trace.array(key) for key in operation.outputs]
+    if any(is_float(v) and v is not None and not v.size for v in (*values, *outputs)):
+        return False
+    if not all(not is_float(v) or bool(np.any(v)) for v in values):
+        return False
+    gone = any(is_float(v) and not np.any(v) for v in outputs)
+    return operation.kind in _MULTIPLY or (gone and operation.kind == "Sigmoid")
