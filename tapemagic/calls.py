@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tapemagic.diagnosis import Diagnosis
 from tapemagic.lives import TapeLives
 from tapemagic.log import OPEN, SMALL, Handle, Large, Place, TapeLife
+from tapemagic.mistakes import attach, explained
 from tapemagic.recording import EagerTensor, Recorder, is_user_code, tensor_id
 from tapemagic.sources import names_in, unwrapped
 from tapemagic.tapes import CellTape
+from tapemagic.tracing import line
 
 METHODS = ("gradient", "jacobian", "batch_jacobian")
 FIRST = 4  # calls from one place in the code that are kept, and the latest, and the first bad one
@@ -130,6 +133,7 @@ class OwnCalls:
                 call.answer = original(tape, *args, **kwargs)
             except BaseException as error:
                 call.error = error
+                attach(error, self._explained(call, error))
                 raise
             finally:
                 self._depth -= 1
@@ -137,6 +141,13 @@ class OwnCalls:
             return call.answer
 
         return asked
+
+    def _explained(self, call: OwnCall, error: BaseException) -> Diagnosis | None:
+        """What an error of the tape's means; the op that it is about is in the log."""
+        kinds = [entry[0] for entry in self._log.raw]
+        about = next((kind for kind in kinds if isinstance(kind, str) and kind in str(error)), "")
+        at = self._log.raw[kinds.index(about)][4:6] if about else (None, 0)
+        return explained(error, line(call.place), line(call.life.place), line(at))
 
     # -- around one call ---------------------------------------------------------------------
 

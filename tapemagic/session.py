@@ -17,9 +17,10 @@ from tapemagic.adopting import Adopter
 from tapemagic.calls import OwnCalls
 from tapemagic.keys import bound_name, is_plain_name
 from tapemagic.lives import TapeLives
+from tapemagic.mistakes import attach, explained, raised_at
 from tapemagic.options import GradError, Options
 from tapemagic.questions import Explainer, Target, aliases, answers
-from tapemagic.recording import EagerTensor, Recorder, tensor_id
+from tapemagic.recording import EagerTensor, Recorder, is_user_code, tensor_id
 from tapemagic.result import Result
 from tapemagic.sources import (
     Source,
@@ -78,7 +79,10 @@ class Session:
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object = None, error: Any = None, tb: Any = None) -> None:
+        if isinstance(error, Exception) and not isinstance(error, GradError):
+            with suppress(Exception):  # an explanation must not get in the error's way
+                attach(error, explained(error, raised_at(error.__traceback__, is_user_code)))
         self.tape.close()
         self._own_calls.stop()
         self._lives.stop()

@@ -80,3 +80,16 @@ def test_fix(shell: Shell, patient: Patient) -> None:
     array = tf.convert_to_tensor(value).numpy()
     assert np.all(np.isfinite(array.astype(complex))), cell
     assert np.any(array), cell
+
+
+@pytest.mark.parametrize("patient", ERRORS, ids=lambda patient: patient.name)
+def test_error(shell: Shell, patient: Patient) -> None:
+    """The user's own error, with our note: the cause, and a fix that does away with it."""
+    shell.clean()
+    if patient.before:
+        shell.run(patient.before).raise_error()
+    error = shell.run(patient.cell).error_in_exec
+    assert type(error).__name__ == patient.error
+    notes = [note for note in error.__notes__ if note.startswith("tapemagic")]
+    assert len(notes) == 1
+    assert notes[0].startswith(f"tapemagic ({patient.cause}): ")
