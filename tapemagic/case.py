@@ -54,7 +54,6 @@ class Case:
     derivation: Derivation | None
     seed: Array | None = None
     zero: bool = False
-    wrapped: bool = False
     answers: Mapping[int, Line | None] = field(default_factory=dict)
 
     @property

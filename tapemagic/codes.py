@@ -148,10 +148,14 @@ def last_assignment(file: str, name: str, before: int) -> ast.Assign | None:
 
 def function_span(file: str, name: str) -> tuple[int, int] | None:
     """First and last line of the function `name` in a file."""
-    for node in ast.walk(tree(file) or ast.Module([], [])):
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return node.lineno, node.end_lineno or node.lineno
-    return None
+    node = function(file, name)
+    return None if node is None else (node.lineno, node.end_lineno or node.lineno)
+
+
+def function(file: str, name: str) -> ast.FunctionDef | None:
+    """The function `name` of a file."""
+    nodes = ast.walk(tree(file) or ast.Module([], []))
+    return next((n for n in nodes if isinstance(n, ast.FunctionDef) and n.name == name), None)
 
 
 def functions_around(file: str, numbers: list[int]) -> set[str]:

@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tapemagic.escapes import returns
+from tapemagic.escapes import calls_outside, returns
 from tapemagic.trace import Line, Operation, Trace
 
 # Their outputs do not depend on the values of their inputs.
@@ -23,7 +23,7 @@ _STEPS = {
     *("Floor", "Ceil", "Round", "Rint", "FloorDiv", "TruncateDiv", "Multinomial"),
     *("StatelessMultinomial", "RandomPoissonV2", "Bucketize", "InTopKV2"),
 }
-_PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
+_PYTHON = {"PyFunc", "PyFuncStateless"}
 _ASSIGNS = ("Assign", "ResourceStridedSliceAssign", "ResourceScatter", "ResourceApply")
 HIDDEN = {"left_tensorflow", "stopped", "outside_tape", "state"}  # a slope that the tape misses
 
@@ -87,7 +87,7 @@ class Dependence:
             return None
         if before == "whole":
             return None  # no derivative comes so far: the cut was before
-        if operation.kind in _PYTHON:
+        if operation.kind in _PYTHON or (operation.kind == "EagerPyFunc" and _by_numpy(operation)):
             return "left_tensorflow"
         if after == "whole":
             return "integer" if operation.kind == "Cast" else "nondifferentiable"
@@ -216,6 +216,12 @@ def cuts(way: Sequence[Edge]) -> list[Cut]:
             continue
         found.append(edge.cut)
     return found
+
+
+def _by_numpy(operation: Operation) -> bool:
+    """Whether the Python function of a `py_function` leaves TensorFlow itself: else the tape
+    follows it."""
+    return operation.line is not None and calls_outside(operation.line)
 
 
 def _by_the_user(line: Line | None) -> bool:

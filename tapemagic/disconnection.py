@@ -8,9 +8,10 @@ import numpy as np
 
 from tapemagic import codes, remedies, stand_ins
 from tapemagic.case import Case
-from tapemagic.check import hidden_slope
+from tapemagic.check import Check, hidden_slope
 from tapemagic.dependence import Cut, Dependence, Edge, cuts
 from tapemagic.diagnosis import Diagnosis
+from tapemagic.escapes import returns
 from tapemagic.findings import finding, repaired
 from tapemagic.numbers import written
 from tapemagic.rewriting import Fix, Source
@@ -172,6 +173,22 @@ def _watched_after(case: Case, line: Line) -> Fix | None:
     return repaired(
         line, lambda s, n: remedies.watched_after(s, n, case.tape.block, case.source.text)
     )
+
+
+def higher_order(
+    target: str, source: str, call: Line | None, check: Check, lower: object
+) -> tuple[Diagnosis, ...]:
+    """A derivative of higher order that is None: of a lower one that does not depend on the
+    source."""
+    known = check.symbolic if check.symbolic is not None else check.finite_difference
+    vanishes = known is not None and not np.any(np.abs(known) > 1e-6)
+    if check.tape is not None or lower is None or not vanishes:
+        return ()
+    message = (
+        f"the derivative of {target} of one order less does not depend on {source}: the next one "
+        "is 0, which the tape expresses by None; ask with --zero to get 0."
+    )
+    return (finding("higher_order", call, message, None),)
 
 
 def nothing_asked(call: Line, method: str, sources: str) -> Diagnosis:
@@ -434,7 +451,7 @@ def _steps(case: Case, cut: Cut) -> _Told:
 
 def _hidden(case: Case) -> str:
     """Whether there is a slope that the tape did not see: a difference on the replay decides."""
-    slope = hidden_slope(case.trace, case.target, case.sources)
+    slope = _replayed(case)
     if slope is None:
         return ""
     if not np.any(np.abs(slope) > 1e-9):
@@ -448,8 +465,15 @@ def _brief(slope: Array) -> str:
     return f"of norm {written(float(np.linalg.norm(slope)), 'float32')}"
 
 
+def _replayed(case: Case) -> Array | None:
+    """The slope by a replay, where all of the way can be replayed: NumPy's part cannot."""
+    if returns(case.trace, {case.target: case.call}):
+        return None
+    return hidden_slope(case.trace, case.target, case.sources)
+
+
 def _true_slope(case: Case) -> str:
-    slope = hidden_slope(case.trace, case.target, case.sources)
+    slope = _replayed(case)
     return "" if slope is None else f" (the whole derivative is {_brief(slope)})"
 
 

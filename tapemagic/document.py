@@ -126,11 +126,13 @@ class Statement:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence; `kind` is "note", "warning" or "check"; `agrees` makes a check's mark."""
+    """A sentence; `kind` is "note", "warning" or "check"; `agrees` makes a check's mark. `code`
+    are lines of Python under it."""
 
     text: str
     kind: str = "note"
     agrees: bool | None = None
+    code: str = ""
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,20 @@ def _file(name: str) -> _File:
     return _File(name)
 
 
+def calls_outside(line: Line) -> bool:
+    """Whether a function that a line hands to `py_function` calls NumPy and the like."""
+    file = _file(line.file)
+    statement = file.at(line.number)
+    for node in ast.walk(statement.node) if statement is not None else ():
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "py_function":
+            handed: ast.AST | None = node.args[0] if node.args else None
+            if isinstance(handed, ast.Name):
+                handed = codes.function(line.file, handed.id)
+            inside = ast.walk(handed) if handed is not None else ()
+            return any(isinstance(n, ast.Call) and _is_outside(n.func) for n in inside)
+    return False
+
+
 def returns(trace: Trace, extra: Mapping[int, Line | None]) -> list[Return]:
     """The constants that came in and the tensors whose values they carry.
 

@@ -17,6 +17,7 @@ import numpy as np
 from tapemagic import numbers
 from tapemagic.chain import Teller
 from tapemagic.closed_form import ClosedForm
+from tapemagic.diagnosis import Diagnosis
 from tapemagic.document import (
     Differential,
     Document,
@@ -44,6 +45,9 @@ from tapemagic.trace import Array
 
 if TYPE_CHECKING:
     from tapemagic.result import Call, Derivative, Result
+
+
+_FIX = 12  # lines of a fix that are shown
 
 
 def whole(result: Result, steps: str = "chain") -> Document:
@@ -167,12 +171,26 @@ def _section(derivative: Derivative, steps: str) -> Section:
     if derivative.check.derived is False and items:
         # What does not give the tape's value is not shown as if it did.
         items = [Fold("what was derived, which is not what the tape returned", tuple(items))]
-    items += [Note(f"no closed form, because {reason}") for reason in derivative.reasons]
-    items += [Note(d.message, "warning") for d in derivative.diagnoses]
+    if derivative.value is not None:
+        items += [Note(f"no closed form, because {reason}") for reason in derivative.reasons]
+    items += [_diagnosis(diagnosis) for diagnosis in derivative.diagnoses]
     if derivative.value is not None and not any(isinstance(i, Statement) for i in items):
         items.insert(0, _value(derivative, heading))
     items.append(_verdict(derivative))
     return Section(tuple(items), heading=heading)
+
+
+_REMARKS = {"kink", "summed", "convention", "custom", "degenerate"}  # nothing is broken
+
+
+def _diagnosis(diagnosis: Diagnosis) -> Note:
+    """What the doctor says, with the line and the code to paste."""
+    where = f"line {diagnosis.line}, {diagnosis.text}: " if diagnosis.line else ""
+    kind = "note" if diagnosis.cause in _REMARKS else "warning"
+    lines = diagnosis.fix.split("\n") if diagnosis.fix else []
+    if len(lines) > _FIX:
+        lines = [*lines[:_FIX], "…"]
+    return Note(f"{where}{diagnosis.message} ({diagnosis.cause})", kind, code="\n".join(lines))
 
 
 def _value(derivative: Derivative, heading: Formula) -> Statement:
@@ -269,7 +287,8 @@ def _operator(closed: ClosedForm, derivative: Derivative) -> Formula:
 def _verdict(derivative: Derivative) -> Note:
     check, value = derivative.check, derivative.value
     if value is None:
-        return Note(f"{derivative.key} is None: {_why_none(derivative)}", "warning")
+        why = "" if derivative.diagnoses else f": {_why_none(derivative)}"
+        return Note(f"{derivative.key} is None{why}", "warning")
     dtype = _dtype(derivative)
     parts = [f"tape {_brief(check.tape, dtype)}"]
     if check.symbolic is not None:

@@ -43,6 +43,8 @@ STYLE = """\
 .tapemagic .tapemagic-note,.tapemagic .tapemagic-fold{grid-column:1/-1;margin:.1em 0}
 .tapemagic .tapemagic-note{display:flex;gap:.6em;max-width:48em}
 .tapemagic .tapemagic-mark{flex:none;min-width:1em;font-weight:700}
+.tapemagic .tapemagic-code{grid-column:1/-1;margin:.2em 0 .4em 1.6em;padding:.3em .6em;
+ width:max-content;max-width:100%;overflow-x:auto;background:#8882;color:inherit}
 .tapemagic .tapemagic-warning{border-left:.2em solid currentColor;padding-left:.6em}
 .tapemagic .tapemagic-fold>summary{cursor:pointer;opacity:.8}
 .tapemagic .tapemagic-fold>.tapemagic-rows{margin:.5em 0 .5em 1.2em}
@@ -173,4 +175,5 @@ def _note(note: d.Note) -> str:
         mark = "✗" if note.agrees is False else "–"
     shown = f'<span class="tapemagic-mark">{mark}</span> ' if mark else ""
     kind = " tapemagic-warning" if note.kind == "warning" else ""
-    return f'<div class="tapemagic-note{kind}">{shown}<span>{escape(note.text)}</span></div>'
+    told = f'<div class="tapemagic-note{kind}">{shown}<span>{escape(note.text)}</span></div>'
+    return f'{told}<pre class="tapemagic-code">{escape(note.code)}</pre>' if note.code else told

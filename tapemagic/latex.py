@@ -254,7 +254,12 @@ def _note(note: d.Note) -> str:
     lines = [f"& {words(line)}" for line in sentences(note.text, _WIDTH)]
     if mark and lines:
         lines[0] = f"& {mark}\\ {lines[0][2:]}"
-    return _aligned(lines)
+    return _aligned(lines + [f"& {_code(line)}" for line in note.code.splitlines()])
+
+
+def _code(line: str) -> str:
+    indent = len(line) - len(line.lstrip())
+    return "\\ " * (2 * indent + 4) + words(line.lstrip()).replace(r"\text{", r"\texttt{")
 
 
 def _fold(fold: d.Fold) -> list[str]:

@@ -115,8 +115,8 @@ def _no_tensor(kind: str, line: Line | None) -> Diagnosis:
 
 def _mixed(one: str, other: str, line: Line | None) -> Diagnosis:
     message = (
-        f"{one} and {other} meet in one op, and TensorFlow does not convert tensors by itself: make "
-        "both the same with tf.cast. (A tape follows floating tensors only.)"
+        f"{one} and {other} meet in one op, and TensorFlow does not convert tensors by itself: "
+        "make both the same with tf.cast. (A tape follows floating tensors only.)"
     )
     return finding("dtype", line, message, None)
 
@@ -159,6 +159,5 @@ def _made(source: Source, number: int, method: str, place: int, shape: str) -> F
             made = codes.last_assignment(source.file, name, number)
             plain = made is not None and not isinstance(made.value, ast.Name)
             if made is not None and plain:
-                value, text = made.value, shape.format(source.text(made.value))
-                return source.rewritten(made.lineno, lambda n: text if n is value else None)
+                return source.exchanged(made.value, shape.format(source.text(made.value)))
     return None

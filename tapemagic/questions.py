@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from tapemagic.asked import asked_source, asked_tape
+from tapemagic.case import Case
 from tapemagic.deriving import Question, explain, leaf_of, settled
+from tapemagic.diagnosis import Diagnosis
+from tapemagic.disconnection import higher_order
+from tapemagic.doctor import diagnose
 from tapemagic.keys import derivative_key
 from tapemagic.log import OPEN, TapeLife
 from tapemagic.options import Options
@@ -16,7 +21,7 @@ from tapemagic.recording import Recorder, tensor_id
 from tapemagic.result import Derivative
 from tapemagic.sources import Source, is_variable, names_in, unwrapped
 from tapemagic.tapes import Asked, measured
-from tapemagic.trace import Trace
+from tapemagic.trace import Line, Trace
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,12 @@ class Explainer:
         recorder: Recorder,
         life: TapeLife,
         namespace: dict[str, Any],
+        call: Line | None = None,
     ) -> None:
+        self._life, self._call, self._zero = life, call, options.zero
+        tape = life.tape()
+        variables = tape.watched_variables() if tape is not None else ()
+        self._watched = frozenset(_id(variable) for variable in variables)
         self._kind, self._sources = options.kind, sources
         try:
             self._trace = settled(recorder.trace().seen(life.on, OPEN))
@@ -92,9 +102,32 @@ class Explainer:
                 self._several,
             )
             lower = found.get(order[:-1])
-            found[order] = explain(self._trace, question, value, measured(value), lower)
+            one = explain(self._trace, question, value, measured(value), lower)
+            found[order] = replace(one, diagnoses=self._diagnoses(question, one, lower))
             if is_block or self._kind != "hessian":
                 yield found[order]
+
+    def _diagnoses(
+        self, question: Question, found: Derivative, lower: Derivative | None
+    ) -> tuple[Diagnosis, ...]:
+        if len(question.order) > 1:
+            return higher_order(found.target, found.sources[-1], self._call, found.check, lower)
+        source = self._sources[question.order[0]]
+        case = Case(
+            self._trace,
+            question.target,
+            question.text,
+            asked_source(self._trace, source.text, source.value),
+            asked_tape(self._life, self._watched, self._trace),
+            self._call,
+            question.kind,
+            found.check.tape,
+            found.check,
+            found.derivation,
+            question.seed,
+            self._zero,
+        )
+        return diagnose(case)
 
 
 def aliases(targets: Sequence[Target], sources: Sequence[Source]) -> dict[str, str]:

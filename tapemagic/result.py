@@ -13,6 +13,7 @@ import numpy as np
 from tapemagic.check import Check
 from tapemagic.closed_form import ClosedForm
 from tapemagic.derivation import Derivation, symbol_values
+from tapemagic.diagnosis import Diagnosis
 from tapemagic.document import Document, Note, Section
 from tapemagic.formula import Formula, Name, Symbol
 from tapemagic.steps import Step, steps
@@ -39,7 +40,7 @@ class Derivative:
     closed_form: ClosedForm | None = None
     reasons: tuple[str, ...] = ()
     several: bool = False
-    diagnoses: tuple[Any, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
     inner: tuple[str, tuple[str, ...]] | None = None
 
     @property
@@ -48,7 +49,7 @@ class Derivative:
         return len(self.sources)
 
     @property
-    def diagnosis(self) -> Any:
+    def diagnosis(self) -> Diagnosis | None:
         """The decisive diagnosis, or None."""
         return self.diagnoses[0] if self.diagnoses else None
 

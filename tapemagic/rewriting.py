@@ -80,6 +80,10 @@ class Source:
             text[top : bottom + 1] = [head + new.encode() + tail]
         return Fix(b"\n".join(text).decode(), first, last)
 
+    def exchanged(self, node: ast.expr, new: str) -> Fix | None:
+        """One expression, by another text."""
+        return self.rewritten(node.lineno, lambda other: new if other is node else None)
+
     def replaced(self, number: int, code: str) -> Fix | None:
         """The whole statement at a line, by other code in its indentation."""
         node = self.statement(number)

@@ -33,6 +33,7 @@ from tapemagic.sources import (
     unwrapped,
 )
 from tapemagic.tapes import Asked, CellTape
+from tapemagic.trace import Line
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Session:
         self, options: Options, namespace: dict[str, Any], cell: str, filename: str
     ) -> None:
         self.options, self._namespace = options, namespace
+        self._magic = Line(1, (cell.splitlines() or [""])[0], filename)
         self._recorder = Recorder()
         self.tape = CellTape(options.persistent, not options.only)
         self._lives = TapeLives(self._recorder)
@@ -253,7 +255,9 @@ class Session:
         asked = Asked(self.tape, [s.value for s in sources], options.zero, seed)
         answered = [answers(options, target, sources, asked) for target in targets]
         life = self._lives.of(self.tape)
-        explainer = Explainer(options, sources, seed, self._recorder, life, self._namespace)
+        explainer = Explainer(
+            options, sources, seed, self._recorder, life, self._namespace, self._magic
+        )
         derivatives = [
             derivative
             for target, answer in zip(targets, answered)

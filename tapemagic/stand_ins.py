@@ -323,8 +323,7 @@ def _guarded(source: Source, number: int, call: ast.Call, culprit: int) -> Fix |
         for side in (yes, no):
             plain = isinstance(side, ast.Name) or function_name(side) in ("ones_like", "zeros_like")
             if _uses(side, name) and not plain:
-                new = {id(side): source.within(side, _exchange(name, own[id(side)]))}
-                return source.rewritten(number, lambda n, new=new: new.get(id(n)))  # type: ignore[misc]
+                return source.exchanged(side, source.within(side, _exchange(name, own[id(side)])))
         above = source.statement(culprit)
         if culprit != number and isinstance(above, ast.Assign) and _uses(above.value, name):
             made = {t.id for t in above.targets if isinstance(t, ast.Name)}

@@ -109,7 +109,7 @@ def _summed(case: Case) -> Iterator[Diagnosis]:
     what = "a derivative" if case.target in case.answers else f"of shape {shape}"
     message = (
         f"{case.target_text} is {what}, and has {int(np.prod(shape))} entries: the tape answers "
-        f"with the derivative of their sum. For each entry by itself ask tape.jacobian."
+        "with the derivative of their sum. For each entry by itself ask for the Jacobian."
     )
     fix = repaired(case.call, lambda s, n: remedies.jacobian(s, n, case.method))
     yield finding("summed", case.call, message, fix)
@@ -194,7 +194,7 @@ def _cancels(case: Case, operations: Sequence[Operation]) -> Operation | None:
         base = {}
         for key in case.sources:
             data = case.trace.array(key)
-            if data is None:
+            if data is None or data.dtype.kind not in "fV":
                 return None
             base[key] = np.asarray(data, dtype=np.float64)
         exact = replay.run(base)

@@ -281,4 +281,5 @@ def _note(note: d.Note, width: int) -> list[str]:
         mark = "✗" if note.agrees is False else "–"
     indent = mark + " " if mark else ""
     lines = sentences(note.text, width - len(indent))
-    return [(indent if not i else " " * len(indent)) + line for i, line in enumerate(lines)]
+    told = [(indent if not i else " " * len(indent)) + line for i, line in enumerate(lines)]
+    return told + [f"  │ {line}" for line in note.code.splitlines()]
