@@ -456,7 +456,7 @@ def _hidden(case: Case) -> str:
         return ""
     if not np.any(np.abs(slope) > 1e-9):
         return " (The true derivative is 0 here all the same.)"
-    return f" There is a derivative ({_brief(slope)}): it is only not seen."
+    return f" There is a derivative ({_brief(slope)}); the tape did not see it."
 
 
 def _brief(slope: Array) -> str:

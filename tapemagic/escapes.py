@@ -132,7 +132,8 @@ def returns(trace: Trace, extra: Mapping[int, Line | None]) -> list[Return]:
         for key, (at, back) in entries.items()
         if at >= escape.at and back is not None and _carries(escape.line, back)
     ]
-    return [*found, *_unseen(trace, entries)]
+    seen = {one.constant for one in found}
+    return [*found, *_unseen(trace, {k: v for k, v in entries.items() if k not in seen})]
 
 
 def _entering(trace: Trace, extra: Mapping[int, Line | None]) -> dict[int, tuple[int, Line | None]]:

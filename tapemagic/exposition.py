@@ -86,7 +86,7 @@ def _call(
 ) -> tuple[list[Section], tuple[object, ...] | None]:
     """One call's sections, and the definitions told last."""
     times = f", call {call.number} of {call.count}" if call.count > 1 else ""
-    title = f"{call.text} line {call.line}{times}"
+    title = f"{call.text}, line {call.line}{times}"
     if call.error is not None:
         first = (str(call.error).splitlines() or [""])[0]
         note = Note(f"{type(call.error).__name__}: {first}", "warning")
