@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from tapemagic import codes
 from tapemagic.asked import asked_source, asked_tape
-from tapemagic.calls import OwnCall
+from tapemagic.calls import FIRST, OwnCall
 from tapemagic.case import Case
 from tapemagic.check import Check
+from tapemagic.dependence import Dependence
 from tapemagic.deriving import Question, explain, leaf_of, settled
 from tapemagic.disconnection import nothing_asked
 from tapemagic.doctor import diagnose
@@ -78,10 +79,11 @@ class Adopter:
         name = "source" if call.method == "batch_jacobian" else "sources"
         sources = _argument(node, 1, name, code.co_filename)
         derivatives: tuple[Derivative, ...] = ()
+        derived = count <= FIRST + 1 or call.number in (1, count) or call.ill
         if call.error is None:
             value = call.argument(1, name)
             flat = list(_flattened(sources, value, call.variables))
-            derivatives = tuple(self._derivatives(call, target, flat))
+            derivatives = tuple(self._derivatives(call, target, flat, derived))
             if not flat:
                 derivatives = (_empty(call, target, sources),)
         text = codes.written(node, code.co_filename) if node is not None else f"tape.{call.method}"
@@ -98,7 +100,7 @@ class Adopter:
         )
 
     def _derivatives(
-        self, call: OwnCall, text: str, sources: Sequence[_Source]
+        self, call: OwnCall, text: str, sources: Sequence[_Source], derived: bool
     ) -> Iterator[Derivative]:
         trace = self._seen(call)
         trace, target, text = self._target(trace, call, text)
@@ -113,6 +115,7 @@ class Adopter:
             for tensor in trace.variables.get(key, ())
         }
         lower = self._answered.get(target)
+        graphs: dict[int, Dependence] = {}
         for i, (source, answer) in enumerate(zip(sources, answers)):
             base = lower or _Answered(text, ())
             wrt = (*base.sources, source.text)
@@ -120,9 +123,15 @@ class Adopter:
             question = Question(
                 key, target, text, leaves, (i,), call.method, self._seed(call), names, several
             )
-            found = explain(trace, question, answer, measured(answer), None)
-            case = self._case(call, trace, question, source, found)
-            found = replace(found, diagnoses=diagnose(case))
+            if derived:
+                found = explain(trace, question, answer, measured(answer), None)
+                case = self._case(call, trace, question, source, found, graphs)
+                found = replace(found, diagnoses=diagnose(case))
+            else:
+                check = Check(
+                    measured(answer), None, None, None, "of a loop, the first and the last"
+                )
+                found = Derivative(key, text, (source.text,), answer, check, several=several)
             if lower is not None:
                 found = replace(found, inner=(lower.target, lower.sources))
                 self.aliases[derivative_key(text, [source.text])] = key
@@ -136,7 +145,13 @@ class Adopter:
             yield found
 
     def _case(
-        self, call: OwnCall, trace: Trace, question: Question, source: _Source, found: Derivative
+        self,
+        call: OwnCall,
+        trace: Trace,
+        question: Question,
+        source: _Source,
+        found: Derivative,
+        graphs: dict[int, Dependence],
     ) -> Case:
         """What the doctor is told."""
         zero = call.argument(2 if call.method != "gradient" else 3, "unconnected_gradients")
@@ -154,6 +169,7 @@ class Adopter:
             question.seed,
             str(getattr(zero, "value", zero)) == "zero",
             answers=dict(self._lines),
+            graphs=graphs,
         )
 
     def _seen(self, call: OwnCall) -> Trace:

@@ -130,7 +130,8 @@ class OwnCalls:
             call = self._before(method, tape, frame, args, kwargs)
             self._depth += 1
             try:
-                call.answer = original(tape, *args, **kwargs)
+                with self._recorder.asked(call.place, self._matters(call)):
+                    call.answer = original(tape, *args, **kwargs)
             except BaseException as error:
                 call.error = error
                 attach(error, self._explained(call, error))
@@ -141,6 +142,14 @@ class OwnCalls:
             return call.answer
 
         return asked
+
+    def _matters(self, call: OwnCall) -> bool:
+        """Whether another tape may depend on the ops of the answer."""
+        lives = self._log.lives
+        kept = {id(c.life) for c in self._log.calls}
+        lives[:] = [life for life in lives if life.alive or id(life) in kept or life is call.life]
+        others = any(life.alive and life is not call.life for life in lives)
+        return others or call.life.persistent or self._recorder.is_taped()
 
     def _explained(self, call: OwnCall, error: BaseException) -> Diagnosis | None:
         """What an error of the tape's means; the op that it is about is in the log."""
@@ -210,9 +219,6 @@ class OwnCalls:
     def _drop_old_steps(self, first: int) -> None:
         """A training loop's steps between the kept calls: nobody will ask for them again."""
         log, now = self._log, len(self._log.raw)
-        log.lives[:] = [
-            life for life in log.lives if life.alive or any(life is c.life for c in self.kept)
-        ]
         needed = [(c.on[0][0], c.at) for c in self.kept if c.on and c.at > first]
         needed += [(life.on[0][0], OPEN) for life in log.lives if life.alive and life.on]
         for start, end in _gaps(sorted(needed), first, now):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tapemagic.check import Check
+from tapemagic.dependence import Dependence
 from tapemagic.derivation import Derivation
 from tapemagic.trace import Array, Line, Trace
 
@@ -40,7 +41,8 @@ class AskedTape:
 @dataclass(frozen=True)
 class Case:
     """One derivative. `answers` are earlier answers of tapes, by tensor id, with the line of
-    that call; `target` is the tensor's id; `value` the answer as an array, None for None."""
+    that call; `target` is the tensor's id; `value` the answer as an array, None for None.
+    `graphs` keeps what the cases of one call share, by target."""
 
     trace: Trace
     target: int
@@ -55,6 +57,7 @@ class Case:
     seed: Array | None = None
     zero: bool = False
     answers: Mapping[int, Line | None] = field(default_factory=dict)
+    graphs: dict[int, Dependence] = field(default_factory=dict)
 
     @property
     def sources(self) -> tuple[int, ...]:

@@ -93,6 +93,11 @@ def _size(node: Formula, sizes: Mapping[Symbol, int]) -> int:
     return 1 + sum(_size(child, sizes) for child in node.children)
 
 
+# What simplifying gave: a training loop asks for the same forms again and again.
+_KNOWN: dict[Formula, Formula] = {}
+_MOST_KNOWN = 1_000
+
+
 def _about(size: int) -> str:
     return str(size) if size < 10_000 else f"about 10^{len(str(size)) - 1}"
 
@@ -151,14 +156,16 @@ def _shorter(formulas: Array) -> Array:
     """Each entry simplified, while time lasts."""
     until = time.perf_counter() + SECONDS
     found: Array = formulas.copy()
-    known: dict[Formula, Formula] = {}
     for index in np.ndindex(*formulas.shape):
         node = formulas[index]
         left = until - time.perf_counter()
-        if node not in known:
-            short = _is_simple(node) or left <= 0.02 or node.size > WORTH
-            known[node] = node if short else simplified(node, min(left, SECONDS / 2))
-        found[index] = known[node]
+        if node not in _KNOWN:
+            if _is_simple(node) or left <= 0.02 or node.size > WORTH:
+                continue
+            if len(_KNOWN) >= _MOST_KNOWN:
+                _KNOWN.clear()
+            _KNOWN[node] = simplified(node, min(left, SECONDS / 2))
+        found[index] = _KNOWN[node]
     return found
 
 

@@ -58,8 +58,11 @@ def lost(case: Case) -> Iterator[Diagnosis]:
 
 
 def _graph(case: Case) -> Dependence:
-    stops = [(first, last) for first, last, _, _ in case.tape.stops]
-    return Dependence(case.trace, case.target, case.call, stops)
+    if case.target not in case.graphs:
+        stops = [(first, last) for first, last, _, _ in case.tape.stops]
+        graph = Dependence(case.trace, case.target, case.call, stops)
+        case.graphs[case.target] = graph
+    return case.graphs[case.target]
 
 
 def _is_floating(dtype: str) -> bool:

@@ -158,10 +158,13 @@ def _is_floating(trace: Trace, key: int) -> bool:
 
 def _carries(left: Line, back: Line) -> bool:
     """Whether what left at one line may be what comes in at another."""
-    if left.file != back.file:
-        return False
-    file = _file(left.file)
-    start, end = file.at(left.number), file.at(back.number)
+    return left.file == back.file and _reaches(left.file, left.number, back.number)
+
+
+@lru_cache(maxsize=4096)
+def _reaches(name: str, left: int, back: int) -> bool:
+    file = _file(name)
+    start, end = file.at(left), file.at(back)
     if start is None or end is None:
         return False
     return start is end or bool(file.reached(start.writes) & end.reads)

@@ -13,7 +13,8 @@ import os
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
@@ -22,6 +23,7 @@ import tensorflow as tf
 from tensorflow.python.eager import record
 from tensorflow.python.framework import op_callbacks
 from tensorflow.python.framework.ops import EagerTensor as EagerTensor
+from tensorflow.python.ops.gen_resource_variable_ops import read_variable_op
 from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable
 
 from tapemagic import graphs
@@ -39,6 +41,7 @@ _LIBRARIES = tuple(
         os.path.dirname(os.path.dirname(tf.__file__)),
     }
 )
+_WAYS = 3  # from one user function to one type of op, that are remembered
 _EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__")
 
 
@@ -48,9 +51,12 @@ class Recorder:
     def __init__(self) -> None:
         self.log = Log()
         self._is_user: dict[CodeType, bool] = {}
-        # Where the user's frame was found last for an op of that type: how deep, in what code.
-        self._places: dict[str, tuple[int, CodeType]] = {}
+        # Where the user's frame was found lately for an op of that type: how deep, in what code.
+        self._places: dict[str, tuple[tuple[int, CodeType], ...]] = {}
         self._touched: list[tuple[int, Any]] = []
+        self._memory: dict[int, object] = {}  # where a variable's numbers are, until it is assigned
+        self._muted: list[bool] = []
+        self._asked_at: list[Any] = []
         self._undo: list[Callable[[], None]] = []
         self.unreadable = ""  # why nothing could be recorded, if so
 
@@ -147,6 +153,7 @@ class Recorder:
     def _callback(self) -> Callable[..., None]:
         """What TensorFlow calls after each op. A closure: names are looked up once, not per op."""
         write, touched = self.log.raw.append, self._touched
+        muted, asked_at = self._muted, self._asked_at
         places, frame_at = self._places, sys._getframe
 
         def on_op(
@@ -157,7 +164,12 @@ class Recorder:
             op_name: str | None = None,
             graph: Any = None,
         ) -> None:
-            if graph is not None:
+            if muted or graph is not None:
+                return
+            if asked_at and op_type[:2] != "__":  # the backward ops of a question
+                inputs, outputs = kept(inputs), kept(outputs)
+                write((op_type, inputs, attrs, outputs, *asked_at))
+                touched.clear()
                 return
             # Some callers go on to change the lists that they pass: TensorArray does.
             inputs, outputs = tuple(inputs), tuple(outputs)
@@ -169,19 +181,19 @@ class Recorder:
             except AttributeError:  # an op inside a graph that came without one
                 return
             if touched:
-                self._reads_in_c(inputs)
-            place = places.get(op_type)
-            if place is not None:
+                self._reads_in_c(op_type, inputs)
+            for depth, code in places.get(op_type, ()):
                 try:
-                    frame = frame_at(place[0])
-                    if frame.f_code is place[1]:  # the same way as last time
-                        write((op_type, inputs, attrs, outputs, place[1], frame.f_lasti))
+                    frame = frame_at(depth)
+                    if frame.f_code is code:  # the same way as one of the last times
+                        write((op_type, inputs, attrs, outputs, code, frame.f_lasti))
                         return
                 except ValueError:  # the stack is not so deep
                     pass
-            elif _reads_by_itself(op_type):
+            if _reads_by_itself(op_type):
                 self._read_captures(inputs)
-            write((op_type, inputs, attrs, outputs, *self._place(op_type, frame_at(1))))
+            place = asked_at or self._place(op_type, frame_at(1))
+            write((op_type, inputs, attrs, outputs, *place))
 
         return on_op
 
@@ -194,7 +206,8 @@ class Recorder:
                 self._is_user[code] = is_user_code(code)
             if self._is_user[code]:
                 if not _reads_by_itself(op_type):  # else the callback must see to its reads
-                    self._places[op_type] = depth, code
+                    others = self._places.get(op_type, ())[: _WAYS - 1]
+                    self._places[op_type] = (depth, code), *others
                 return code, frame.f_lasti
             frame, depth = frame.f_back, depth + 1
         return None, 0
@@ -207,24 +220,47 @@ class Recorder:
             frame = frame.f_back
         return None, 0
 
-    def _reads_in_c(self, inputs: Sequence[Any]) -> None:
+    def is_taped(self) -> bool:
+        """Whether any tape is recording now."""
+        return bool(record.could_possibly_record())
+
+    @contextmanager
+    def asked(self, place: Place, needed: bool) -> Iterator[None]:
+        """Around the answer of a tape: its ops belong to the line that asked. Where no further
+        tape can depend on them, they are not `needed`."""
+        before = self._asked_at[:], self._muted[:]
+        self._asked_at[:] = place
+        self._muted[:] = [] if needed else [True]
+        try:
+            yield
+        finally:
+            self._asked_at[:], self._muted[:] = before
+            self._touched.clear()
+
+    def _reads_in_c(self, op_type: str, inputs: Sequence[Any]) -> None:
         """Which of the unreported inputs are variables, read in C, and which are constants: a
         read shares the variable's memory."""
         try:
-            self._reads_of(self._touched[:], inputs)
+            self._reads_of(op_type, self._touched[:], inputs)
         except Exception as error:  # noqa: BLE001 - the user's op has run, and is not to fail
             self.unreadable = f"a read of a variable could not be followed ({error})"
         self._touched.clear()
 
-    def _reads_of(self, touches: Sequence[tuple[int, Any]], inputs: Sequence[Any]) -> None:
+    def _reads_of(
+        self, op_type: str, touches: Sequence[tuple[int, Any]], inputs: Sequence[Any]
+    ) -> None:
         touched = dict(touches)
-        if any(tensor._id in touched for tensor in inputs):
-            return  # a variable's own ops take the handle itself
+        own = [tensor._id for tensor in inputs if tensor._id in touched]
+        if own:  # a variable's own ops take the handle itself
+            if op_type != "ReadVariableOp":
+                for handle in own:
+                    self._memory.pop(handle, None)
+            return
         known = self.log.settle()
         new = [t for t in inputs if t._id not in known and isinstance(t, EagerTensor)]
         if not new:
             return
-        places = {handle: self._memory_of(variable) for handle, variable in touched.items()}
+        places = {handle: self._memory_of(handle, touched[handle]) for handle in touched}
         reads = [(t, place) for t in new for place in [_address(t)] if place in places.values()]
         # Two variables may share their memory (both begin as 2.0): the turns tell them apart.
         turns = _turns([handle for handle, _ in touches], len(reads))
@@ -235,20 +271,25 @@ class Recorder:
         if not reads and len(touched) == 1:
             self._read_copy(*touches[-1], new)
 
-    def _memory_of(self, variable: Any) -> object:
-        return _address(self._own_read(variable))
+    def _memory_of(self, handle: int, variable: Any) -> object:
+        if handle not in self._memory:
+            self._memory[handle] = _address(self._own_read(variable))
+        return self._memory[handle]
 
     def _own_read(self, variable: Any) -> Any:
         """A read for us, which leaves no trace."""
-        written = len(self.log.raw)
-        with record.stop_recording():
-            read = tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype)
-        del self.log.raw[written:]
-        return read
+        self._muted.append(True)
+        try:
+            with record.stop_recording():
+                return read_variable_op(variable.handle, variable.dtype)
+        finally:
+            self._muted.pop()
 
     def _read_copy(self, handle: int, variable: Any, new: Sequence[Any]) -> None:
         """A variable that was assigned to in part gives a copy to each read."""
-        read = self._own_read(variable)
+        read, other = self._own_read(variable), self._own_read(variable)
+        if _address(read) == _address(other):
+            return
         same = [t for t in new if t.shape == read.shape and t.dtype == read.dtype]
         if len(same) == 1 and np.array_equal(same[0]._numpy(), read._numpy()):
             self._read(handle, same[0])
@@ -259,6 +300,7 @@ class Recorder:
     def _read_captures(self, inputs: Sequence[Any]) -> None:
         """The variables that a compiled function reads, as they are at this call."""
         reads: dict[int, int] = {}
+        self._memory.clear()  # a compiled function may assign to what it captured
         try:
             with record.stop_recording():
                 for handle in inputs:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import inspect
 import weakref
+from contextlib import ExitStack
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python.eager import backprop, context, record
@@ -168,3 +170,52 @@ def test_what_is_large_is_not_kept_alive() -> None:
     product = next(op for op in trace.operations if op.kind == "Mul")
     assert trace.tensors[product.outputs[0]].data is None
     assert trace.tensors[product.outputs[0]].shape == (1000, 1000)
+
+
+@pytest.mark.parametrize("tapes", [0, 1, 2, 3])
+def test_two_variables_that_share_their_memory(tapes: int) -> None:
+    """Both begin as the same cached 2.0; so is the constant."""
+    one, other = tf.Variable(2.0), tf.Variable(2.0)
+
+    def run() -> Any:
+        with ExitStack() as stack:
+            for _ in range(tapes):
+                stack.enter_context(tf.GradientTape(persistent=True))
+            tf.maximum(one, other)
+            tf.maximum(other, one)
+            one * other
+            other**2.0
+            tf.stack([other, one, other])
+            return tf.where(one > 0, one, other)
+
+    trace, _ = recorded(run)
+    a, b = (trace.variables[v.handle._id][0] for v in (one, other))
+    inputs = {op.kind: op.inputs for op in trace.operations if op.kind != "Maximum"}
+    maxima = [op.inputs for op in trace.operations if op.kind == "Maximum"]
+    assert maxima == [(a, b), (b, a)]
+    assert inputs["Mul"] == (a, b)
+    assert inputs["Pow"][0] == b
+    assert inputs["Pow"][1] not in (a, b)
+    assert inputs["Pack"] == (b, a, b)
+    assert inputs["SelectV2"][1:] == (a, b)
+
+
+def test_a_variable_assigned_in_part_is_still_followed() -> None:
+    v = tf.Variable([1.0, 2.0])
+
+    def run() -> Any:
+        v[0].assign(5.0)
+        return tf.reduce_sum(v)
+
+    trace, _ = recorded(run)
+    total = next(op for op in trace.operations if op.kind == "Sum")
+    assert total.inputs[0] == trace.variables[v.handle._id][-1]
+
+
+def test_escapes_are_seen() -> None:
+    x = tf.constant(2.0)
+    before = type(x).numpy, type(x).__float__
+    trace, _ = recorded(lambda: (float(x), x.numpy(), np.float64(x)))
+    assert (type(x).numpy, type(x).__float__) == before
+    assert [escape.method for escape in trace.escapes] == ["float", "numpy", "float"]
+    assert all(escape.tensor == x._id for escape in trace.escapes)

@@ -161,3 +161,46 @@ def test_s6_and_s11_a_persistent_tape_asked_twice(cell: Cell, shell: Any) -> Non
     assert shell.user_ns["dy_dx"].numpy() == 6.0
     cell("del tape")
     assert "tape" not in shell.user_ns
+
+
+# -- the same programs with the tape that the articles print: `%%grad` alone on top ---------------
+
+TAPES = {
+    "S1": (12.0, ("= 36 (2)", "∂z/∂x = ∂z/∂y · ∂y/∂x", "from (2) ∂z/∂y = 2y = 2")),
+    "S2": (8.0, ("y = Σ x", "∂z/∂x = ∂z/∂y · ∂y/∂x", "∂z/∂x = 8 × ⎡1 1⎤ = ⎡8 8⎤")),
+    "S3": (47.0, ("dy/dx = 6x² + 10x + 3 = 6 · 2² + 10 · 2 + 3 = 47",)),
+    "S4": (34.0, ("dy/dx = 6x² + 10x + 3", "d²y/dx²", "= 34")),
+    "S6": (296352.0, ("dy/dx = 6x² + 10x + 3", "dz/dy = 4y³ = 4 · ", "= 296352")),
+    "S7": (2.0, ("2w₁",)),
+    "S8": (2.0, ("2w",)),
+    "S9": (6.0, ("dy/dx = 3x² = 3 · 1² = 3", "6x = 6 · 1 = 6")),
+    "S10": (108.0, ("chain rule dz/dx = dz/dy · dy/dx", "by substitution dz/dx = d/dx x⁴ = 4x³")),
+    "S11": (6.0, ("dz/dx = 18 × 6 = 108", "dy/dx = 2x = 2 · 3 = 6")),
+    "S13": (None, ("dy/dx = 3x²", "this ran after the block of the tape")),
+    "S14": (None, ("dy/dx = 3x²", "persistent or not")),
+}
+
+
+@pytest.mark.parametrize("name", TAPES)
+def test_with_a_tape_of_its_own(cell: Cell, name: str) -> None:
+    from tape_cells import SEEDS
+
+    last, lines = TAPES[name]
+    result = cell(SEEDS[name].cell)
+    value = result.calls[-1].derivatives[-1].value
+    assert value is None if last is None else bool(np.all(value.numpy() == last))
+    shown = " ".join(repr(result).split())
+    for line in lines:
+        assert line in shown
+
+
+def test_s12_in_every_position(cell: Cell) -> None:
+    from tape_cells import SEEDS
+
+    programs = [program for key, program in SEEDS.items() if key.startswith("S12")]
+    assert len(programs) == 5
+    for program in programs:
+        result = cell(program.cell)
+        assert [float(d.value) for c in result.calls for d in c.derivatives] == [3.0, 6.0]
+        assert list(result) == ["dy/dx", "d2y/dx2"]
+        assert all(d.check.agrees for d in result.values())
