@@ -90,7 +90,9 @@ def _call(
     if call.error is not None:
         first = (str(call.error).splitlines() or [""])[0]
         note = Note(f"{type(call.error).__name__}: {first}", "warning")
-        return [Section((note,), title)], told
+        known = [str(n) for n in getattr(call.error, "__notes__", ()) if "tapemagic" in str(n)]
+        told_of = [Note(" ".join(n.split("\n\n")[0].split())) for n in known]
+        return [Section((note, *told_of), title)], told
     sections: list[Section] = []
     for derivative in call.derivatives:
         equations = derivative.derivation.equations if derivative.derivation else None

@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from tapemagic.codes import line_number  # noqa: E402 - from this checkout
+
 
 class NotingSession:
     """Stands in for `tapemagic.session.Session` where no TensorFlow is needed."""
@@ -46,8 +48,9 @@ class NotingSession:
     def before(self) -> None:
         self.events.append("before")
 
-    def bound(self, name: str, value: object, line: int | None = None) -> object:
-        self.bindings.append((name, value, line))
+    def bound(self, name: str, value: object, code: Any = None, offset: int = 0) -> object:
+        own = code is not None and code.co_filename == self.filename
+        self.bindings.append((name, value, line_number(code, offset) if own else None))
         return self.replace.get(name, value)
 
     def read(self, name: str) -> None:

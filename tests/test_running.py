@@ -210,7 +210,7 @@ def test_reads_are_told_only_when_wanted(shell: Any, noting: type[NotingSession]
 
 
 def test_values_that_the_cell_drops_are_free_to_go(shell: Any) -> None:
-    NotingSession.bound, kept = (lambda self, name, value, line=None: value), NotingSession.bound
+    NotingSession.bound, kept = (lambda self, name, value, *place: value), NotingSession.bound
     try:
         done = shell.run_cell("%%grad\nimport weakref\nclass A: pass\na = A()\nr = weakref.ref(a)\n"
                               "a = A()\ngone = r() is None")  # fmt: skip
