@@ -238,13 +238,32 @@ def _read(node: ast.stmt, owners: tuple[str, ...]) -> _Statement:
     for part in parts:
         if isinstance(part, ast.Call) and _is_outside(part.func):
             inside = part.func if isinstance(part.func, ast.Attribute) else None
-            calls |= {n for a in _call_arguments(part) for n in _names(a)}
-            calls |= _names(inside.value) if inside and inside.attr in _METHODS else set()
+            calls |= {n for a in _call_arguments(part) for n in _values(a)}
+            calls |= _values(inside.value) if inside and inside.attr in _METHODS else set()
     return _Statement(node, frozenset(reads), frozenset(writes), frozenset(calls))
 
 
 def _call_arguments(node: ast.Call) -> Sequence[ast.expr]:
-    return [*node.args, *(keyword.value for keyword in node.keywords)]
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    if name.endswith("_like"):
+        return []  # of a prototype only the shape counts
+    named = [k.value for k in node.keywords if k.arg not in ("size", "shape", "dtype")]
+    return [*node.args, *named]
+
+
+def _values(node: ast.AST) -> set[str]:
+    """The names whose values count in an expression: not those asked for their shape alone."""
+    if isinstance(node, ast.Attribute) and node.attr in ("shape", "ndim", "dtype", "size"):
+        return set()
+    if isinstance(node, ast.Call):
+        function = node.func
+        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        if name in ("len", "size", "shape", "rank", "range") or name.endswith("_like"):
+            return set()
+    if isinstance(node, ast.Name):
+        return {node.id}
+    own = {node.attr} if isinstance(node, ast.Attribute) else set()
+    return own.union(*(_values(child) for child in ast.iter_child_nodes(node)))
 
 
 def _is_outside(function: ast.expr) -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python import pywrap_tfe
 from tensorflow.python.eager import record
 from tensorflow.python.framework import op_callbacks
 from tensorflow.python.framework.ops import EagerTensor as EagerTensor
@@ -41,6 +42,9 @@ _LIBRARIES = tuple(
         os.path.dirname(os.path.dirname(tf.__file__)),
     }
 )
+# A variable takes over the memory of its value, which may be TensorFlow's cached 3.0: with the
+# cache emptied, a literal 3.0 in the cell is not mistaken for a read of the variable.
+_SHARES = {"VarHandleOp", "AssignVariableOp"}
 _WAYS = 3  # from one user function to one type of op, that are remembered
 _EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__")
 
@@ -76,6 +80,7 @@ class Recorder:
                 self._wrap_record(name)
             self._watch_handles()
             self._watch_escapes()
+            pywrap_tfe.TFE_ClearScalarCache()
         except Exception as error:  # noqa: BLE001 - private parts may change with any release
             self.stop()
             self.unreadable = f"this TensorFlow does not report its ops ({error})"
@@ -190,8 +195,8 @@ class Recorder:
                         return
                 except ValueError:  # the stack is not so deep
                     pass
-            if _reads_by_itself(op_type):
-                self._read_captures(inputs)
+            if _is_special(op_type):
+                self._on_special(op_type, inputs)
             place = asked_at or self._place(op_type, frame_at(1))
             write((op_type, inputs, attrs, outputs, *place))
 
@@ -205,7 +210,7 @@ class Recorder:
             if code not in self._is_user:
                 self._is_user[code] = is_user_code(code)
             if self._is_user[code]:
-                if not _reads_by_itself(op_type):  # else the callback must see to its reads
+                if not _is_special(op_type):  # else the callback must not take the short way
                     others = self._places.get(op_type, ())[: _WAYS - 1]
                     self._places[op_type] = (depth, code), *others
                 return code, frame.f_lasti
@@ -297,6 +302,12 @@ class Recorder:
     def _read(self, handle: int, tensor: Any) -> None:
         self.log.raw.append(("ReadVariableOp", (Handle(handle),), None, kept([tensor]), None, 0))
 
+    def _on_special(self, op_type: str, inputs: Sequence[Any]) -> None:
+        if op_type in _SHARES:
+            pywrap_tfe.TFE_ClearScalarCache()
+        else:
+            self._read_captures(inputs)
+
     def _read_captures(self, inputs: Sequence[Any]) -> None:
         """The variables that a compiled function reads, as they are at this call."""
         reads: dict[int, int] = {}
@@ -340,9 +351,11 @@ class Recorder:
         return any(key == tensor._id for entry in self.log.raw for tensor in entry[1])
 
 
-def _reads_by_itself(op_type: str) -> bool:
-    """Whether an op takes variables' handles and no `ReadVariableOp` tells of it."""
-    return op_type in GATHERS or graphs.function_name(op_type) is not None
+def _is_special(op_type: str) -> bool:
+    """Whether the callback has more to do: an op takes variables' handles and no `ReadVariableOp`
+    tells of it, or gives a variable its value."""
+    special = op_type in GATHERS or op_type in _SHARES
+    return special or graphs.function_name(op_type) is not None
 
 
 def tensor_id(value: Any) -> int | None:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tapemagic import exposition
 from tapemagic.adopting import Adopter
 from tapemagic.calls import OwnCalls
+from tapemagic.intent import asks_a_tape
 from tapemagic.keys import bound_name, is_plain_name
 from tapemagic.lives import TapeLives
 from tapemagic.mistakes import attach, explained, raised_at
@@ -34,6 +35,11 @@ from tapemagic.sources import (
 )
 from tapemagic.tapes import Asked, CellTape
 from tapemagic.trace import Line
+
+_NOT_ASKED = (
+    "no tape of the cell's own has answered anything; name a source, %%grad x, and the cell runs "
+    "under ours"
+)
 
 
 @dataclass
@@ -67,6 +73,8 @@ class Session:
         self._undo: list[Any] = []
         self._target: Any = None
         self._adopted = False
+        named = options.wrt or options.tape or options.persistent
+        self._ours = bool(named) or not asks_a_tape(cell.partition("\n")[2], namespace)
 
     # -- around the cell -------------------------------------------------------------------
 
@@ -75,7 +83,8 @@ class Session:
             self._recorder.start()
             self._lives.start()
             self._own_calls.start()
-            self.tape.__enter__()
+            if self._ours:
+                self.tape.__enter__()
         except BaseException:
             self.__exit__()
             raise
@@ -193,7 +202,7 @@ class Session:
     def finish(self, last: Any) -> Result:
         """Ask the tape, explain its answers, bind them."""
         own = self._own_calls
-        if self._adopted or (own.in_graphs and not self.options.wrt):
+        if self._adopted or not self._ours or (own.in_graphs and not self.options.wrt):
             return self._explained()
         if own.library and not self.options.wrt:
             with suppress(GradError):  # a cell that trains by a library need not have a target
@@ -226,7 +235,7 @@ class Session:
         found = adopter.calls(calls.counts)
         derivatives = [d for call in found for d in call.derivatives]
         notes = [self._recorder.unreadable] if self._recorder.unreadable else []
-        notes += calls.notes()
+        notes += calls.notes() or ([] if found else [_NOT_ASKED])
         document = partial(exposition.calls, steps=self.options.steps)
         result = Result(derivatives, document, adopter.aliases, found, notes)
         if self.options.out:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python import pywrap_tfe
 from tensorflow.python.eager import backprop, context, record
 from tensorflow.python.framework import op_callbacks
 from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable
@@ -49,6 +50,7 @@ def test_private_signatures() -> None:
         *("op_name", "attr_tuple", "num_inputs", "inputs", "outputs", "out_grads")
     ]
     assert "_handle" in vars(tf.Variable(1.0))
+    assert callable(pywrap_tfe.TFE_ClearScalarCache)
     assert isinstance(tf.constant(1.0)._id, int)
     assert tf.zeros((3, 4))._num_elements() == 12
 
@@ -105,6 +107,23 @@ def test_a_constant_of_the_same_value_is_no_read() -> None:
     powers = [op.inputs for op in trace.operations if op.kind == "Pow"]
     assert [inputs.index(read) for inputs in powers] == [0, 1]
     assert all(inputs.count(read) == 1 for inputs in powers)
+
+
+@pytest.mark.parametrize("value", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("before", [True, False])
+def test_a_literal_of_the_variable_s_value(value: float, before: bool) -> None:
+    made = [tf.Variable(value)] if before else []
+
+    def run() -> Any:
+        w = made[0] if made else tf.Variable(value)
+        made[:] = [w]
+        return [w**value, value * w, tf.pow(w, value), tf.pow(value, w), tf.maximum(w, value), w]
+
+    trace, _ = recorded(run)
+    (read,) = trace.variables[made[0].handle._id]
+    inputs = [op.inputs for op in trace.operations if op.kind in ("Pow", "Mul", "Maximum")]
+    assert [key.index(read) for key in inputs] == [0, 1, 0, 1, 0]
+    assert all(key.count(read) == 1 for key in inputs)
 
 
 def test_compiled_functions_are_opened() -> None:
