@@ -91,14 +91,31 @@ def _sum(one: Array | None, other: Array | None) -> Array | None:
 
 
 def first_bad_value(trace: Trace, operations: Sequence[Operation]) -> Operation | None:
-    """The first op whose result is not finite although all that it read is."""
+    """The first op whose result is not finite although all that it read is; or is nan although
+    nothing that it read is (0 times an inf that was given)."""
     for operation in operations:
         values = [trace.array(key) for key in operation.outputs]
         if any(value is not None and not is_finite(value) for value in values):
             inputs = [trace.array(key) for key in operation.inputs]
             if all(value is None or is_finite(value) for value in inputs):
                 return operation
+            if any(map(_is_nan, values)) and not any(map(_is_nan, inputs)):
+                return operation
     return None
+
+
+def bad_data(trace: Trace, operations: Sequence[Operation]) -> tuple[Operation, int] | None:
+    """The first op that reads a tensor that holds nan and that no op made, and that tensor."""
+    made = {key for operation in trace.operations for key in operation.outputs}
+    for operation in operations:
+        for key in operation.inputs:
+            if key not in made and _is_nan(trace.array(key)):
+                return operation, key
+    return None
+
+
+def _is_nan(value: Array | None) -> bool:
+    return value is not None and value.dtype.kind in "fc" and bool(np.any(np.isnan(value)))
 
 
 def first_bad_cotangent(visits: Sequence[Visit]) -> Visit | None:

@@ -297,7 +297,8 @@ def hidden_slope(trace: Trace, target: int, sources: Sequence[int]) -> Array | N
         found = finite_difference(run, points, [0], len(operations))
     except Exception:  # noqa: BLE001 - what cannot be replayed decides nothing
         return None
-    return found.value if np.all(np.isfinite(found.value)) else None
+    sure = np.all(found.error <= 0.05 * np.maximum(np.abs(found.value), 1e-6))
+    return found.value if sure and np.all(np.isfinite(found.value)) else None
 
 
 def _through_state(operations: Sequence[Operation]) -> list[Operation]:

@@ -25,6 +25,8 @@ _STEPS = {
 }
 _PYTHON = {"PyFunc", "PyFuncStateless"}
 _ASSIGNS = ("Assign", "ResourceStridedSliceAssign", "ResourceScatter", "ResourceApply")
+_PENALTIES = {"Square", "Pow", "Sum", "Mean", "Mul", "Abs", "AddV2", "AddN", "L2Loss", "Sqrt"}
+_DETACHES = {"predict", "predict_on_batch", "get_weights"}
 HIDDEN = {"left_tensorflow", "stopped", "outside_tape", "state"}  # a slope that the tape misses
 
 
@@ -173,9 +175,45 @@ class Dependence:
             edge.cut
             for key in alive
             for edge in self.out.get(key, ())
-            if edge.cut is not None and edge.cut.cause in HIDDEN and edge.end in below
+            if edge.cut is not None and edge.end in below and self._is_loss(edge, edge.cut)
         ]
         return sorted(dict.fromkeys(found), key=lambda cut: (cut.at, cut.line is None))
+
+    def _is_loss(self, edge: Edge, cut: Cut) -> bool:
+        """Whether a cut on one of several ways is a mistake, as far as one can tell: detached
+        targets, old policies and straight-through estimates are meant as they are."""
+        if cut.cause == "stopped":
+            return not self._is_straight_through(edge)
+        if cut.cause == "outside_tape":
+            return cut.kind in _PENALTIES and self._all_penalties(edge.end)
+        return cut.cause in HIDDEN and cut.kind not in _DETACHES
+
+    def _is_straight_through(self, edge: Edge) -> bool:
+        """x + stop_gradient(q − x): the slope that is stopped is there beside it."""
+        taken = [e.operation for e in self.into.get(edge.start, ()) if e.operation is not None]
+        subtracted = {
+            key for op in taken if op.kind in ("Sub", "AddV2", "Neg") for key in op.inputs
+        }
+        beside = {
+            key
+            for e in self.out.get(edge.end, ())
+            if e.operation is not None and e.operation.kind in ("AddV2", "Add", "Sub")
+            for key in e.operation.inputs
+        }
+        return bool(subtracted & beside)
+
+    def _all_penalties(self, key: int) -> bool:
+        """Whether what was computed off the tape is simple arithmetic: a penalty on weights."""
+        known, pending = {key}, [key]
+        while pending:
+            for edge in self.out.get(pending.pop(), ()):
+                off = edge.cut is not None and edge.cut.cause == "outside_tape"
+                if off and edge.cut is not None and edge.cut.kind not in _PENALTIES:
+                    return False
+                if off and edge.end not in known:
+                    known.add(edge.end)
+                    pending.append(edge.end)
+        return True
 
     def _reached(self, sources: Collection[int]) -> set[int]:
         known, pending = set(sources), list(sources)
@@ -191,7 +229,7 @@ class Dependence:
         known, pending = {target}, [target]
         while pending:
             for edge in self.into.get(pending.pop(), ()):
-                through = edge.cut is None or edge.cut.cause in HIDDEN
+                through = edge.cut is None or edge.cut.cause == "outside_tape"
                 if through and edge.start not in known and self._kind(edge.start) == "floating":
                     known.add(edge.start)
                     pending.append(edge.start)

@@ -234,7 +234,7 @@ def _no_way(case: Case, graph: Dependence) -> Iterator[Diagnosis]:
         "unconnected",
         line,
         f"{why}: no operation leads from the one to the other, in the branches that were taken. "
-        f"The true derivative is 0; the tape says None.{note}",
+        f"If that is meant, the derivative is 0, and None is the tape's way to say so.{note}",
         _swap(case) if note else None,
     )
 
@@ -373,7 +373,7 @@ def _left(case: Case, cut: Cut) -> _Told:
     if cut.kind in ("PyFunc", "PyFuncStateless", "EagerPyFunc"):
         what = f"here the value goes through Python code that TensorFlow cannot follow ({cut.kind})"
     else:
-        how = "NumPy" if cut.kind in ("NumPy", "numpy", "__array__") else f"{cut.kind.strip('_')}()"
+        how = "NumPy" if cut.kind in ("NumPy", "numpy", "array") else f"{cut.kind}()"
         what = f"{name} leaves TensorFlow here, by {how}{where}"
     message = (
         f"{what}: to the tape what comes back is a number like any other. Stay with TensorFlow's "
@@ -495,6 +495,9 @@ def _unknown(case: Case, way: list[Edge]) -> Diagnosis:
         except Exception:  # noqa: BLE001, S112 - a value that was not kept
             continue
         given = {k for k, answer in zip(operation.inputs, answers) if answer is not None}
+        if edge.start not in given and operation.kind in ("StopGradient", "PreventGradient"):
+            message = "stop_gradient says that this counts as a constant here."
+            return finding("stopped", operation.line, message + _hidden(case), None)
         if edge.start not in given:
             message = f"{operation.kind} has no derivative by this input: TensorFlow says None."
             return finding("nondifferentiable", operation.line, message, None)

@@ -25,6 +25,7 @@ _METHODS = {
     "item",
     "numpy_function",
 }
+_DETACHES = ("predict", "predict_on_batch", "get_weights")
 _ADDS = {"append", "insert", "extend", "add", "update", "setdefault", "appendleft"}
 
 
@@ -187,10 +188,11 @@ def _unseen(trace: Trace, entries: Mapping[int, tuple[int, Line | None]]) -> Ite
                 number = statement.node.lineno
                 text = codes.line_text(back.file, number)
                 left = Line(number, text, back.file)
+                how = next((m for m in _DETACHES if f".{m}(" in text), "NumPy")
                 for name in _arguments(file, statement.calls):
                     for tensor in tensors.get(name, ()):
                         if tensor != key and _is_floating(trace, tensor):
-                            yield Return(tensor, key, left, "NumPy", back)
+                            yield Return(tensor, key, left, how, back)
 
 
 def _arguments(file: _File, names: frozenset[str]) -> set[str]:

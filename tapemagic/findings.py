@@ -11,7 +11,11 @@ from tapemagic.trace import Array, Line
 
 def repaired(line: Line | None, make: Callable[[Source, int], Fix | None]) -> Fix | None:
     """What `make` gives for the file and the number of a line, if it is known."""
-    return make(Source(line.file), line.number) if line is not None and line.file else None
+    if line is None or not line.file:
+        return None
+    source = Source(line.file)
+    fix = make(source, line.number)
+    return fix if fix is not None and source.still_parses(fix) else None
 
 
 def finding(cause: str, line: Line | None, message: str, fix: Fix | None) -> Diagnosis:

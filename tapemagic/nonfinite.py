@@ -26,6 +26,14 @@ def not_finite(case: Case) -> Iterator[Diagnosis]:
     """The first op, forward or backward, that made it."""
     trace = case.trace
     operations = births.between(trace, case.sources, case.target)
+    given = births.bad_data(trace, operations)
+    if given is not None:
+        operation, key = given
+        names = [b.name for b in trace.bindings if b.tensor == key]
+        name = names[0] if names else "a constant"
+        message = f"{name} holds nan before anything is computed: {operation.kind} passes it on."
+        yield finding("domain", operation.line, message, None)
+        return
     target = trace.array(case.target)
     culprit = births.first_bad_value(trace, operations)
     visits = list(births.sweep(trace, case.sources, case.target, case.seed))

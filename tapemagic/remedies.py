@@ -62,7 +62,7 @@ def assign(source: Source, number: int, name: str) -> Fix | None:
         )
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
         target = source.text(node.targets[0])
-        if target == name:
+        if target == name and isinstance(node.value, ast.BinOp):  # a step, not a conversion
             return source.replaced(number, f"{target}.assign({source.text(node.value)})")
     return None
 
@@ -205,7 +205,8 @@ def keyword(source: Source, number: int, method: str, name: str, value: str) -> 
         if function_name(node) != method or not isinstance(node, ast.Call):
             return None
         text = source.text(node).rstrip()
-        return f"{text[:-1].rstrip().rstrip(',')}, {name}={value})"
+        empty = not node.args and not node.keywords
+        return f"{text[:-1].rstrip().rstrip(',')}{'' if empty else ', '}{name}={value})"
 
     return source.rewritten(number, change)
 

@@ -80,6 +80,15 @@ class Source:
             text[top : bottom + 1] = [head + new.encode() + tail]
         return Fix(b"\n".join(text).decode(), first, last)
 
+    def still_parses(self, fix: Fix) -> bool:
+        """Whether the file is Python with the fix in it, and not what it was before."""
+        lines = [*self.lines[: fix.first - 1], *fix.code.split("\n"), *self.lines[fix.last :]]
+        try:
+            ast.parse("\n".join(lines))
+        except SyntaxError:
+            return False
+        return lines != self.lines
+
     def exchanged(self, node: ast.expr, new: str) -> Fix | None:
         """One expression, by another text."""
         return self.rewritten(node.lineno, lambda other: new if other is node else None)

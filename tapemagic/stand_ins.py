@@ -257,6 +257,8 @@ def safe(source: Source, number: int) -> Fix | None:
             return whole or _shaped(source, node, _SAFE.get(name), change)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
             above, below = source.within(node.left, change), source.within(node.right, change)
+            if isinstance(node.right, ast.Constant):
+                return f"{above} / {below}"
             if isinstance(node.left, ast.Constant):  # with divide_no_nan the slope would be 0
                 return f"{above} / ({below} + 1e-12)"
             return f"tf.math.divide_no_nan({above}, {below})"
@@ -345,12 +347,16 @@ def _exchange(name: str, new: str) -> Change:
     return change
 
 
+_LARGEST = "80.0"  # e⁸⁰ is still a float32
+
+
 # -- overflow and precision ----------------------------------------------------------------------
 
 
 def stable(source: Source, number: int) -> Fix | None:
     """What overflows at a line in its stable form: softplus, logsumexp, sigmoid; else shifted by
     the largest entry, as in a softmax."""
+    in_ratio = _is_in_ratio(source, number)
 
     def change(node: ast.AST) -> str | None:
         if isinstance(node, ast.Call) and function_name(node) in ("log", "log1p") and node.args:
@@ -361,10 +367,23 @@ def stable(source: Source, number: int) -> Fix | None:
                 return f"tf.sigmoid({_negated(x)})"
         if function_name(node) == "exp" and isinstance(node, ast.Call) and node.args:
             x = source.text(node.args[0])
-            return f"{source.text(node.func)}({x} - tf.stop_gradient(tf.reduce_max({x})))"
+            if in_ratio:  # a common factor, which the ratio drops again
+                return f"{source.text(node.func)}({x} - tf.stop_gradient(tf.reduce_max({x})))"
+            return f"{source.text(node.func)}(tf.minimum({x}, {_LARGEST}))"
         return None
 
     return source.rewritten(number, change)
+
+
+def _is_in_ratio(source: Source, number: int) -> bool:
+    """Whether what a line makes is divided by its own sum: a softmax."""
+    node = source.statement(number)
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} if node is not None else set()
+    return any(
+        re.search(rf"\b{re.escape(name)}\s*/\s*tf\.reduce_sum\({re.escape(name)}\b", line)
+        for name in names
+        for line in source.lines
+    )
 
 
 def _stable_log(source: Source, node: ast.Call) -> str | None:

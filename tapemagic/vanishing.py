@@ -23,6 +23,7 @@ _FLAT = {
     "Tanh": "tanh is saturated: it is so flat there that its slope rounds to 0",
     "Softmax": "the softmax is saturated: its slope rounds to 0",
     "Erf": "erf is saturated: its slope rounds to 0",
+    "Erfc": "erfc is saturated: its slope rounds to 0",
     "Elu": "elu is saturated: its slope rounds to 0",
     "Selu": "selu is saturated: its slope rounds to 0",
     "Softplus": "softplus is saturated: its slope rounds to 0",
