@@ -4,6 +4,7 @@ gets, the statement around a line."""
 from __future__ import annotations
 
 import ast
+import bisect
 import dis
 import linecache
 from collections.abc import Iterator
@@ -18,9 +19,7 @@ _PASSED = {"CACHE", "EXTENDED_ARG", "NOP", "COPY", "DUP_TOP", "TO_BOOL"}  # betw
 def stored_name(code: CodeType, offset: int) -> str | None:
     """The name that the value of the instruction at `offset` is stored under right away."""
     place = _instructions(code)
-    at = next((i for i, one in enumerate(place) if one.offset == offset), None)
-    if at is None:
-        return None
+    at = _index(code, offset)
     after = [one for one in place[at + 1 : at + 12] if one.opname not in _PASSED][:2]
     if after and after[0].opname.startswith(_STORES):
         name = after[0].argval
@@ -33,8 +32,15 @@ def stored_name(code: CodeType, offset: int) -> str | None:
 @lru_cache(maxsize=4096)
 def is_operator(code: CodeType, offset: int) -> bool:
     """Whether the instruction there is an operator (+, @ …), which runs one op each time."""
-    names = {one.offset: one.opname for one in _instructions(code)}
-    return names.get(offset, "").startswith(("BINARY_", "UNARY_", "INPLACE_"))
+    name = _instructions(code)[_index(code, offset)].opname
+    return name.startswith(("BINARY_", "UNARY_", "INPLACE_"))
+
+
+def _index(code: CodeType, offset: int) -> int:
+    """The instruction at an offset, or whose inline cache the offset lies in: a call of a Python
+    function leaves it there."""
+    offsets = [one.offset for one in _instructions(code)]
+    return max(bisect.bisect_right(offsets, offset) - 1, 0)
 
 
 @lru_cache(maxsize=256)

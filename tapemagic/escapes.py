@@ -174,8 +174,9 @@ def _reaches(name: str, left: int, back: int) -> bool:
 def _unseen(trace: Trace, entries: Mapping[int, tuple[int, Line | None]]) -> Iterator[Return]:
     """Values that NumPy read from memory: a call with a tensor's name, in a line on the way."""
     tensors: dict[str, list[int]] = {}
-    for binding in trace.bindings:
+    for binding in (*trace.bindings, *trace.local):
         tensors.setdefault(binding.name.split(".")[-1], []).append(binding.tensor)
+    unused = _unused(trace)
     for key, (_, back) in entries.items():
         if back is None:
             continue
@@ -189,10 +190,28 @@ def _unseen(trace: Trace, entries: Mapping[int, tuple[int, Line | None]]) -> Ite
                 text = codes.line_text(back.file, number)
                 left = Line(number, text, back.file)
                 how = next((m for m in _DETACHES if f".{m}(" in text), "NumPy")
-                for name in _arguments(file, statement.calls):
-                    for tensor in tensors.get(name, ()):
-                        if tensor != key and _is_floating(trace, tensor):
-                            yield Return(tensor, key, left, how, back)
+                names = _arguments(file, statement.calls)
+                found = [tensor for name in names for tensor in tensors.get(name, ())]
+                last = statement.node.end_lineno or number
+                found += [
+                    tensor
+                    for tensor, line in unused
+                    if line.file == back.file and number <= line.number <= last
+                ]
+                for tensor in dict.fromkeys(found):
+                    if tensor != key and _is_floating(trace, tensor):
+                        yield Return(tensor, key, left, how, back)
+
+
+def _unused(trace: Trace) -> list[tuple[int, Line]]:
+    """What operations made for no other operation to read: np.abs(y - t) reads the difference."""
+    used = {key for operation in trace.operations for key in operation.inputs}
+    return [
+        (key, operation.line)
+        for operation in trace.operations
+        for key in operation.outputs
+        if key not in used and operation.line is not None
+    ]
 
 
 def _arguments(file: _File, names: frozenset[str]) -> set[str]:

@@ -43,6 +43,11 @@ def explained(
     return None
 
 
+def is_about_none(error: BaseException) -> bool:
+    """Whether a None in place of a gradient may have led to the error."""
+    return "NoneType" in str(error) or "No gradients provided" in str(error)
+
+
 def attach(error: BaseException, diagnosis: Diagnosis | None) -> None:
     """The explanation as a note of the exception, once."""
     known = [str(note) for note in getattr(error, "__notes__", None) or ()]

@@ -15,10 +15,11 @@ import tensorflow as tf
 from tapemagic import exposition
 from tapemagic.adopting import Adopter
 from tapemagic.calls import OwnCalls
+from tapemagic.diagnosis import Diagnosis
 from tapemagic.intent import asks_a_tape
 from tapemagic.keys import bound_name, is_plain_name
 from tapemagic.lives import TapeLives
-from tapemagic.mistakes import attach, explained, raised_at
+from tapemagic.mistakes import attach, explained, is_about_none, raised_at
 from tapemagic.options import GradError, Options
 from tapemagic.questions import Explainer, Target, aliases, answers
 from tapemagic.recording import EagerTensor, Recorder, is_user_code, tensor_id
@@ -93,13 +94,23 @@ class Session:
     def __exit__(self, kind: object = None, error: Any = None, tb: Any = None) -> None:
         if isinstance(error, Exception) and not isinstance(error, GradError):
             with suppress(Exception):  # an explanation must not get in the error's way
-                attach(error, explained(error, raised_at(error.__traceback__, is_user_code)))
+                attach(error, self._meaning(error))
         self.tape.close()
         self._own_calls.stop()
         self._lives.stop()
         self._recorder.stop()
         while self._undo:
             self._undo.pop()()
+
+    def _meaning(self, error: Exception) -> Diagnosis | None:
+        """What an error means: one about tapes, or one that a None of theirs led to."""
+        found = explained(error, raised_at(error.__traceback__, is_user_code))
+        if found is not None or not is_about_none(error) or not self._own_calls.kept:
+            return found
+        self._recorder.stop()
+        calls = Adopter(self._recorder, self._own_calls.kept[-1:]).calls({})
+        ill = [d for call in calls for d in call.derivatives if d.value is None and d.diagnoses]
+        return ill[0].diagnosis if ill else None
 
     def before(self) -> None:
         """Right before the body runs: what is there already is named and watched."""

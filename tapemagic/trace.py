@@ -85,7 +85,7 @@ class Trace:
 
     A variable gives a new tensor at each read: those between two assignments count as one.
     `variables` has these reads, in order, by the variable's id; `aliases` maps each further
-    read to the one that it counts as.
+    read to the one that it counts as. `local` are names inside functions.
     """
 
     operations: tuple[Operation, ...]
@@ -94,6 +94,7 @@ class Trace:
     variables: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     aliases: Mapping[int, int] = field(default_factory=dict)
     escapes: tuple[Escaped, ...] = ()
+    local: tuple[Binding, ...] = ()
     look: Callable[[int], Array | None] | None = None
 
     def canonical(self, tensor: int) -> int:

@@ -60,7 +60,8 @@ class Tracer:
             for at, name, named, code, offset in self._log.bindings
             for tensor in reads.of.get(named._id, (reads.alias.get(named._id, named._id),))
         ]
-        bindings += _stored(self._log, functions, reads)
+        stored = _stored(self._log, reads)
+        bindings += [binding for code, binding in stored if code in functions]
         bindings.sort(key=lambda binding: binding.at)
         operations = tuple(self._operations(log, reads.alias))
         values = _Values(self._tensors, synthetic)
@@ -69,7 +70,10 @@ class Tracer:
             Escaped(e.at, e.method, reads.alias.get(e.tensor, e.tensor), line(e.place))
             for e in self._log.escapes
         )
-        return Trace(operations, values, tuple(bindings), reads.of, reads.alias, escapes, look)
+        local = tuple(binding for _, binding in stored)
+        return Trace(
+            operations, values, tuple(bindings), reads.of, reads.alias, escapes, local, look
+        )
 
     def _opened(self) -> tuple[list[tuple[Any, ...]], dict[int, Array]]:
         """The log with compiled functions opened up: their ops stand before the call itself.
@@ -149,20 +153,20 @@ class Tracer:
         return vjp
 
 
-def _stored(log: Log, functions: Collection[CodeType], reads: _Reads) -> list[Binding]:
+def _stored(log: Log, reads: _Reads) -> list[tuple[CodeType, Binding]]:
     """The names that functions gave to their values: what runs of ops at one instruction made
     last, if it is stored under a name right after."""
-    found: list[Binding] = []
+    found: list[tuple[CodeType, Binding]] = []
     raw = log.raw
     for at, (_, _, _, outputs, code, offset) in enumerate(raw):
-        if code not in functions or not outputs or not code.co_flags & inspect.CO_NEWLOCALS:
+        if code is None or not outputs or not code.co_flags & inspect.CO_NEWLOCALS:
             continue
         ends = at + 1 == len(raw) or raw[at + 1][4:6] != (code, offset)
         if ends or codes.is_operator(code, offset):
             name = codes.stored_name(code, offset)
             if name is not None:
                 key = reads.alias.get(outputs[0]._id, outputs[0]._id)
-                found.append(Binding(at + 1, name, key, line((code, offset))))
+                found.append((code, Binding(at + 1, name, key, line((code, offset)))))
     return found
 
 
