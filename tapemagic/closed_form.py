@@ -7,7 +7,9 @@ counted before it is built; where it is too large there is none, and the chain s
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +37,7 @@ LARGEST = 160  # nodes in an entry of the expanded target
 LARGEST_DERIVATIVE = 900  # nodes in an entry of its derivative
 WORTH = 150  # nodes that simplification is still tried on
 SECONDS = 0.6  # for all simplification of one derivative
+SECONDS_A_CELL = 1.5  # for that of a whole cell
 
 
 class NoClosedForm(Exception):
@@ -91,6 +94,19 @@ def _size(node: Formula, sizes: Mapping[Symbol, int]) -> int:
     if isinstance(node, Symbol):
         return sizes.get(node, 1)
     return 1 + sum(_size(child, sizes) for child in node.children)
+
+
+_UNTIL: ContextVar[float] = ContextVar("until", default=float("inf"))
+
+
+@contextmanager
+def simplifying(seconds: float) -> Iterator[None]:
+    """All closed forms in here share this time for their simplification."""
+    token = _UNTIL.set(time.perf_counter() + seconds)
+    try:
+        yield
+    finally:
+        _UNTIL.reset(token)
 
 
 # What simplifying gave: a training loop asks for the same forms again and again.
@@ -154,7 +170,7 @@ def _checked_size(node: Formula) -> Formula:
 
 def _shorter(formulas: Array) -> Array:
     """Each entry simplified, while time lasts."""
-    until = time.perf_counter() + SECONDS
+    until = min(time.perf_counter() + SECONDS, _UNTIL.get())
     found: Array = formulas.copy()
     for index in np.ndindex(*formulas.shape):
         node = formulas[index]

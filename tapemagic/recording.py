@@ -15,6 +15,7 @@ import sysconfig
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any
 
@@ -54,7 +55,6 @@ class Recorder:
 
     def __init__(self) -> None:
         self.log = Log()
-        self._is_user: dict[CodeType, bool] = {}
         # Where the user's frame was found lately for an op of that type: how deep, in what code.
         self._places: dict[str, tuple[tuple[int, CodeType], ...]] = {}
         self._touched: list[tuple[int, Any]] = []
@@ -207,9 +207,7 @@ class Recorder:
         depth = 1
         while frame is not None:
             code = frame.f_code
-            if code not in self._is_user:
-                self._is_user[code] = is_user_code(code)
-            if self._is_user[code]:
+            if is_user_code(code):
                 if not _is_special(op_type):  # else the callback must not take the short way
                     others = self._places.get(op_type, ())[: _WAYS - 1]
                     self._places[op_type] = (depth, code), *others
@@ -265,6 +263,10 @@ class Recorder:
         new = [t for t in inputs if t._id not in known and isinstance(t, EagerTensor)]
         if not new:
             return
+        sizes = {variable.shape.num_elements() for variable in touched.values()}
+        new = [tensor for tensor in new if tensor._num_elements() in sizes]
+        if not new:
+            return
         places = {handle: self._memory_of(handle, touched[handle]) for handle in touched}
         reads = [(t, place) for t in new for place in [_address(t)] if place in places.values()]
         # Two variables may share their memory (both begin as 2.0): the turns tell them apart.
@@ -292,11 +294,11 @@ class Recorder:
 
     def _read_copy(self, handle: int, variable: Any, new: Sequence[Any]) -> None:
         """A variable that was assigned to in part gives a copy to each read."""
-        read, other = self._own_read(variable), self._own_read(variable)
-        if _address(read) == _address(other):
+        same = [t for t in new if t.shape == variable.shape and t.dtype == variable.dtype]
+        if len(same) != 1:
             return
-        same = [t for t in new if t.shape == read.shape and t.dtype == read.dtype]
-        if len(same) == 1 and np.array_equal(same[0]._numpy(), read._numpy()):
+        read, other = self._own_read(variable), self._own_read(variable)
+        if _address(read) != _address(other) and np.array_equal(same[0]._numpy(), read._numpy()):
             self._read(handle, same[0])
 
     def _read(self, handle: int, tensor: Any) -> None:
@@ -390,5 +392,9 @@ def _address(tensor: Any) -> object:
 
 def is_user_code(code: CodeType) -> bool:
     """Whether code is neither a library's nor Python's nor ours."""
-    name = code.co_filename
+    return _is_user_file(code.co_filename)
+
+
+@lru_cache(maxsize=4096)
+def _is_user_file(name: str) -> bool:
     return not name.startswith(_LIBRARIES) and not name.startswith("<frozen")

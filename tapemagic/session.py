@@ -15,6 +15,7 @@ import tensorflow as tf
 from tapemagic import exposition
 from tapemagic.adopting import Adopter
 from tapemagic.calls import OwnCalls
+from tapemagic.closed_form import SECONDS_A_CELL, simplifying
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.intent import asks_a_tape
 from tapemagic.keys import bound_name, is_plain_name
@@ -212,6 +213,10 @@ class Session:
 
     def finish(self, last: Any) -> Result:
         """Ask the tape, explain its answers, bind them."""
+        with simplifying(SECONDS_A_CELL):
+            return self._finished(last)
+
+    def _finished(self, last: Any) -> Result:
         own = self._own_calls
         if self._adopted or not self._ours or (own.in_graphs and not self.options.wrt):
             return self._explained()
