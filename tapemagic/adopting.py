@@ -69,7 +69,7 @@ class Adopter:
 
     def calls(self, counts: Mapping[Any, int]) -> list[Call]:
         """The kept calls in the order they were made; `counts` says how many came from where."""
-        return [self._call(call, counts.get(call.place, 1)) for call in self._calls]
+        return [self._call(call, counts.get(call.way, 1)) for call in self._calls]
 
     def _call(self, call: OwnCall, count: int) -> Call:
         code, offset = call.place

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
@@ -15,7 +16,7 @@ import tensorflow as tf
 
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.lives import TapeLives
-from tapemagic.log import OPEN, SMALL, Handle, Large, Place, TapeLife
+from tapemagic.log import SMALL, Handle, Large, Place, TapeLife
 from tapemagic.mistakes import attach, explained
 from tapemagic.recording import EagerTensor, Recorder, is_user_code, tensor_id
 from tapemagic.sources import names_in, unwrapped
@@ -24,6 +25,7 @@ from tapemagic.tracing import line
 
 METHODS = ("gradient", "jacobian", "batch_jacobian")
 FIRST = 4  # calls from one place in the code that are kept, and the latest, and the first bad one
+_DEEPEST = 12  # calls of the user's that tell ways apart
 _ROOM = 2_000  # entries that a loop may write before its old steps are dropped
 _WHOLE = 2**16  # entries of an answer that are looked at for nan
 _MOST_ALIVE = 2**26  # entries of tensors that are held for a diagnosis
@@ -53,7 +55,8 @@ class OwnCall:
     names: list[tuple[str, Any]] = field(default_factory=list)
     variables: Mapping[int, str] = field(default_factory=dict)
     alive: tuple[Any, ...] = ()
-    number: int = 0  # which of the calls from this place, from 1
+    way: tuple[Place, ...] = ()  # the user's calls that led there, the place itself first
+    number: int = 0  # which of the calls by this way, from 1
     ill: bool = False
 
     def argument(self, position: int, name: str) -> Any:
@@ -68,12 +71,14 @@ class OwnCalls:
 
     def __init__(self, recorder: Recorder, lives: TapeLives, first: Callable[[], None]) -> None:
         self._recorder, self._log, self._lives, self._first = recorder, recorder.log, lives, first
-        self.counts: dict[Place, int] = {}
+        self.counts: dict[tuple[Place, ...], int] = {}
         self.library = 0
         self.in_graphs = 0
-        self._at: dict[Place, list[OwnCall]] = {}
+        self.in_threads = 0
+        self._thread = threading.get_ident()
+        self._at: dict[tuple[Place, ...], list[OwnCall]] = {}
         self._originals: dict[str, Any] = {}
-        self._depth = 0
+        self._inside = threading.local()  # a question that asks others is one question
         self._loop: int | None = None  # from where a loop's old steps may be dropped
         self._written = 0
 
@@ -93,6 +98,8 @@ class OwnCalls:
         if self.library:
             times = "once" if self.library == 1 else f"{self.library} times"
             found.append(f"a library asked tapes of its own {times}: that is not explained here")
+        if self.in_threads:
+            found.append("a tape was asked in another thread: nothing is recorded there")
         if self.in_graphs:
             found.append(
                 "a tape inside a tf.function was asked while TensorFlow traced the function: it "
@@ -117,18 +124,22 @@ class OwnCalls:
         @functools.wraps(original)
         def asked(tape: Any, *args: Any, **kwargs: Any) -> Any:
             frame = sys._getframe(1)
-            if isinstance(tape, CellTape) or self._depth:
+            if isinstance(tape, CellTape) or getattr(self._inside, "asked", False):
                 return original(tape, *args, **kwargs)
-            if not is_user_code(_caller(frame).f_code):
+            frame = _caller(frame)
+            if not is_user_code(frame.f_code):
                 self.library += 1
                 return original(tape, *args, **kwargs)
             if not tf.executing_eagerly():
                 self.in_graphs += 1
                 return original(tape, *args, **kwargs)
+            if threading.get_ident() != self._thread:
+                self.in_threads += 1
+                return original(tape, *args, **kwargs)
             if not self.counts:
                 self._first()
             call = self._before(method, tape, frame, args, kwargs)
-            self._depth += 1
+            self._inside.asked = True
             try:
                 with self._recorder.asked(call.place, self._matters(call)):
                     call.answer = original(tape, *args, **kwargs)
@@ -137,7 +148,7 @@ class OwnCalls:
                 attach(error, self._explained(call, error))
                 raise
             finally:
-                self._depth -= 1
+                self._inside.asked = False
                 self._after(call)
             return call.answer
 
@@ -169,14 +180,16 @@ class OwnCalls:
         kwargs: Mapping[str, Any],
     ) -> OwnCall:
         place = frame.f_code, frame.f_lasti
-        number = self.counts[place] = self.counts.get(place, 0) + 1
+        way = _way(frame)
+        number = self.counts[way] = self.counts.get(way, 0) + 1
         life, now = self._lives.of(tape), len(self._log.raw)
         variables = tape.watched_variables() if tape._tape is not None else ()
         watched = frozenset(tensor_id(unwrapped(variable)) or -1 for variable in variables)
         call = OwnCall(method, life, place, args, kwargs, now, watched, _codes(frame))
         call.on = tuple((first, min(last, now)) for first, last in life.on)
         call.number = number
-        earlier = self._at.get(place)
+        call.way = way
+        earlier = self._at.get(way)
         if frame.f_code.co_flags & inspect.CO_NEWLOCALS:  # the cell's own names are known
             call.names = _tensors(frame)
         if earlier is None or number <= FIRST:
@@ -205,7 +218,7 @@ class OwnCalls:
         call.ill = call.error is None and _is_ill(call.answer)
         if not call.ill:
             call.alive = ()
-        here = self._at.setdefault(call.place, [])
+        here = self._at.setdefault(call.way, [])
         if len(here) > FIRST and not (here[-1].ill and not any(c.ill for c in here[:-1])):
             self._log.calls.remove(here.pop())
         if call.number == FIRST + 1 and self._loop is None:
@@ -220,7 +233,7 @@ class OwnCalls:
         """A training loop's steps between the kept calls: nobody will ask for them again."""
         log, now = self._log, len(self._log.raw)
         needed = [(c.on[0][0], c.at) for c in self.kept if c.on and c.at > first]
-        needed += [(life.on[0][0], OPEN) for life in log.lives if life.alive and life.on]
+        needed += [(life.on[0][0], life.on[-1][1]) for life in log.lives if life.alive and life.on]
         for start, end in _gaps(sorted(needed), first, now):
             log.drop(start, end)
 
@@ -244,6 +257,17 @@ def _gaps(needed: Sequence[tuple[int, int]], first: int, last: int) -> list[tupl
     if at < last:
         found.append((at, last))
     return found[::-1]
+
+
+def _way(frame: FrameType | None) -> tuple[Place, ...]:
+    """From where in the user's code, and by which calls: a helper asked on six lines is asked
+    six times, a loop asks again and again."""
+    found: list[Place] = []
+    while frame is not None and len(found) < _DEEPEST:
+        if is_user_code(frame.f_code):
+            found.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return tuple(found)
 
 
 def _codes(frame: FrameType | None) -> frozenset[CodeType]:

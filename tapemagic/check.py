@@ -18,6 +18,7 @@ from tapemagic.numeric import NotReplayable, Replay
 from tapemagic.trace import Array, Operation, Trace
 
 EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
+_STOPS = {"StopGradient", "PreventGradient"}
 _WORK = 60_000  # replayed ops that one check may cost
 Function = Callable[[Sequence[Array]], Array]
 
@@ -63,8 +64,8 @@ def target_function(
     for operation in trace.operations:
         # What the tape was handed as one op has run as its parts: these are replayed.
         is_whole = operation.given and made.intersection(operation.outputs)
-        # Off the tape, nothing moves: to it, what came out is a constant.
-        if not is_whole and not operation.off_tape:
+        # Off the tape, nothing moves: to it, what came out is a constant. So is what was stopped.
+        if not is_whole and not operation.off_tape and operation.kind not in _STOPS:
             kept.append(operation)
         made.update(operation.outputs)
     flat = [key for keys in leaves for key in keys]
@@ -287,7 +288,10 @@ def hidden_slope(trace: Trace, target: int, sources: Sequence[int]) -> Array | N
     data = [trace.array(key) for key in sources]
     if not data or target not in trace.tensors or any(d is None for d in data):
         return None
-    operations = [op if not op.off_tape else replace(op, off_tape=False) for op in trace.operations]
+    operations = [
+        replace(op, off_tape=False, kind="Identity" if op.kind in _STOPS else op.kind)
+        for op in trace.operations
+    ]
     operations = _through_state(operations)
     points = [np.asarray(data[0], dtype=np.float64)]
     shape = trace.tensors[target].shape

@@ -223,6 +223,7 @@ def _scale(trace: Trace, question: Question) -> float:
 
 
 def _difference(trace: Trace, question: Question) -> Difference | str:
+    trace = replace(trace, operations=_above(trace, question.target))
     symmetric = _SYMMETRIC & {operation.kind for operation in trace.operations}
     if symmetric:
         return f"{symmetric.pop()} takes its matrix as symmetric, whose entries move in pairs"
@@ -243,6 +244,16 @@ def _difference(trace: Trace, question: Question) -> Difference | str:
         return str(reason)
     except Exception as error:  # noqa: BLE001 - as above: the value stands all the same
         return f"the replay failed ({type(error).__name__}: {error})"
+
+
+def _above(trace: Trace, target: int) -> tuple[Operation, ...]:
+    """The operations that the target is made by."""
+    needed, found = {target}, []
+    for operation in reversed(trace.operations):
+        if needed.intersection(operation.outputs):
+            needed.update(operation.inputs)
+            found.append(operation)
+    return tuple(found[::-1])
 
 
 def _point(trace: Trace, leaf: Leaf) -> Array:

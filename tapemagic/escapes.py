@@ -15,16 +15,8 @@ from functools import cached_property, lru_cache
 from tapemagic import codes
 from tapemagic.trace import Line, Trace
 
-_OUTSIDE = {"np", "numpy", "math", "scipy", "sp", "onp", "cmath", "statistics", "float"}
-_METHODS = {
-    "predict",
-    "predict_on_batch",
-    "convert_to_numpy",
-    "get_weights",
-    "numpy",
-    "item",
-    "numpy_function",
-}
+_OUTSIDE = {"np", "numpy", "math", "scipy", "sp", "onp", "cmath", "statistics"}
+_METHODS = {"predict", "predict_on_batch", "convert_to_numpy", "get_weights", "numpy_function"}
 _DETACHES = ("predict", "predict_on_batch", "get_weights")
 _ADDS = {"append", "insert", "extend", "add", "update", "setdefault", "appendleft"}
 
@@ -173,11 +165,12 @@ def _reaches(name: str, left: int, back: int) -> bool:
 
 def _unseen(trace: Trace, entries: Mapping[int, tuple[int, Line | None]]) -> Iterator[Return]:
     """Values that NumPy read from memory: a call with a tensor's name, in a line on the way."""
-    tensors: dict[str, list[int]] = {}
+    tensors: dict[str, list[tuple[int, int]]] = {}
     for binding in (*trace.bindings, *trace.local):
-        tensors.setdefault(binding.name.split(".")[-1], []).append(binding.tensor)
+        found_at = binding.at, binding.tensor
+        tensors.setdefault(binding.name.split(".")[-1], []).append(found_at)
     unused = _unused(trace)
-    for key, (_, back) in entries.items():
+    for key, (entered, back) in entries.items():
         if back is None:
             continue
         file = _file(back.file)
@@ -191,23 +184,29 @@ def _unseen(trace: Trace, entries: Mapping[int, tuple[int, Line | None]]) -> Ite
                 left = Line(number, text, back.file)
                 how = next((m for m in _DETACHES if f".{m}(" in text), "NumPy")
                 names = _arguments(file, statement.calls)
-                found = [tensor for name in names for tensor in tensors.get(name, ())]
+                found = [_latest(tensors[name], entered) for name in names if name in tensors]
                 last = statement.node.end_lineno or number
                 found += [
                     tensor
-                    for tensor, line in unused
-                    if line.file == back.file and number <= line.number <= last
+                    for at, tensor, line in unused
+                    if at <= entered and line.file == back.file and number <= line.number <= last
                 ]
                 for tensor in dict.fromkeys(found):
-                    if tensor != key and _is_floating(trace, tensor):
+                    if tensor is not None and tensor != key and _is_floating(trace, tensor):
                         yield Return(tensor, key, left, how, back)
 
 
-def _unused(trace: Trace) -> list[tuple[int, Line]]:
+def _latest(bound: Sequence[tuple[int, int]], until: int) -> int | None:
+    """What a name stood for right before a position."""
+    before = [pair for pair in bound if pair[0] <= until]
+    return max(before)[1] if before else None
+
+
+def _unused(trace: Trace) -> list[tuple[int, int, Line]]:
     """What operations made for no other operation to read: np.abs(y - t) reads the difference."""
     used = {key for operation in trace.operations for key in operation.inputs}
     return [
-        (key, operation.line)
+        (operation.at, key, operation.line)
         for operation in trace.operations
         for key in operation.outputs
         if key not in used and operation.line is not None

@@ -119,7 +119,8 @@ def single(derivative: Derivative, steps: str = "chain") -> Document:
 
 
 def _content(equations: Equations) -> tuple[object, ...]:
-    given = (equations.values[name] for group in equations.sources for name in group)
+    given = [equations.values[name] for group in equations.sources for name in group]
+    given += [equations.values[name] for name in equations.constants]
     values = tuple(tuple(value.flat) for value in given)
     return values, tuple((e.name, tuple(e.formulas.flat)) for e in equations.equations)
 
@@ -175,7 +176,9 @@ def _section(derivative: Derivative, steps: str) -> Section:
         items = [Fold("what was derived, which is not what the tape returned", tuple(items))]
     if derivative.value is not None:
         items += [Note(f"no closed form, because {reason}") for reason in derivative.reasons]
-    items += [_diagnosis(diagnosis) for diagnosis in derivative.diagnoses]
+    # On one of several ways, stop_gradient is mostly meant as it is.
+    partly = derivative.value is not None
+    items += [_diagnosis(d, partly and d.cause == "stopped") for d in derivative.diagnoses]
     if derivative.value is not None and not any(isinstance(i, Statement) for i in items):
         items.insert(0, _value(derivative, heading))
     items.append(_verdict(derivative))
@@ -185,10 +188,10 @@ def _section(derivative: Derivative, steps: str) -> Section:
 _REMARKS = {"kink", "summed", "convention", "custom", "degenerate"}  # nothing is broken
 
 
-def _diagnosis(diagnosis: Diagnosis) -> Note:
+def _diagnosis(diagnosis: Diagnosis, remark: bool = False) -> Note:
     """What the doctor says, with the line and the code to paste."""
     where = f"line {diagnosis.line}, {diagnosis.text}: " if diagnosis.line else ""
-    kind = "note" if diagnosis.cause in _REMARKS else "warning"
+    kind = "note" if diagnosis.cause in _REMARKS or remark else "warning"
     lines = diagnosis.fix.split("\n") if diagnosis.fix else []
     if len(lines) > _FIX:
         lines = [*lines[:_FIX], "…"]

@@ -44,7 +44,8 @@ STYLE = """\
 .tapemagic .tapemagic-note{display:flex;gap:.6em;max-width:48em}
 .tapemagic .tapemagic-mark{flex:none;min-width:1em;font-weight:700}
 .tapemagic .tapemagic-code{grid-column:1/-1;margin:.2em 0 .4em 1.6em;padding:.3em .6em;
- width:max-content;max-width:100%;overflow-x:auto;background:#8882;color:inherit}
+ width:max-content;max-width:100%;overflow-x:auto;background:#8882;color:inherit;
+ font-family:monospace}
 .tapemagic .tapemagic-warning{border-left:.2em solid currentColor;padding-left:.6em}
 .tapemagic .tapemagic-fold>summary{cursor:pointer;opacity:.8}
 .tapemagic .tapemagic-fold>.tapemagic-rows{margin:.5em 0 .5em 1.2em}

@@ -42,6 +42,20 @@ class Options:
     out: str | None = None
     quiet: bool = False
 
+    @property
+    def ignored_with_tapes(self) -> tuple[str, ...]:
+        """The options given that only our own tape can follow."""
+        given = {
+            "--of": self.of,
+            "--order": self.order > 1,
+            f"--{self.kind.replace('_', '-')}": self.kind != "gradient",
+            "--zero": self.zero,
+            "--seed": self.seed,
+            "--sum": self.sum,
+            "--at": self.at,
+        }
+        return tuple(flag for flag, value in given.items() if value)
+
 
 @dataclass(frozen=True)
 class Row:

@@ -367,7 +367,12 @@ def tensor_id(value: Any) -> int | None:
     """
     if isinstance(value, EagerTensor):
         return int(value._id)
-    key = getattr(getattr(value, "handle", None), "_id", None)
+    if not isinstance(value, tf.Variable):  # a user's object may have a handle of its own
+        return None
+    try:
+        key = value.handle._id
+    except Exception:  # noqa: BLE001 - distributed variables have one handle a replica
+        return None
     return key if isinstance(key, int) else None
 
 

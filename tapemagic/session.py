@@ -251,6 +251,9 @@ class Session:
         found = adopter.calls(calls.counts)
         derivatives = [d for call in found for d in call.derivatives]
         notes = [self._recorder.unreadable] if self._recorder.unreadable else []
+        ignored = self.options.ignored_with_tapes
+        if ignored and found:
+            notes.append(f"{', '.join(ignored)}: no effect on what the cell's own tapes answer")
         notes += calls.notes() or ([] if found else [_NOT_ASKED])
         document = partial(exposition.calls, steps=self.options.steps)
         result = Result(derivatives, document, adopter.aliases, found, notes)

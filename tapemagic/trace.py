@@ -120,8 +120,13 @@ class Trace:
             for op in self.operations
             if op.at < until
         )
-        bindings = tuple(b for b in self.bindings if b.at <= until)
-        return replace(self, operations=operations, bindings=bindings)
+        return replace(
+            self,
+            operations=operations,
+            bindings=tuple(b for b in self.bindings if b.at <= until),
+            escapes=tuple(e for e in self.escapes if e.at <= until),
+            local=tuple(b for b in self.local if b.at <= until),
+        )
 
     def read(self, variable: int) -> tuple[int, ...]:
         """What the tape saw of a variable: a tensor for each value that it had."""
