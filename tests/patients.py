@@ -3246,4 +3246,84 @@ tape.gradient(ce, p).numpy().round(3)
 """,
         None,
     ),
+    Patient(
+        "healthy: the answer printed as a number",
+        """\
+%%grad
+def slope(f, x):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = f(x)
+    return tape.gradient(y, x)
+
+
+print(slope(lambda t: 4.9 * t**2, tf.constant(2.0)).numpy())
+""",
+        None,
+    ),
+    Patient(
+        "healthy: a step in NumPy, then a new variable",
+        """\
+%%grad
+x = tf.Variable(2.0)
+for i in range(3):
+    with tf.GradientTape() as tape:
+        y = x**2
+    x_val = x.numpy() - 0.1 * tape.gradient(y, x).numpy()
+    x = tf.Variable(x_val)
+""",
+        None,
+    ),
+    Patient(
+        "healthy: shapes go through NumPy and Python",
+        """\
+%%grad
+q = tf.Variable([[1.0, 2.0], [0.5, -1.0]])
+k = tf.Variable([[0.3, 0.1], [0.2, 0.7]])
+with tf.GradientTape() as tape:
+    scores = tf.matmul(q, k, transpose_b=True) / np.sqrt(k.shape[-1])
+    loss = tf.reduce_mean(scores**2) / float(q.shape[0])
+tape.gradient(loss, [q, k])
+""",
+        None,
+    ),
+    Patient(
+        "healthy: a straight-through estimate",
+        """\
+%%grad
+z = tf.Variable([0.3, 1.7])
+with tf.GradientTape() as tape:
+    q = z + tf.stop_gradient(tf.round(z) - z)
+    loss = tf.reduce_sum((q - 0.5) ** 2)
+tape.gradient(loss, z)
+""",
+        None,
+    ),
+    Patient(
+        "healthy: the old policy's probabilities are data",
+        """\
+%%grad
+logits = tf.Variable([0.1, 0.4, -0.2])
+old = tf.nn.log_softmax(logits)[1]
+with tf.GradientTape() as tape:
+    ratio = tf.exp(tf.nn.log_softmax(logits)[1] - old)
+    loss = -tf.minimum(ratio * 2.0, tf.clip_by_value(ratio, 0.8, 1.2) * 2.0)
+tape.gradient(loss, logits)
+""",
+        None,
+    ),
+    Patient(
+        "healthy: a teacher that follows by moving average",
+        """\
+%%grad
+student, teacher = tf.Variable([0.1, 0.2]), tf.Variable([0.5, -0.5])
+x = tf.constant([2.0, 1.0])
+for _ in range(3):
+    with tf.GradientTape() as tape:
+        loss = (tf.reduce_sum(student * x) - tf.reduce_sum(teacher * x)) ** 2
+    student.assign_sub(0.01 * tape.gradient(loss, student))
+    teacher.assign(0.9 * teacher + 0.1 * student)
+""",
+        None,
+    ),
 )

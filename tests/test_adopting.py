@@ -201,3 +201,56 @@ def test_s5_has_its_own_error(shell: Shell) -> None:
     error = shell.run(S5).error_in_exec
     assert isinstance(error, RuntimeError)
     assert any("persistent=True" in note for note in error.__notes__)
+
+
+def test_other_objects_handles_are_left_alone(shell: Shell) -> None:
+    shell.run(
+        "class Door:\n    @property\n    def handle(self):\n        raise ValueError('locked')\n"
+    ).raise_error()
+    done = shell.run("%%grad\ndoor = Door()\nx = tf.Variable(2.0)\ny = x**2")
+    done.raise_error()
+    assert done.result["dy/dx"].value.numpy() == 4.0
+
+
+def test_another_thread_is_not_ours(shell: Shell) -> None:
+    done = shell.run(
+        "%%grad\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "def slope(v):\n    x = tf.constant(v)\n    with tf.GradientTape() as tape:\n"
+        "        tape.watch(x)\n        y = x**2\n    return float(tape.gradient(y, x))\n"
+        "with ThreadPoolExecutor(2) as pool:\n    found = list(pool.map(slope, [1.0, 2.0, 3.0]))\n"
+    )
+    done.raise_error()
+    assert shell.names["found"] == [2.0, 4.0, 6.0]
+    assert any("thread" in note for note in done.result.notes)
+
+
+def test_a_literal_of_the_variable_s_value(shell: Shell) -> None:
+    for body in ("y = x**2 + 2.0 * x", "y = x / 2.0 + 2.0", "y = 2.0 * x**2.0"):
+        cell = f"%%grad\nx = tf.Variable(2.0)\nwith tf.GradientTape() as t:\n    {body}\n"
+        done = shell.run(cell + "dy = t.gradient(y, x)")
+        done.raise_error()
+        assert done.result["dy/dx"].check.agrees is True
+
+
+def test_memory_does_not_grow_with_the_steps(shell: Shell) -> None:
+    from tapemagic.session import Session
+
+    kept = []
+    original = Session.finish
+
+    def finish(self: Any, last: Any) -> Any:
+        kept.append(len(self._recorder.log.raw))
+        return original(self, last)
+
+    body = (
+        "%%grad\nw = tf.Variable(1.0)\nfor i in range({}):\n    with tf.GradientTape() as tape:\n"
+        "        loss = (w * 2.0 - 1.0) ** 2 + tf.sin(w)\n"
+        "    w.assign_sub(0.01 * tape.gradient(loss, w))\n"
+    )
+    Session.finish = finish  # type: ignore[method-assign]
+    try:
+        for steps in (300, 1200):
+            shell.run(body.format(steps)).raise_error()
+    finally:
+        Session.finish = original  # type: ignore[method-assign]
+    assert kept[1] < 1.5 * kept[0]
