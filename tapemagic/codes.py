@@ -7,7 +7,7 @@ import ast
 import bisect
 import dis
 import linecache
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from types import CodeType
 
@@ -182,3 +182,13 @@ def function_end(file: str, number: int) -> int:
     """The last line of the innermost function around a line; the line itself at top level."""
     inside = [n for n in enclosing(file, number) if isinstance(n, ast.FunctionDef)]
     return (inside[0].end_lineno or number) if inside else number
+
+
+def imported(file: str, modules: Collection[str]) -> set[str]:
+    """The names that a file imports from these modules: `from numpy import tanh`."""
+    return {
+        alias.asname or alias.name
+        for node in ast.walk(tree(file) or ast.Module([], []))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in modules
+        for alias in node.names
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,6 +45,9 @@ def none(case: Case) -> Iterator[Diagnosis]:
         found.insert(0, unseen)
     if not found:
         found = [_unknown(case, way)]
+    if len({diagnosis.cause for diagnosis in found} - {"higher_order"}) > 1:
+        # To mend one of several cuts is not enough, and half a fix misleads.
+        found = [replace(diagnosis, fix="", first=0, last=0) for diagnosis in found]
     yield from found
 
 
@@ -87,13 +91,22 @@ def _made(case: Case, key: int | None = None) -> Line | None:
 def _integer_source(case: Case) -> Diagnosis:
     line = _made(case) or case.call
     text, dtype = case.source.text, case.source.dtype
-    fix = repaired(line, lambda s, n: stand_ins.as_float(s, n))
+    fix = None if _as_index(case, {case.source.key}) else repaired(line, stand_ins.as_float)
     return finding(
         "integer",
         line,
         f"{text} is {dtype}: integers have no slope, and the tape follows floating tensors only. "
         f"Make it a floating tensor.",
         fix,
+    )
+
+
+def _as_index(case: Case, keys: set[int]) -> bool:
+    """Whether integers serve as places: those must stay integers."""
+    return any(
+        "Gather" in op.kind or op.kind in ("OneHot", "ScatterNd", "StridedSlice")
+        for op in case.trace.operations
+        if keys.intersection(op.inputs)
     )
 
 
@@ -139,6 +152,14 @@ def _unwatched_tensor(case: Case) -> Diagnosis:
     before = [t for t in same if t in case.tape.watched]
     variables = [key for key, reads in case.trace.variables.items() if same & set(reads)]
     fix = None
+    whole = _variable_s_name(case)
+    if whole is not None:
+        why = (
+            f"{source.text} is a copy of the value of the variable {whole}, a tensor of its own: "
+            f"the tape watches {whole}. Ask for the derivative by that."
+        )
+        fix = _source_instead(case, whole)
+        return finding("not_watched", line or case.call, why + _hidden(case), fix)
     if variables and line is not None:
         why = (
             f"at line {line.number} the name {source.text} was bound to a new tensor: it no longer "
@@ -155,6 +176,14 @@ def _unwatched_tensor(case: Case) -> Diagnosis:
         why = f"{source.text} is {kind}, and tapes watch by themselves only variables."
     at = line or case.tape.block or case.call
     return finding("not_watched", at, why + _hidden(case), fix or _watch(case))
+
+
+def _variable_s_name(case: Case) -> str | None:
+    """The name of the variable whose value the source is, if it is one as it was read."""
+    if case.source.key not in _reads(case):
+        return None
+    names = [b.name for b in case.trace.bindings if b.tensor == case.source.key]
+    return next((name for name in names if name != case.source.text), None)
 
 
 def _watch(case: Case) -> Fix | None:
@@ -256,8 +285,16 @@ def _in_its_place(case: Case, graph: Dependence) -> Diagnosis | None:
             f"{text} is a new tensor, made from {origin} by {producer.kind}; {case.target_text} "
             f"was computed from {origin}, not from it. Ask for the derivative by {origin}."
         )
-        return finding("not_watched", line, message, _source_instead(case, origin))
+        seen = {k for k in common if k in case.tape.watched or k in _reads(case)}
+        followed = any(parts.get(k) == origin for k in seen)
+        fix = _source_instead(case, origin) if followed else None
+        return finding("not_watched", line, message, fix)
     return _namesake(case, graph)
+
+
+def _reads(case: Case) -> set[int]:
+    """What was read of any variable."""
+    return {key for reads in case.trace.variables.values() for key in reads}
 
 
 def _namesake(case: Case, graph: Dependence) -> Diagnosis | None:
@@ -436,7 +473,14 @@ def _integer(case: Case, cut: Cut) -> _Told:
         "here floating numbers become integers: what follows changes in jumps only, its slope is 0 "
         "wherever there is one, and the tape answers None. Leave out the cast."
     )
-    return message, cut.line, repaired(cut.line, stand_ins.as_float)
+    made = {
+        key
+        for op in case.trace.operations
+        if op.at == cut.at and cut.tensor in op.inputs
+        for key in op.outputs
+    }
+    fix = None if _as_index(case, made) else repaired(cut.line, stand_ins.as_float)
+    return message, cut.line, fix
 
 
 def _steps(case: Case, cut: Cut) -> _Told:

@@ -8,7 +8,7 @@ a value from the line where it left to the line where a constant comes in.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -16,7 +16,10 @@ from tapemagic import codes
 from tapemagic.trace import Line, Trace
 
 _OUTSIDE = {"np", "numpy", "math", "scipy", "sp", "onp", "cmath", "statistics"}
-_METHODS = {"predict", "predict_on_batch", "convert_to_numpy", "get_weights", "numpy_function"}
+_METHODS = {
+    *("predict", "predict_on_batch", "evaluate"),
+    *("convert_to_numpy", "get_weights", "numpy_function"),
+}
 _DETACHES = ("predict", "predict_on_batch", "get_weights")
 _ADDS = {"append", "insert", "extend", "add", "update", "setdefault", "appendleft"}
 
@@ -47,7 +50,17 @@ class _File:
 
     def __init__(self, file: str) -> None:
         tree = codes.tree(file)
-        self.statements = list(_statements(tree)) if tree is not None else []
+        outside = codes.imported(file, (*_OUTSIDE, "numpy", "scipy"))
+        if tree is not None:  # f = np.vectorize(g), f = sympy.lambdify(…)
+            outside |= {
+                target.id
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+                if _name_of(node.value.func) in ("vectorize", "lambdify", "frompyfunc")
+                for target in node.targets
+                if isinstance(target, ast.Name)
+            }
+        self.statements = list(_statements(tree, outside)) if tree is not None else []
         self._tree = tree
 
     @cached_property
@@ -227,17 +240,24 @@ def _arguments(file: _File, names: frozenset[str]) -> set[str]:
 # -- reading the code ----------------------------------------------------------------------------
 
 
-def _statements(node: ast.AST, owners: tuple[str, ...] = ()) -> Iterator[_Statement]:
+def _name_of(function: ast.expr) -> str:
+    """f of f(…) and of m.f(…)."""
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _statements(
+    node: ast.AST, outside: Collection[str], owners: tuple[str, ...] = ()
+) -> Iterator[_Statement]:
     for child in ast.iter_child_nodes(node):
         inner = owners
         if isinstance(child, (ast.FunctionDef, ast.ClassDef)):
             inner = (*owners, child.name)
         if isinstance(child, ast.stmt) and not isinstance(child, (ast.FunctionDef, ast.ClassDef)):
-            yield _read(child, owners)
-        yield from _statements(child, inner)
+            yield _read(child, outside, owners)
+        yield from _statements(child, outside, inner)
 
 
-def _read(node: ast.stmt, owners: tuple[str, ...]) -> _Statement:
+def _read(node: ast.stmt, outside: Collection[str], owners: tuple[str, ...]) -> _Statement:
     own = [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
     parts = [part for child in own for part in ast.walk(child)]
     reads = {p.id for p in parts if isinstance(p, ast.Name) and isinstance(p.ctx, ast.Load)}
@@ -256,7 +276,9 @@ def _read(node: ast.stmt, owners: tuple[str, ...]) -> _Statement:
         writes |= set(owners)  # what a function returns, it carries; a class, by its methods
     calls: set[str] = set()
     for part in parts:
-        if isinstance(part, ast.Call) and _is_outside(part.func):
+        if isinstance(part, ast.Call) and (
+            _is_outside(part.func) or _name_of(part.func) in outside
+        ):
             inside = part.func if isinstance(part.func, ast.Attribute) else None
             calls |= {n for a in _call_arguments(part) for n in _values(a)}
             calls |= _values(inside.value) if inside and inside.attr in _METHODS else set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 
 from tapemagic import codes
@@ -96,6 +97,13 @@ def plain_binding(source: Source, number: int) -> Fix | None:
     if not isinstance(function, ast.Attribute):
         return None
     owner, value = source.text(function.value), source.text(call.args[0])
+    whole = "\n".join(source.lines)
+    if (
+        f"{owner}.read_value" in whole
+        or f"{owner}.value" in whole
+        or _is_loop_s(source, node, owner)
+    ):
+        return None
     if function.attr == "scatter_nd_update" and len(call.args) == 2:
         rows = f"{value}, {source.text(call.args[1])}"
         return source.replaced(number, f"{owner} = tf.tensor_scatter_nd_update({owner}, {rows})")
@@ -112,6 +120,12 @@ def plain_binding(source: Source, number: int) -> Fix | None:
     if function.attr not in new:
         return None
     return source.replaced(number, f"{owner} = {new[function.attr]}")
+
+
+def _is_loop_s(source: Source, node: ast.stmt, name: str) -> bool:
+    """Whether a name is the variable of a loop around a statement."""
+    loops = [n for n in codes.enclosing(source.file, node.lineno) if isinstance(n, ast.For)]
+    return any(re.search(rf"\b{re.escape(name)}\b", source.text(loop.target)) for loop in loops)
 
 
 def moved_into(source: Source, number: int, tape: int) -> Fix | None:

@@ -44,6 +44,7 @@ _OTHER_NAME = {
 }
 _PASSES = {"array", "asarray", "float32", "float64", "convert_to_numpy"}
 _REDUCES = {"sum", "mean", "max", "min", "prod", "std", "var"}
+_MODULES = ("numpy", "math", "cmath", "scipy")
 _PYTHON_OP = {"numpy_function", "py_function"}
 
 
@@ -73,12 +74,12 @@ def _in_tensorflow(source: Source) -> Change:
         if not isinstance(node, ast.Call):
             return None
         function, args = node.func, node.args
-        if isinstance(function, ast.Name) and function.id in ("float", "int") and len(args) == 1:
-            return held(source.within(args[0], change), args[0])
+        if isinstance(function, ast.Name):
+            return _by_name(source, node, function.id, change)
         if not isinstance(function, ast.Attribute):
             return None
         name, owner = function.attr, source.text(function.value)
-        if name in ("numpy", "item") and not args:
+        if name in ("numpy", "item", "tolist") and not args:
             return source.within(function.value, change)
         if name == "astype" and len(args) == 1:
             return source.within(function.value, change)
@@ -89,7 +90,7 @@ def _in_tensorflow(source: Source) -> Change:
         if owner == "np.random" and name == "normal" and len(args) >= 2:
             return _reparametrised(source, node, change)
         root = owner.split(".")[0]
-        if root in ("np", "numpy", "math", "scipy", "cmath") or name == "convert_to_numpy":
+        if root in _MODULES or root == "np" or name == "convert_to_numpy":
             return _renamed(source, node, name, change)
         if name in _REDUCES and root not in ("tf", "keras", "K"):
             parts = [source.within(function.value, change), *(source.text(a) for a in args)]
@@ -97,6 +98,15 @@ def _in_tensorflow(source: Source) -> Change:
         return None
 
     return change
+
+
+def _by_name(source: Source, node: ast.Call, name: str, change: Change) -> str | None:
+    """float(x), and what was imported by name: `from math import exp`."""
+    if name in ("float", "int") and len(node.args) == 1:
+        return held(source.within(node.args[0], change), node.args[0])
+    if name in codes.imported(source.file, _MODULES):
+        return _renamed(source, node, name, change)
+    return None
 
 
 def _called(source: Source, node: ast.Call, change: Change) -> str:
@@ -322,10 +332,13 @@ def _guarded(source: Source, number: int, call: ast.Call, culprit: int) -> Fix |
         first = f"tf.where({text}, {name}, tf.ones_like({name}))"
         second = f"tf.where({text}, tf.ones_like({name}), {name})"
         own = {id(yes): first, id(no): second}
+        new: dict[int, str] = {}
         for side in (yes, no):
             plain = isinstance(side, ast.Name) or function_name(side) in ("ones_like", "zeros_like")
             if _uses(side, name) and not plain:
-                return source.exchanged(side, source.within(side, _exchange(name, own[id(side)])))
+                new[id(side)] = source.within(side, _exchange(name, own[id(side)]))
+        if new:
+            return source.rewritten(number, _chosen(new))
         above = source.statement(culprit)
         if culprit != number and isinstance(above, ast.Assign) and _uses(above.value, name):
             made = {t.id for t in above.targets if isinstance(t, ast.Name)}
@@ -337,6 +350,10 @@ def _guarded(source: Source, number: int, call: ast.Call, culprit: int) -> Fix |
 
 def _uses(node: ast.AST, name: str) -> bool:
     return any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node))
+
+
+def _chosen(new: dict[int, str]) -> Change:
+    return lambda node: new.get(id(node))
 
 
 def _exchange(name: str, new: str) -> Change:
