@@ -61,7 +61,7 @@ class Spy:
 
         def asked(tape: Any, *args: Any, **kwargs: Any) -> Any:
             frame = sys._getframe(1)
-            site = frame.f_code.co_name, frame.f_code.co_firstlineno, frame.f_lasti
+            site = _way(frame)
             line = frame.f_lineno
             found = original(tape, *args, **kwargs)
             is_user = "site-packages" not in frame.f_code.co_filename
@@ -80,6 +80,19 @@ class Spy:
             if at in (*same[:FIRST], same[-1]):
                 found.append(answer)
         return found
+
+
+def _way(frame: Any) -> tuple[Any, ...]:
+    """The lines of the cell and its functions that led here."""
+    found = []
+    while frame is not None:
+        if (
+            "site-packages" not in frame.f_code.co_filename
+            and "/lib/" not in frame.f_code.co_filename
+        ):
+            found.append((frame.f_code.co_name, frame.f_code.co_firstlineno, frame.f_lasti))
+        frame = frame.f_back
+    return tuple(found)
 
 
 def _values(answer: Any) -> list[Any]:
