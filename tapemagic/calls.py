@@ -7,6 +7,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
@@ -136,20 +137,27 @@ class OwnCalls:
             if threading.get_ident() != self._thread:
                 self.in_threads += 1
                 return original(tape, *args, **kwargs)
-            if not self.counts:
-                self._first()
-            call = self._before(method, tape, frame, args, kwargs)
+            try:
+                if not self.counts:
+                    self._first()
+                call = self._before(method, tape, frame, args, kwargs)
+                needed = self._matters(call)
+            except Exception as error:  # noqa: BLE001 - a fault of ours must not cost the answer
+                self._recorder.unreadable = f"a question could not be noted ({error})"
+                return original(tape, *args, **kwargs)
             self._inside.asked = True
             try:
-                with self._recorder.asked(call.place, self._matters(call)):
+                with self._recorder.asked(call.place, needed):
                     call.answer = original(tape, *args, **kwargs)
             except BaseException as error:
                 call.error = error
-                attach(error, self._explained(call, error))
+                with suppress(Exception):  # the user's error comes first
+                    attach(error, self._explained(call, error))
                 raise
             finally:
                 self._inside.asked = False
-                self._after(call)
+                with suppress(Exception):  # as above
+                    self._after(call)
             return call.answer
 
         return asked

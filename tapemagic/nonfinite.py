@@ -17,8 +17,6 @@ from tapemagic.trace import Array, Operation
 
 DEGENERATE = {"SelfAdjointEigV2", "Svd", "Eig", "Qr"}
 _SELECTS = {"Select", "SelectV2"}
-
-
 _GROWS = {"Exp", "Cosh", "Sinh", "Expm1", "Mul", "Pow", "Square", "Sum", "MatMul", "BatchMatMulV2"}
 
 

@@ -93,22 +93,22 @@ class Session:
         return self
 
     def __exit__(self, kind: object = None, error: Any = None, tb: Any = None) -> None:
-        if isinstance(error, Exception) and not isinstance(error, GradError):
-            with suppress(Exception):  # an explanation must not get in the error's way
-                attach(error, self._meaning(error))
         self.tape.close()
         self._own_calls.stop()
         self._lives.stop()
         self._recorder.stop()
         while self._undo:
             self._undo.pop()()
+        # Last, for it may take a while and be interrupted: by then nothing is patched any more.
+        if isinstance(error, Exception) and not isinstance(error, GradError):
+            with suppress(Exception), simplifying(SECONDS_A_CELL):
+                attach(error, self._meaning(error))
 
     def _meaning(self, error: Exception) -> Diagnosis | None:
         """What an error means: one about tapes, or one that a None of theirs led to."""
         found = explained(error, raised_at(error.__traceback__, is_user_code))
         if found is not None or not is_about_none(error) or not self._own_calls.kept:
             return found
-        self._recorder.stop()
         calls = Adopter(self._recorder, self._own_calls.kept[-1:]).calls({})
         ill = [d for call in calls for d in call.derivatives if d.value is None and d.diagnoses]
         return ill[0].diagnosis if ill else None

@@ -81,7 +81,7 @@ def _needs(case: Case, keys: set[int]) -> bool:
 
 
 def _underflows(case: Case, visit: Visit) -> bool:
-    """Whether the slope is 0 by rounding only: with the recorded values in float64 it is not."""
+    """Whether the op multiplies what is nowhere all 0, so that only rounding can make it 0."""
     operation = visit.operation
     values = [case.trace.array(key) for key in operation.inputs]
     outputs = [case.trace.array(key) for key in operation.outputs]

@@ -267,3 +267,31 @@ def test_memory_does_not_grow_with_the_steps(shell: Shell) -> None:
     finally:
         Session.finish = original  # type: ignore[method-assign]
     assert kept[1] < 1.5 * kept[0]
+
+
+ASKED = "%%grad\nx = tf.Variable(2.0)\nwith tf.GradientTape() as t:\n    y = x**2\n"
+
+
+def test_a_fault_of_ours_does_not_cost_the_answer(shell: Shell, monkeypatch: Any) -> None:
+    from tapemagic import calls
+
+    def fails(*_: Any) -> Any:
+        raise KeyError("planted")
+
+    monkeypatch.setattr(calls, "names_in", fails)
+    done = shell.run(ASKED + "dy = t.gradient(y, x)")
+    done.raise_error()
+    assert shell.names["dy"].numpy() == 4.0
+    assert any("planted" in note for note in done.result.notes)
+
+
+def test_an_interrupted_explanation_leaves_nothing_behind(shell: Shell, monkeypatch: Any) -> None:
+    from tapemagic.session import Session
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    before = {name: getattr(tf.GradientTape, name) for name in METHODS}
+    monkeypatch.setattr(Session, "_meaning", interrupted)
+    assert shell.run(ASKED + "t.gradient(y, x) + None").error_in_exec is not None
+    assert {name: getattr(tf.GradientTape, name) for name in METHODS} == before
