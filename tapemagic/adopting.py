@@ -24,6 +24,7 @@ from tapemagic.recording import Recorder, tensor_id
 from tapemagic.result import Call, Derivative
 from tapemagic.sources import is_variable, unwrapped
 from tapemagic.tapes import measured
+from tapemagic.tensors.forms import Shared
 from tapemagic.trace import Binding, Line, Operation, TensorValue, Trace
 from tapemagic.tracing import line
 
@@ -55,7 +56,10 @@ class _Answered:
 class Adopter:
     """Explains the user's own calls by what was recorded."""
 
-    def __init__(self, recorder: Recorder, calls: Sequence[OwnCall]) -> None:
+    def __init__(
+        self, recorder: Recorder, calls: Sequence[OwnCall], notation: str = "auto"
+    ) -> None:
+        self._notation = notation
         self._calls = calls
         self._answered: dict[int, _Answered] = {}
         self._lines: dict[int, Line | None] = {}
@@ -116,15 +120,17 @@ class Adopter:
         }
         lower = self._answered.get(target)
         graphs: dict[int, Dependence] = {}
+        shared = Shared()
         for i, (source, answer) in enumerate(zip(sources, answers)):
             base = lower or _Answered(text, ())
             wrt = (*base.sources, source.text)
             key = derivative_key(base.target, wrt)
+            seed, method = self._seed(call), call.method
             question = Question(
-                key, target, text, leaves, (i,), call.method, self._seed(call), names, several
+                key, target, text, leaves, (i,), method, seed, names, several, self._notation
             )
             if derived:
-                found = explain(trace, question, answer, measured(answer), None)
+                found = explain(trace, question, answer, measured(answer), None, shared)
                 case = self._case(call, trace, question, source, found, graphs)
                 found = replace(found, diagnoses=diagnose(case))
             else:

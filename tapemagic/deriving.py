@@ -24,6 +24,9 @@ from tapemagic.equations import (
 )
 from tapemagic.numeric import NotReplayable
 from tapemagic.result import Derivative
+from tapemagic.tensors import forms
+from tapemagic.tensors.forms import Shared, TensorForm, TooLarge
+from tapemagic.tensors.sweep import again
 from tapemagic.trace import Answer, Array, Operation, Trace
 
 _SYMMETRIC = {"Cholesky", "SelfAdjointEigV2"}
@@ -38,6 +41,7 @@ class Question:
     `kind` is "gradient", "jacobian", "batch_jacobian" or "hessian". `seed` weights the target's
     entries (default ones). `names` has names that no binding gave, by tensor id. `several`: it
     is one of several partial derivatives, so that they are written with ∂.
+    `notation` is "auto", "matrix", "index" or "components".
     """
 
     key: str
@@ -49,6 +53,7 @@ class Question:
     seed: Array | None = None
     names: Mapping[int, str] | None = None
     several: bool = False
+    notation: str = "auto"
 
     @property
     def entrywise(self) -> bool:
@@ -57,18 +62,26 @@ class Question:
 
 
 def explain(
-    trace: Trace, question: Question, value: Any, measured: Array | None, lower: Derivative | None
+    trace: Trace,
+    question: Question,
+    value: Any,
+    measured: Array | None,
+    lower: Derivative | None,
+    shared: Shared | None = None,
 ) -> Derivative:
     """The derivative that the tape answered with `value` (`measured` as float64), explained.
 
-    `lower` is the derivative of one order less, if this is a higher one.
+    `lower` is the derivative of one order less, if this is a higher one; `shared` keeps what
+    the derivatives of one trace have in common.
     """
     reasons: list[str] = []
     derivation = None
     closed = None
+    tensor, why = _tensor(trace, question, lower, shared or Shared())
     try:
-        derivation = _derivation(trace, question)
-        closed = _closed(question, derivation, lower)
+        if not _enough(tensor, question):
+            derivation = _derivation(trace, question)
+            closed = _closed(question, derivation, lower)
     except (NotDerivable, NoClosedForm) as reason:
         reasons.append(str(reason))
     except Exception as error:  # noqa: BLE001 - an error of ours must not cost the user the value
@@ -81,12 +94,24 @@ def explain(
                 symbolic = _batch(symbolic, rank)
                 closed = replace(closed, formulas=_batch(closed.formulas, rank)) if closed else None
             chain = derivation.value if derivation and len(question.order) == 1 else None
+            by_tensor, note = _in_numbers(trace, question, tensor)
+            if derivation is None and by_tensor is not None:
+                symbolic, spread = by_tensor, _shaken(trace, question, tensor)
             check = _check(trace, question, measured, symbolic, chain, spread)
+            if note and symbolic is None:
+                check = replace(check, note="; ".join(n for n in (check.note, note) if n))
+            if by_tensor is not None and not _is_right(trace, question, by_tensor, check, spread):
+                tensor, why = None, "the form in whole tensors does not give the tape's value"
     except Exception as error:  # noqa: BLE001 - as above
         check = Check(measured, None, None, None, f"the check failed ({error})")
+        tensor = None
     if check.derived is False and closed is not None:
         reasons.append("what was derived does not give the tape's value")
         closed = None
+    if tensor is not None and tensor.closed is not None and closed is None:
+        reasons = []
+    elif closed is None and why and (tensor is not None or not reasons or "entries" in reasons[0]):
+        reasons = [why]
     return Derivative(
         question.key,
         question.text,
@@ -97,7 +122,126 @@ def explain(
         closed,
         tuple(reasons),
         question.several,
+        tensor=tensor,
     )
+
+
+# -- in whole tensors ---------------------------------------------------------------------------
+
+_BESIDE = 9  # entries up to which components stand beside the matrix form
+
+
+def _tensor(
+    trace: Trace, question: Question, lower: Derivative | None, shared: Shared
+) -> tuple[TensorForm | None, str]:
+    """The derivative in whole tensors, or why there is none."""
+    if question.notation == "components" or not forms.has_tensors(trace, shared):
+        return None, ""
+    try:
+        leaves = _leaves(trace, question)
+        last = question.sources[question.order[-1]]
+        if not last.tensors:
+            return None, ""
+        place = leaves.index(last)
+        if len(question.order) > 1:
+            if lower is None or lower.tensor is None:
+                return None, "" if lower is None else f"{lower.key} has none"
+            jacobian = question.kind == "hessian"
+            found = again(lower.tensor, place, jacobian)
+        else:
+            jacobian = question.kind in ("jacobian", "batch_jacobian")
+            names = question.names or {}
+            found = forms.first_order(
+                trace,
+                question.target,
+                question.text,
+                leaves,
+                place,
+                jacobian,
+                question.seed,
+                names,
+                shared,
+            )
+        return found, found.reason
+    except NotDerivable as reason:
+        return None, str(reason)
+    except Exception as error:  # noqa: BLE001 - an error of ours must not cost the user the value
+        return None, f"tapemagic failed on it ({type(error).__name__}: {error})"
+
+
+def _enough(tensor: TensorForm | None, question: Question) -> bool:
+    """Whether nobody would write the entries out: there is a form of more than a few."""
+    if tensor is None or tensor.closed is None:
+        return False
+    return question.notation != "auto" or tensor.definitions.largest > _BESIDE
+
+
+def _in_numbers(
+    trace: Trace, question: Question, tensor: TensorForm | None
+) -> tuple[Array | None, str]:
+    """The form's value in the shape of the tape's answer, or why it was not evaluated."""
+    if tensor is None:
+        return None, ""
+    try:
+        found = forms.value(tensor)
+    except TooLarge as error:
+        return None, f"not evaluated in NumPy: it would take {error}"
+    if found is None:
+        return None, "a value that it needs is not kept any more"
+    return _whole_shape(trace, question, found), ""
+
+
+def _whole_shape(trace: Trace, question: Question, array: Array) -> Array:
+    shapes = [trace.tensors[question.sources[i].tensors[0]].shape for i in question.order]
+    if question.kind in ("jacobian", "batch_jacobian"):
+        shapes.insert(0, trace.tensors[question.target].shape)
+    elif question.kind != "hessian":
+        shapes = shapes[-1:]
+    whole = array.reshape([size for shape in shapes for size in shape])
+    rank = len(trace.tensors[question.target].shape)
+    return _batch(whole, rank) if question.kind == "batch_jacobian" else whole
+
+
+def _shaken(trace: Trace, question: Question, tensor: TensorForm | None) -> Array | float:
+    """How far the form moves with the dtype's precision."""
+    if tensor is None or tensor.closed is None:
+        return 0.0
+    epsilon = checking.EPSILON.get(tensor.definitions.dtype, 2.0**-23)
+    base = tensor.evaluate({})
+    if base is None or base.size > 2**16:
+        return 0.0
+    spread: Array = np.zeros(base.shape)
+    for period in (1, 2):
+        moved = {}
+        for k, leaf in enumerate(tensor.definitions.given):
+            value = tensor.definitions.look(leaf)
+            if value is not None and value.dtype.kind == "f":
+                moved[leaf] = value * (1 + epsilon * _signs(np.shape(value), k, period))
+        other = tensor.evaluate(moved)
+        if other is not None:
+            spread = np.maximum(spread, np.abs(np.nan_to_num(other - base)))
+    return _whole_shape(trace, question, spread)
+
+
+def _is_right(
+    trace: Trace, question: Question, value: Array, check: Check, spread: Array | float
+) -> bool:
+    """Whether the form gives the tape's value, where there is one to compare with."""
+    tape = check.tape
+    if tape is None or np.iscomplexobj(tape) or not np.all(np.isfinite(tape)):
+        return True
+    if tape.shape != value.shape:
+        return False
+    if not np.all(np.isfinite(value)):
+        return False
+    scale = _scale(trace, question)
+    precision = Precision(
+        trace.tensors[question.target].dtype, len(trace.operations), spread, scale
+    )
+    return checking.compare(tape, value, None, "", precision).derived is not False
+
+
+# -- in components ------------------------------------------------------------------------------
 
 
 def _derivation(trace: Trace, question: Question) -> Derivation:

@@ -59,13 +59,18 @@ class Stack(Formula):
 
 @dataclass(frozen=True, eq=False)
 class Pointwise(Formula):
-    """The Hadamard product factors[0] ∘ factors[1] ∘ …"""
+    """The Hadamard product factors[0] ∘ factors[1] ∘ … ⊘ divisors."""
 
     factors: tuple[Formula, ...]
+    divisors: tuple[Formula, ...] = ()
 
     @property
     def children(self) -> tuple[Formula, ...]:
-        return self.factors
+        return (*self.factors, *self.divisors)
+
+    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
+        count = len(self.factors)
+        return Pointwise(children[:count], children[count:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +93,89 @@ class Transposed(Formula):
     @property
     def children(self) -> tuple[Formula, ...]:
         return (self.operand,)
+
+    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
+        return Transposed(*children)
+
+
+@dataclass(frozen=True, eq=False)
+class Subscripted(Formula):
+    """An entry of something, its places written as letters: W_{kl}, softmax(Z)_{ik}."""
+
+    operand: Formula
+    below: tuple[Formula, ...]
+
+    @property
+    def children(self) -> tuple[Formula, ...]:
+        return (self.operand, *self.below)
+
+    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
+        return Subscripted(children[0], children[1:])
+
+
+@dataclass(frozen=True, eq=False)
+class BigSum(Formula):
+    """Σ over letters of what stands behind."""
+
+    letters: tuple[Formula, ...]
+    operand: Formula
+
+    @property
+    def children(self) -> tuple[Formula, ...]:
+        return (*self.letters, self.operand)
+
+    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
+        return BigSum(children[:-1], children[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class Norm(Formula):
+    """‖operand‖, the Euclidean or Frobenius norm."""
+
+    operand: Formula
+
+    @property
+    def children(self) -> tuple[Formula, ...]:
+        return (self.operand,)
+
+    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
+        return Norm(*children)
+
+
+@dataclass(frozen=True, eq=False)
+class EntryPower(Formula):
+    """Every entry to a power: X^{∘2}."""
+
+    base: Formula
+    exponent: Formula
+
+    @property
+    def children(self) -> tuple[Formula, ...]:
+        return (self.base, self.exponent)
+
+    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
+        return EntryPower(*children)
+
+
+@dataclass(frozen=True, eq=False)
+class Bracketed(Formula):
+    """(operand): a scalar among matrices."""
+
+    operand: Formula
+
+    @property
+    def children(self) -> tuple[Formula, ...]:
+        return (self.operand,)
+
+    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
+        return Bracketed(*children)
+
+
+@dataclass(frozen=True, eq=False)
+class Space(Formula):
+    """ℝ^{5×3}: what a tensor of this shape is an element of; ℝ for ()."""
+
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +202,7 @@ class Source:
 class Statement:
     """side[0] relation[0] side[1] … with a `label` in front and an equation `number` behind.
 
-    `relations` has one entry less than `sides`; each is "=" or "≈".
+    `relations` has one entry less than `sides`; each is "=", "≈" or "∈".
     """
 
     sides: tuple[Formula, ...]

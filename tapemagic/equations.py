@@ -138,7 +138,7 @@ def derive_equations(
     `names` adds names that no binding gave (a layer's variables, by tensor id).
     Raises `NotDerivable` with the reason where there are none.
     """
-    slice_ = _Slice(trace, target, leaves)
+    slice_ = Slice(trace, target, leaves)
     if target not in slice_.active:
         raise NotDerivable("the target does not depend on the source in what was recorded")
     return _Writer(trace, slice_, target, text, leaves, names).write()
@@ -156,7 +156,7 @@ def depend_on_each_other(trace: Trace, leaves: Sequence[Leaf]) -> bool:
     return len(sources) < sum(len(leaf.tensors) for leaf in leaves)
 
 
-class _Slice:
+class Slice:
     """The operations between the leaves and the target, and the values that vary."""
 
     def __init__(self, trace: Trace, target: int, leaves: Sequence[Leaf]) -> None:
@@ -205,7 +205,7 @@ class _Slice:
         return needed
 
 
-class _Names:
+class Names:
     """Names and versions: each text counts its bindings among the tensors that matter."""
 
     def __init__(self, trace: Trace, used: Iterable[int], extra: Mapping[int, str]) -> None:
@@ -248,7 +248,7 @@ class _Writer:
     def __init__(
         self,
         trace: Trace,
-        slice_: _Slice,
+        slice_: Slice,
         target: int,
         text: str,
         leaves: Sequence[Leaf],
@@ -256,7 +256,7 @@ class _Writer:
     ) -> None:
         self._trace, self._slice, self._leaves, self._target = trace, slice_, leaves, target
         own = {key: leaf.text for leaf in leaves for key in leaf.tensors}
-        self._names = _Names(trace, slice_.reach, {**names, **own})
+        self._names = Names(trace, slice_.reach, {**names, **own})
         named = self._names.of.get(target)
         self._alias = named if named is not None and named.text == text else self._names.next(text)
         self._written: dict[int, Array] = {}  # tensor id → its formulas, as used further on

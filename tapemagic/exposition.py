@@ -41,36 +41,36 @@ from tapemagic.substitution import (
     statement,
     with_values,
 )
+from tapemagic.tensors import telling as tensors
+from tapemagic.tensors.telling import Style
 from tapemagic.trace import Array
 
 if TYPE_CHECKING:
     from tapemagic.result import Call, Derivative, Result
 
 
+PLAIN = Style()
 _FIX = 12  # lines of a fix that are shown
 
 
-def whole(result: Result, steps: str = "chain") -> Document:
+def whole(result: Result, steps: str = "chain", style: Style = PLAIN) -> Document:
     """The whole result: definitions that are shared are told once."""
     sections: list[Section] = []
-    told: tuple[object, ...] | None = None
+    told: object = None
     for derivative in result.values():
-        equations = derivative.derivation.equations if derivative.derivation else None
-        if equations is not None and steps != "result" and _content(equations) != told:
-            sections.append(_definitions(equations))
-            told = _content(equations)
-        sections.append(_section(derivative, steps))
+        before, told = _defined(derivative, steps, style, told)
+        sections += [*before, _section(derivative, steps, style)]
     if result.notes:
         sections.append(Section(tuple(Note(text) for text in result.notes)))
     return Document(tuple(sections))
 
 
-def calls(result: Result, steps: str = "chain") -> Document:
+def calls(result: Result, steps: str = "chain", style: Style = PLAIN) -> Document:
     """The calls of the user's own tapes, in their order; a loop's middle ones are folded."""
     sections: list[Section] = []
-    told: tuple[object, ...] | None = None
+    told: object = None
     for call in result.calls:
-        parts, told = _call(call, steps, told)
+        parts, told = _call(call, steps, style, told)
         if call.count > 1 and 1 < call.number < call.count:
             folded_ = tuple(item for part in parts for item in part.items)
             sections.append(Section((Fold(f"call {call.number} of {call.count}", folded_),)))
@@ -81,9 +81,7 @@ def calls(result: Result, steps: str = "chain") -> Document:
     return Document(tuple(sections))
 
 
-def _call(
-    call: Call, steps: str, told: tuple[object, ...] | None
-) -> tuple[list[Section], tuple[object, ...] | None]:
+def _call(call: Call, steps: str, style: Style, told: object) -> tuple[list[Section], object]:
     """One call's sections, and the definitions told last."""
     times = f", call {call.number} of {call.count}" if call.count > 1 else ""
     title = f"{call.text}, line {call.line}{times}"
@@ -95,11 +93,8 @@ def _call(
         return [Section((note, *told_of), title)], told
     sections: list[Section] = []
     for derivative in call.derivatives:
-        equations = derivative.derivation.equations if derivative.derivation else None
-        if equations is not None and steps != "result" and _content(equations) != told:
-            sections.append(_definitions(equations))
-            told = _content(equations)
-        sections.append(_section(derivative, steps))
+        before, told = _defined(derivative, steps, style, told)
+        sections += [*before, _section(derivative, steps, style)]
     if not sections:
         sections = [Section((Note("no source was asked for: the list is empty", "warning"),))]
     if sections[0].heading is not None:
@@ -107,15 +102,34 @@ def _call(
     return [replace(sections[0], title=title), *sections[1:]], told
 
 
-def single(derivative: Derivative, steps: str = "chain") -> Document:
+def single(derivative: Derivative, steps: str = "chain", style: Style = PLAIN) -> Document:
     """One derivative by itself."""
-    sections = [_section(derivative, steps)]
-    if derivative.derivation is not None and steps != "result":
-        sections.insert(0, _definitions(derivative.derivation.equations))
-    return Document(tuple(sections))
+    before, _ = _defined(derivative, steps, style, None)
+    return Document((*before, _section(derivative, steps, style)))
 
 
 # -- definitions -------------------------------------------------------------------------------
+
+
+def _defined(
+    derivative: Derivative, steps: str, style: Style, told: object
+) -> tuple[list[Section], object]:
+    """The definitions, unless they are those that were told last."""
+    if steps == "result":
+        return [], told
+    if derivative.derivation is not None:
+        equations = derivative.derivation.equations
+        content: object = _content(equations)
+        return ([] if content == told else [_definitions(equations)]), content
+    if derivative.tensor is None:
+        return [], told
+    definitions = derivative.tensor.definitions
+    content = tuple((part.leaf, part.node) for part in definitions.definitions)
+    if content == told:
+        return [], told
+    teller = tensors.Teller(derivative.tensor, style, derivative.several)
+    items = (*teller.spaces(), *teller.definitions(), *teller.legend())
+    return [Section(items, "Definitions")], content
 
 
 def _content(equations: Equations) -> tuple[object, ...]:
@@ -164,13 +178,14 @@ def _entries(equation: Equation) -> list[Statement]:
 # -- one derivative ----------------------------------------------------------------------------
 
 
-def _section(derivative: Derivative, steps: str) -> Section:
+def _section(derivative: Derivative, steps: str, style: Style) -> Section:
     heading = _differential(derivative)
     items: list[Item] = []
     if derivative.derivation is not None and steps != "result" and derivative.order == 1:
         teller = Teller(derivative.derivation, steps == "full", derivative.several)
         items += teller.items()
     items += _substitution(derivative, heading, steps)
+    items += _in_tensors(derivative, heading, steps, style)
     if derivative.check.derived is False and items:
         # What does not give the tape's value is not shown as if it did.
         items = [Fold("what was derived, which is not what the tape returned", tuple(items))]
@@ -183,6 +198,20 @@ def _section(derivative: Derivative, steps: str) -> Section:
         items.insert(0, _value(derivative, heading))
     items.append(_verdict(derivative))
     return Section(tuple(items), heading=heading)
+
+
+def _in_tensors(derivative: Derivative, heading: Formula, steps: str, style: Style) -> list[Item]:
+    """The chain and the closed form in whole tensors, or beside components its one line."""
+    if derivative.tensor is None:
+        return []
+    teller = tensors.Teller(derivative.tensor, style, derivative.several)
+    if derivative.derivation is not None and derivative.closed_form is not None:
+        return teller.beside(heading) if steps != "result" else []
+    if derivative.derivation is not None:
+        return []
+    label = "by substitution" if derivative.order == 1 else f"order {derivative.order}"
+    chain = teller.chain() if steps != "result" else []
+    return [*chain, *teller.closed(heading, derivative.check.tape, label if chain else "")]
 
 
 _REMARKS = {"kink", "summed", "convention", "custom", "degenerate"}  # nothing is broken
@@ -211,8 +240,13 @@ def _dtype(derivative: Derivative) -> str:
 
 def _differential(derivative: Derivative) -> Formula:
     derivation = derivative.derivation
-    target = derivation.equations.target if derivation else Name(derivative.target)
-    versions = derivation.equations.sources if derivation else ()
+    target, versions = Name(derivative.target), list[tuple[Name, ...]]()
+    if derivation is not None:
+        target, versions = derivation.equations.target, list(derivation.equations.sources)
+    elif derivative.tensor is not None:
+        whole_ = derivative.tensor.definitions
+        target = whole_.target.name
+        versions = [tuple(leaf.name for leaf in group) for group in whole_.sources]
     names = {group[0].text: group[0] for group in versions}
     sources = derivative.sources
     if derivative.inner is not None:  # dy/dx by x: d²y/dx²
@@ -297,7 +331,9 @@ def _verdict(derivative: Derivative) -> Note:
     dtype = _dtype(derivative)
     parts = [f"tape {_brief(check.tape, dtype)}"]
     if check.symbolic is not None:
-        name = "closed form" if derivative.closed_form is not None else "derivation"
+        by_tensor = derivative.tensor is not None and derivative.tensor.closed is not None
+        has_form = derivative.closed_form is not None or by_tensor
+        name = "closed form" if has_form else "derivation"
         parts.append(f"{name} {_brief(check.symbolic, dtype)}")
     if check.finite_difference is not None:
         parts.append(f"finite difference {_brief(check.finite_difference, dtype)}")

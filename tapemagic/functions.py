@@ -238,6 +238,11 @@ _LOGIC = (
     _row("logical_or", "piecewise constant", np.logical_or, _flat, "Or", text="∨", latex=r"\lor"),
     _row("logical_not", "piecewise constant", np.logical_not, _flat, "Not",
          text="¬", latex=r"\lnot"),
+    _row("is_finite", "piecewise constant", np.isfinite, _flat,
+         lambda sp, x: sp.And(sp.Ne(x, sp.oo), sp.Ne(x, -sp.oo)), text="finite"),
+    _row("is_nan", "piecewise constant", np.isnan, _flat, lambda sp, x: sp.false, text="nan"),
+    _row("is_inf", "piecewise constant", np.isinf, _flat,
+         lambda sp, x: sp.Or(sp.Eq(x, sp.oo), sp.Eq(x, -sp.oo)), text="infinite"),
 )
 
 _GUARDED = (

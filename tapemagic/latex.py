@@ -32,10 +32,16 @@ _ACCENTS = {
 _OPERATORS = {
     "−": "-", "·": r"\cdot", "×": r"\times", "∘": r"\circ", "≈": r"\approx",
     "≥": r"\ge", "≤": r"\le", "≠": r"\ne", "∧": r"\land", "∨": r"\lor", "¬": r"\lnot ",
-    "mod": r"\bmod",
+    "mod": r"\bmod", "∈": r"\in", "⊘": r"\oslash",
 }  # fmt: skip
-_FENCES = {"⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil", "|": "|"}
+_FENCES = {"⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil", "|": "|", "‖": r"\|"}
 _CONSTANTS = {"pi": r"\pi", "e": "e", "inf": r"\infty", "nan": r"\mathrm{nan}", "i": r"\mathrm{i}"}
+_CONSTANTS |= {
+    "reals": r"\mathbb{R}",
+    "ones": r"\mathbf{1}",
+    "identity": "I",
+    "transpose": r"\mathsf{T}",
+}
 _DOTS = {"h": r"\cdots", "v": r"\vdots", "d": r"\ddots", "l": r"\dots"}
 _TALL = re.compile(r"\\(frac|begin|left|sqrt|overline)")
 
@@ -144,6 +150,12 @@ class LatexPrinter(Printer[str]):
 
     def transposed(self, body: str) -> str:
         return f"{body}^{{\\mathsf{{T}}}}"
+
+    def subscripted(self, body: str, below: str) -> str:
+        return f"{{{body}}}_{{{below}}}" if "_" in body else f"{body}_{{{below}}}"
+
+    def summation(self, below: str) -> str:
+        return f"\\sum_{{{below}}} "
 
     def fenced(self, body: str, left: str = "(", right: str = ")") -> str:
         left, right = _FENCES.get(left, left), _FENCES.get(right, right)

@@ -109,6 +109,12 @@ class Width(Printer[int]):
     def transposed(self, body: int) -> int:
         return body + 1
 
+    def subscripted(self, body: int, below: int) -> int:
+        return body + (2 * below + 2) // 3
+
+    def summation(self, below: int) -> int:
+        return max(2, (2 * below + 2) // 3)
+
     def fenced(self, body: int, left: str = "(", right: str = ")") -> int:
         return body + 2
 

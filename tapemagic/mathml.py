@@ -10,7 +10,8 @@ from tapemagic.formula import Formula
 from tapemagic.printing import Printer, function_row
 from tapemagic.spelling import Piece, Spelling
 
-_CONSTANTS = {"pi": "π", "inf": "∞"}
+_CONSTANTS = {"pi": "π", "inf": "∞", "reals": "ℝ", "ones": "𝟏", "identity": "I", "transpose": "T"}
+_UPRIGHT = {"i", "inf", "reals", "ones", "transpose"}
 _DOTS = {"h": "⋯", "v": "⋮", "d": "⋱", "l": "…"}
 
 
@@ -45,11 +46,13 @@ class MathmlPrinter(Printer[str]):
         return f"<mi{kind}>{escape(piece.text)}</mi>"
 
     def constant(self, text: str) -> str:
-        upright = ' mathvariant="normal"' if text in ("i", "inf") else ""
+        upright = (
+            ' mathvariant="normal"' if text in ("i", "inf", "reals", "ones", "transpose") else ""
+        )
         return f"<mi{upright}>{escape(_CONSTANTS.get(text, text))}</mi>"
 
     def operator(self, sign: str) -> str:
-        space = "0.2em" if sign in "·×∘" else "0.26em"
+        space = "0.2em" if sign in "·×∘⊘" else "0.26em"
         return f'<mo form="infix" lspace="{space}" rspace="{space}">{escape(sign)}</mo>'
 
     def prefix(self, sign: str) -> str:
@@ -85,6 +88,12 @@ class MathmlPrinter(Printer[str]):
 
     def transposed(self, body: str) -> str:
         return f'<msup>{body}<mi mathvariant="normal">T</mi></msup>'
+
+    def subscripted(self, body: str, below: str) -> str:
+        return f"<msub>{body}{below}</msub>"
+
+    def summation(self, below: str) -> str:
+        return f'<munder><mo movablelimits="false">∑</mo>{below}</munder>'
 
     def fenced(self, body: str, left: str = "(", right: str = ")") -> str:
         # Left to themselves, browsers stretch brackets around a mere y, too.

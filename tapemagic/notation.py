@@ -27,7 +27,7 @@ class Notation(ABC, Generic[T]):
 
     @abstractmethod
     def constant(self, text: str) -> T:
-        """pi, e, inf, nan, i"""
+        """pi, e, inf, nan, i, reals, ones (the vector), identity (the matrix)"""
 
     @abstractmethod
     def operator(self, sign: str) -> T:
@@ -64,6 +64,13 @@ class Notation(ABC, Generic[T]):
 
     @abstractmethod
     def transposed(self, body: T) -> T: ...
+
+    @abstractmethod
+    def subscripted(self, body: T, below: T) -> T: ...
+
+    @abstractmethod
+    def summation(self, below: T) -> T:
+        """The sign of a sum over letters, without what is summed."""
 
     @abstractmethod
     def fenced(self, body: T, left: str = "(", right: str = ")") -> T: ...

@@ -46,11 +46,13 @@ def level(node: f.Formula, linear: bool) -> int:
         return SUM
     if isinstance(node, f.Quotient):
         return fraction
+    if isinstance(node, d.BigSum):
+        return PRODUCT
     if isinstance(node, (f.Product, d.Pointwise, d.Cross)):
         return SUM if unsigned(node)[0] else PRODUCT
     if isinstance(node, d.Differential):
         return FACTOR
-    if isinstance(node, (f.Power, d.Transposed)):
+    if isinstance(node, (f.Power, d.Transposed, d.EntryPower)):
         return POWER
     if isinstance(node, (f.Symbol, d.Tensor)):
         index = node.index if isinstance(node, f.Symbol) else ()

@@ -133,7 +133,8 @@ class Printer(Notation[T]):
                 runs.append([self.operator("·")])
             elif between is Joint.GAP:
                 runs[-1].append(self.gap())
-            runs[-1].append(self.show(right, FACTOR))
+            last = right is nodes[-1] and isinstance(right, d.BigSum)
+            runs[-1].append(self.show(right, PRODUCT if last else FACTOR))
         return [self.row(run) for run in runs]
 
     def _joined(self, nodes: Sequence[f.Formula], sign: str, place: int) -> T:
@@ -143,7 +144,48 @@ class Printer(Notation[T]):
         return self.row(parts)
 
     def _Pointwise(self, node: d.Pointwise) -> T:
-        return self._joined(node.factors, "∘", FACTOR)
+        above = self._joined(node.factors, "∘", FACTOR)
+        parts = [above]
+        for divisor in node.divisors:
+            parts += [self.operator("⊘"), self.show(divisor, FACTOR)]
+        return self.row(parts)
+
+    def _Subscripted(self, node: d.Subscripted) -> T:
+        tight = isinstance(node.operand, (d.Tensor, f.Constant))
+        body = self.show(node.operand) if tight else self.show(node.operand, ATOM)
+        if isinstance(node.operand, f.Call):
+            body = self.fenced(body, "[", "]")
+        plain = all(isinstance(part, f.Symbol) and len(part.name.text) == 1 for part in node.below)
+        below: list[T] = []
+        for part in node.below:
+            below += [self.comma()] if below and not plain else []
+            below.append(self.show(part))
+        return self.subscripted(body, self.row(below))
+
+    def _BigSum(self, node: d.BigSum) -> T:
+        below: list[T] = []
+        for letter in node.letters:
+            below += [self.comma(), self.show(letter)] if below else [self.show(letter)]
+        return self.row([self.summation(self.row(below)), self.show(node.operand, PRODUCT)])
+
+    def _Bracketed(self, node: d.Bracketed) -> T:
+        return self.fenced(self.show(node.operand))
+
+    def _Norm(self, node: d.Norm) -> T:
+        return self.fenced(self.show(node.operand), "‖", "‖")
+
+    def _EntryPower(self, node: d.EntryPower) -> T:
+        exponent = self.row([self.prefix("∘"), self.show(node.exponent)])
+        return self.power(self.show(node.base, ATOM), exponent)
+
+    def _Space(self, node: d.Space) -> T:
+        if not node.shape:
+            return self.constant("reals")
+        parts: list[T] = []
+        for size in node.shape:
+            parts += [self.prefix("×")] if parts else []
+            parts.append(self.digits(str(size)))
+        return self.power(self.constant("reals"), self.row(parts))
 
     def _Cross(self, node: d.Cross) -> T:
         return self._joined(node.factors, "×", PRODUCT)
@@ -239,6 +281,10 @@ class Printer(Notation[T]):
         return [] if letter or self.linear else [self.gap()]
 
     def _Transposed(self, node: d.Transposed) -> T:
+        inner = node.operand
+        if isinstance(inner, f.Power) and inner.exponent == f.number(-1):  # A⁻ᵀ
+            sign = self.row([self.prefix("−"), self.constant("transpose")])
+            return self.power(self.show(inner.base, ATOM), sign)
         return self.transposed(self.show(node.operand, ATOM))
 
     def _Matrix(self, node: d.Matrix) -> T:

@@ -21,6 +21,7 @@ from tapemagic.recording import Recorder, tensor_id
 from tapemagic.result import Derivative
 from tapemagic.sources import Source, is_variable, names_in, unwrapped
 from tapemagic.tapes import Asked, measured
+from tapemagic.tensors.forms import Shared
 from tapemagic.trace import Line, Trace
 
 
@@ -73,6 +74,7 @@ class Explainer:
         except Exception as error:  # noqa: BLE001 - an error of ours must not cost the values
             recorder.unreadable = f"the recording cannot be read ({error})"
             self._trace = Trace((), {})
+        self._shared, self._notation = Shared(), options.notation
         self._several = len(sources) > 1 or not _scalars(sources)
         self._seed = None if seed is None else np.asarray(seed, dtype=np.float64)
         self._leaves = tuple(
@@ -100,9 +102,10 @@ class Explainer:
                 self._seed,
                 self._names,
                 self._several,
+                self._notation,
             )
             lower = found.get(order[:-1])
-            one = explain(self._trace, question, value, measured(value), lower)
+            one = explain(self._trace, question, value, measured(value), lower, self._shared)
             found[order] = replace(one, diagnoses=self._diagnoses(question, one, lower))
             if is_block or self._kind != "hessian":
                 yield found[order]

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,12 @@ from tapemagic.diagnosis import Diagnosis
 from tapemagic.document import Document, Note, Section
 from tapemagic.formula import Formula, Name, Symbol
 from tapemagic.steps import Step, steps
+from tapemagic.tensors.nodes import Leaf
+from tapemagic.tensors.steps import TensorStep, tensor_steps
+from tapemagic.tensors.sweep import TensorForm
 from tapemagic.trace import Array, Line
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Derivative:
     `sources` are as the user wrote them; `order` counts `sources`. `derivation` and
     `closed_form` are None where there is none; `reasons` then say why. `several`: one of several
     partial derivatives, written with ∂. `inner`: the target is itself the answer of an earlier
-    call, the derivative of this name by these sources.
+    call, the derivative of this name by these sources. `tensor` is the derivative in whole
+    tensors, where there are any.
     """
 
     key: str
@@ -42,6 +48,7 @@ class Derivative:
     several: bool = False
     diagnoses: tuple[Diagnosis, ...] = ()
     inner: tuple[str, tuple[str, ...]] | None = None
+    tensor: TensorForm | None = None
 
     @property
     def order(self) -> int:
@@ -58,7 +65,7 @@ class Derivative:
         """The closed form in SymPy: an expression for a scalar, a matrix for a tensor of rank 1
         (one column) or 2, an N-dimensional array above; None where there is no closed form."""
         if self.closed_form is None:
-            return None
+            return self._matrix_expression()
         import sympy
 
         from tapemagic.symbolic import to_sympy
@@ -76,6 +83,11 @@ class Derivative:
             return sympy.ImmutableMatrix(rows, columns, parts)
         return sympy.ImmutableDenseNDimArray(parts, formulas.shape)
 
+    def _matrix_expression(self) -> Any:
+        from tapemagic.tensors.matrix_sympy import matrix_expression
+
+        return None if self.tensor is None else matrix_expression(self.tensor)
+
     def evaluate(self, **values: Any) -> Any:
         """The closed form in NumPy float64, without the tape: at the recorded point, or with
         other values of sources and named constants (numbers, or arrays of the same shape).
@@ -83,7 +95,12 @@ class Derivative:
         Returns a float for a scalar, else an array. Where only the equations exist, they are
         followed. Raises `ValueError` where there is neither, or for an unknown name.
         """
-        if self.derivation is None or (self.order > 1 and self.closed_form is None):
+        by_components = self.derivation is not None and (
+            self.order == 1 or self.closed_form is not None
+        )
+        if self.closed_form is None and self.tensor is not None and self.tensor.closed is not None:
+            return self._evaluated_whole(values)
+        if self.derivation is None or not by_components:
             raise ValueError(f"{self.key} has no closed form: {'; '.join(self.reasons)}")
         equations = self.derivation.equations
         chosen = self._chosen(values)
@@ -94,31 +111,54 @@ class Derivative:
             found = self.derivation.evaluate(chosen)
         return float(found) if np.ndim(found) == 0 else found
 
+    def _evaluated_whole(self, values: Mapping[str, Any]) -> Any:
+        """The closed form in whole tensors, in the shape of the tape's answer."""
+        assert self.tensor is not None
+        chosen: dict[Leaf, Array] = {}
+        given = {leaf: leaf.whole for leaf in self.tensor.definitions.given}
+        for leaf, array in self._matched(values, given, lambda leaf: leaf.name.text):
+            chosen[leaf] = array
+        found = self.tensor.evaluate(chosen)
+        if found is None:
+            raise ValueError(f"{self.key} needs a value that is not kept any more")
+        shape = getattr(self.value, "shape", None)
+        if shape is not None and np.prod(tuple(shape), dtype=int) == found.size:
+            found = found.reshape(tuple(shape))
+        return float(found) if np.ndim(found) == 0 else found
+
     def _chosen(self, values: Mapping[str, Any]) -> dict[Name, Array]:
         assert self.derivation is not None
         equations = self.derivation.equations
         settable = [n for group in equations.sources for n in group] + list(equations.constants)
-        chosen: dict[Name, Array] = {}
+        given = {name: equations.values[name].shape for name in settable}
+        return dict(self._matched(values, given, lambda name: name.text))
+
+    def _matched(
+        self,
+        values: Mapping[str, Any],
+        given: Mapping[T, tuple[int, ...]],
+        text_of: Callable[[T], str],
+    ) -> Iterator[tuple[T, Array]]:
+        """The chosen values by what they stand for, in its shape."""
         for text, value in values.items():
-            names = [name for name in settable if name.text == text]
+            names = [name for name in given if text_of(name) == text]
             if not names:
-                known = sorted({name.text for name in settable})
+                known = sorted({text_of(name) for name in given})
                 near = difflib.get_close_matches(text, known, 1) or known[:1]
                 hint = f": did you mean {near[0]}?" if near else ""
                 raise ValueError(f"{self.key} does not depend on {text!r}{hint}")
             for name in names:
-                shape = equations.values[name].shape
-                array = np.asarray(value, dtype=np.float64)
-                if array.shape != shape:
-                    array = np.broadcast_to(array, shape)
-                chosen[name] = array
-        return chosen
+                array = np.asarray(value)
+                array = array if array.dtype == bool else array.astype(np.float64)
+                if array.shape != given[name]:
+                    array = np.broadcast_to(array, given[name])
+                yield name, array
 
     @cached_property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[Step | TensorStep, ...]:
         """The derivation as data, each step able to re-evaluate itself."""
         if self.derivation is None:
-            return ()
+            return () if self.tensor is None else tensor_steps(self.tensor)
         return steps(self.derivation, self.closed_form)
 
     @property

@@ -36,6 +36,7 @@ from tapemagic.sources import (
     unwrapped,
 )
 from tapemagic.tapes import Asked, CellTape
+from tapemagic.tensors.telling import Style
 from tapemagic.trace import Line
 
 _NOT_ASKED = (
@@ -247,7 +248,7 @@ class Session:
         """The answers of the user's own tapes."""
         self._recorder.stop()
         calls = self._own_calls
-        adopter = Adopter(self._recorder, calls.kept)
+        adopter = Adopter(self._recorder, calls.kept, self.options.notation)
         found = adopter.calls(calls.counts)
         derivatives = [d for call in found for d in call.derivatives]
         notes = [self._recorder.unreadable] if self._recorder.unreadable else []
@@ -255,7 +256,7 @@ class Session:
         if ignored and found:
             notes.append(f"{', '.join(ignored)}: no effect on what the cell's own tapes answer")
         notes += calls.notes() or ([] if found else [_NOT_ASKED])
-        document = partial(exposition.calls, steps=self.options.steps)
+        document = partial(exposition.calls, steps=self.options.steps, style=_style(self.options))
         result = Result(derivatives, document, adopter.aliases, found, notes)
         if self.options.out:
             self._namespace[self.options.out] = result
@@ -292,7 +293,7 @@ class Session:
             for derivative in explainer.derivatives(target, answer)
         ]
         notes = [self._recorder.unreadable] if self._recorder.unreadable else []
-        document = partial(exposition.whole, steps=options.steps)
+        document = partial(exposition.whole, steps=options.steps, style=_style(options))
         result = Result(derivatives, document, aliases(targets, sources), (), notes)
         self._bind(options, result)
         return result
@@ -413,6 +414,10 @@ class Session:
                 f"nothing to differentiate with respect to: the cell read no variable{hint}"
             )
         return found
+
+
+def _style(options: Options) -> Style:
+    return Style(options.notation, options.layout == "numerator")
 
 
 def _described(value: Any) -> str:

@@ -14,11 +14,12 @@ from tapemagic.spelling import Piece, Spelling
 
 _SUPERSCRIPTS = dict(zip("0123456789+−=()nixykmtT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱˣʸᵏᵐᵗᵀ"))
 _SUBSCRIPTS = dict(zip("0123456789()", "₀₁₂₃₄₅₆₇₈₉₍₎")) | {",": "‚"}
-_CONSTANTS = {"pi": "π", "inf": "∞"}
+_LETTERS_BELOW = {**_SUBSCRIPTS, **dict(zip("aehijklmnoprstuvx", "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ"))}
+_CONSTANTS = {"pi": "π", "inf": "∞", "reals": "ℝ", "ones": "𝟏", "identity": "I", "transpose": "T"}
 _DOTS = {"h": "…", "v": "⋮", "d": "⋱", "l": "…"}
 _TALL = {  # a bracket's top, middle and bottom
     "(": "⎛⎜⎝", ")": "⎞⎟⎠", "[": "⎡⎢⎣", "]": "⎤⎥⎦", "|": "│││", "⌊": "⎢⎢⎣", "⌋": "⎥⎥⎦",
-    "⌈": "⎡⎢⎢", "⌉": "⎤⎥⎥",
+    "⌈": "⎡⎢⎢", "⌉": "⎤⎥⎥", "‖": "‖‖‖",
 }  # fmt: skip
 
 
@@ -128,6 +129,16 @@ class TextPrinter(Printer[Box]):
     def transposed(self, body: Box) -> Box:
         return beside([body, Box(("ᵀ", *[" "] * (len(body.lines) - 1)), body.middle)])
 
+    def subscripted(self, body: Box, below: Box) -> Box:
+        text = str(below)
+        if below.flat and all(c in _LETTERS_BELOW for c in text):
+            return beside([body, _box(_script(text, _LETTERS_BELOW))])
+        short = below.flat and text.isalnum()
+        return beside([body, _box("_"), below if short else self.fenced(below, "{", "}")])
+
+    def summation(self, below: Box) -> Box:
+        return beside([self.subscripted(_box("Σ"), below), _box(" ")])
+
     def fenced(self, body: Box, left: str = "(", right: str = ")") -> Box:
         return beside([_side(left, body), body, _side(right, body)])
 
@@ -176,7 +187,7 @@ def _below(piece: Piece, after: Piece | None) -> str:
 
 def _side(bracket: str, body: Box) -> Box:
     height = len(body.lines)
-    if height == 1:
+    if height == 1 or bracket not in _TALL:
         return _box(bracket)
     top, middle, bottom = tuple(_TALL[bracket])
     return Box((top, *[middle] * (height - 2), bottom), body.middle)

@@ -187,6 +187,7 @@ _FUNCTIONS = tuple(
         "FloorMod": "floor_mod", "Greater": "greater", "GreaterEqual": "greater_equal",
         "Less": "less", "LessEqual": "less_equal", "Equal": "equal", "NotEqual": "not_equal",
         "LogicalAnd": "logical_and", "LogicalOr": "logical_or", "LogicalNot": "logical_not",
+        "IsFinite": "is_finite", "IsNan": "is_nan", "IsInf": "is_inf",
         "Xlogy": "xlogy", "Xlog1py": "xlog1py", "Xdivy": "xdivy", "Erf": "erf", "Erfc": "erfc",
         "Erfinv": "erfinv", "Ndtri": "ndtri", "Lgamma": "lgamma", "Digamma": "digamma",
         "Polygamma": "polygamma", "Igamma": "igamma", "Igammac": "igammac",

@@ -1,0 +1,315 @@
+"""From the trace to named tensors: definitions, one a name, from the sources to the target.
+
+What has no name is written inside what uses it until it grows too big; then it gets one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tapemagic.equations import Leaf as Source
+from tapemagic.equations import Names, NotDerivable, Slice
+from tapemagic.formula import Name
+from tapemagic.numbers import recognise
+from tapemagic.tensors.lifting import lifted
+from tapemagic.tensors.nodes import Array, Leaf, Node, Shape, constant, core, postorder
+from tapemagic.tensors.operand import Context, NotLiftable, Operand
+from tapemagic.tensors.recognition import at
+from tapemagic.trace import Line, Operation, Trace
+
+INLINE = 14  # nodes of an unnamed tensor that is still written inside another
+SHARED = 4  # the same where it is used more than once
+KEPT = 2**16  # entries of a source or constant that are kept for evaluating again
+_DEVICES = {"Identity", "Snapshot", "ReadVariableOp"}
+_ASIDE = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}  # they read no entries
+
+
+@dataclass(frozen=True)
+class Definition:
+    """leaf = node. An `opaque` one has no formula: it is `operation`'s output number `place`."""
+
+    leaf: Leaf
+    node: Node
+    line: Line | None = None
+    operation: Operation | None = None
+    place: int = 0
+    arguments: tuple[tuple[int, Leaf], ...] = ()  # slots of an opaque operation that vary
+    shapes: tuple[Shape, ...] = ()  # of all its outputs
+
+    @property
+    def opaque(self) -> bool:
+        return self.operation is not None
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """The straight-line program in whole tensors.
+
+    `sources` has the versions of each source; `values` gives the recorded value of a leaf in
+    float64, or None where it is not there any more. `epsilon` names the dtype.
+    """
+
+    target: Leaf
+    definitions: tuple[Definition, ...]
+    sources: tuple[tuple[Leaf, ...], ...]
+    constants: tuple[Leaf, ...]
+    dtype: str
+    look: Callable[[Leaf], Array | None] = field(repr=False)
+    opaque: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> tuple[Leaf, ...]:
+        """Sources and constants: what values can be chosen for."""
+        return (*(leaf for group in self.sources for leaf in group), *self.constants)
+
+    @property
+    def largest(self) -> int:
+        """The entries of the largest named tensor."""
+        every = [*self.given, *(d.leaf for d in self.definitions)]
+        return max((math.prod(leaf.shape) for leaf in every), default=1)
+
+    def values(self) -> Mapping[Leaf, Array] | None:
+        """The recorded values of all that is given; None where one is gone."""
+        found = {leaf: self.look(leaf) for leaf in self.given}
+        known = {leaf: value for leaf, value in found.items() if value is not None}
+        return known if len(known) == len(found) else None
+
+
+def define(
+    trace: Trace, target: int, text: str, sources: Sequence[Source], names: Mapping[int, str]
+) -> Definitions:
+    """The definitions that lead from `sources` to `target`, which is called `text`.
+
+    Raises `NotDerivable` with the reason where there are none.
+    """
+    part = Slice(trace, target, sources)
+    if target not in part.active:
+        raise NotDerivable("the target does not depend on the source in what was recorded")
+    return _Writer(trace, part, target, text, sources, names).write()
+
+
+class _Writer:
+    """Goes through the operations once, in order."""
+
+    def __init__(
+        self,
+        trace: Trace,
+        part: Slice,
+        target: int,
+        text: str,
+        sources: Sequence[Source],
+        names: Mapping[int, str],
+    ) -> None:
+        self._trace, self._slice, self._sources, self._target = trace, part, sources, target
+        own = {key: source.text for source in sources for key in source.tensors}
+        self._names = Names(trace, part.reach, {**names, **own})
+        named = self._names.of.get(target)
+        self._alias = named if named is not None and named.text == text else self._names.next(text)
+        self._written: dict[int, Node] = {}
+        self._definitions: dict[Leaf, Definition] = {}
+        self._constants: dict[Leaf, int] = {}
+        self._keys: dict[Leaf, int] = {}
+        self._opaque: dict[str, None] = {}
+        self._taken: set[Name] = set()
+        self._uses = Counter(
+            key for op in part.operations if op.kind not in _ASIDE for key in set(op.inputs)
+        )
+
+    def write(self) -> Definitions:
+        for source in self._sources:
+            for key in source.tensors:
+                self._written[key] = self._leaf(self._names.of[key], key)
+        for operation in self._slice.operations:
+            if any(k in self._slice.active and k not in self._written for k in operation.outputs):
+                self._write(operation)
+        target = self._end()
+        used = self._reached(target)
+        kept = tuple(d for leaf, d in self._definitions.items() if leaf in used)
+        constants = tuple(leaf for leaf in self._constants if leaf in used)
+        sources = tuple(
+            tuple(self._leaf(self._names.of[k], k) for k in s.tensors) for s in self._sources
+        )
+        keys = {leaf: self._keys[leaf] for leaf in used | {t for g in sources for t in g}}
+        opaque = tuple(dict.fromkeys(d.operation.kind for d in kept if d.operation is not None))
+        dtype = self._trace.tensors[self._target].dtype
+        look = _Memory(self._trace, keys).look
+        return Definitions(
+            target, kept, sources, constants, dtype, look, tuple(dict.fromkeys(opaque))
+        )
+
+    def _reached(self, target: Leaf) -> set[Leaf]:
+        """The leaves that the target is made of, through the definitions."""
+        used: set[Leaf] = set()
+        pending = [target]
+        while pending:
+            leaf = pending.pop()
+            if leaf in used:
+                continue
+            used.add(leaf)
+            definition = self._definitions.get(leaf)
+            if definition is not None:
+                pending += [n for n in postorder([definition.node]) if isinstance(n, Leaf)]
+                pending += [argument for _, argument in definition.arguments]
+        return used
+
+    def _end(self) -> Leaf:
+        """The target has a definition of its own, under the name that was asked for."""
+        leaf = self._leaf(self._alias, self._target)
+        if leaf not in self._definitions:
+            self._define(self._alias, self._written[self._target], self._target, None)
+        return leaf
+
+    def _write(self, operation: Operation) -> None:
+        shapes = tuple(self._shape(key) for key in operation.outputs)
+        inputs = tuple(self._operand(key) for key in operation.inputs)
+        context = Context(operation.kind, inputs, operation.attributes, shapes)
+        try:
+            if operation.given:
+                raise NotLiftable(f"{operation.kind} has a derivative of its own")
+            nodes = [node if node is None else at(node) for node in lifted(context)]
+        except NotLiftable:
+            nodes = [None] * len(operation.outputs)
+        for place, key in enumerate(operation.outputs):
+            if key not in self._slice.active or key in self._written:
+                continue
+            node = nodes[place] if place < len(nodes) else None
+            if node is None and not self._trace.tensors[key].dtype.startswith(("float", "bfloat")):
+                self._written[key] = self._constant(key)  # a shape, a place: nothing moves it
+            elif node is None:
+                self._keep_opaque(operation, place, key)
+            else:
+                self._keep(key, node, operation)
+
+    def _keep(self, key: int, node: Node, operation: Operation) -> None:
+        limit = SHARED if self._uses[key] > 1 else INLINE
+        name = self._alias if key == self._target else self._names.of.get(key)
+        if name is None and node.size > limit and operation.kind not in _DEVICES:
+            name = self._names.fresh()
+        if name is None or name in self._taken:
+            self._written[key] = node
+        else:
+            self._written[key] = self._define(name, node, key, operation.line)
+
+    def _define(self, name: Name, node: Node, key: int, line: Line | None) -> Leaf:
+        leaf = self._leaf(name, key)
+        self._taken.add(name)
+        self._definitions[leaf] = Definition(leaf, node, line)
+        return leaf
+
+    def _keep_opaque(self, operation: Operation, place: int, key: int) -> None:
+        used = self._uses[key] or key == self._target
+        if not used:
+            return
+        name = self._alias if key == self._target else self._names.of.get(key)
+        leaf = self._leaf(name or self._names.fresh(), key)
+        arguments = tuple(
+            (slot, self._as_leaf(k))
+            for slot, k in enumerate(operation.inputs)
+            if k in self._slice.active
+        )
+        shapes = tuple(self._shape(k) for k in operation.outputs)
+        self._definitions[leaf] = Definition(
+            leaf, leaf, operation.line, operation, place, arguments, shapes
+        )
+        self._written[key] = leaf
+
+    def _as_leaf(self, key: int) -> Leaf:
+        node = self._node(key)
+        if isinstance(node, Leaf) and node.whole == self._shape(key):
+            return node
+        leaf = self._define(self._names.fresh(), node, key, None)
+        self._written[key] = leaf
+        return leaf
+
+    def _operand(self, key: int) -> Operand:
+        data = None if key in self._slice.active else self._trace.array(key)
+        name = self._names.of.get(key)
+        return Operand(self._shape(key), lambda: self._node(key), data, name)
+
+    def _node(self, key: int) -> Node:
+        if key not in self._written:
+            self._written[key] = self._constant(key)
+        return self._written[key]
+
+    def _constant(self, key: int) -> Node:
+        """What does not depend on the sources: by name, by an expression of names, or a number."""
+        known = self._trace.tensors[key]
+        if known.dtype.startswith(("complex", "string", "resource", "variant")):
+            raise NotDerivable(f"values of dtype {known.dtype} are not derived")
+        name = self._names.of.get(key)
+        data = known.data
+        if name is None:
+            node = self._in_names(key)
+            if node is not None:
+                return node
+            if data is not None and data.size and np.all(data == data.flat[0]):
+                return constant(recognise(float(data.flat[0]), known.dtype), core(known.shape))
+            name = self._names.fresh()
+        leaf = self._leaf(name, key)
+        self._constants[leaf] = key
+        return leaf
+
+    def _in_names(self, key: int) -> Node | None:
+        """A short expression of named constants is written in their names."""
+        operation = self._slice.producer.get(key)
+        if operation is None or operation.given or key not in self._slice.named:
+            return None
+        inputs = tuple(self._operand(k) for k in operation.inputs)
+        shapes = tuple(self._shape(k) for k in operation.outputs)
+        before = dict(self._constants)
+        try:
+            context = Context(operation.kind, inputs, operation.attributes, shapes)
+            node = lifted(context)[operation.outputs.index(key)]
+        except (NotLiftable, NotDerivable, IndexError):
+            node = None
+        if node is None or node.size > INLINE:
+            self._constants = before
+            return None
+        return node
+
+    def _leaf(self, name: Name, key: int) -> Leaf:
+        shape = self._shape(key)
+        leaf = Leaf(core(shape), name, shape)
+        self._keys[leaf] = key
+        return leaf
+
+    def _shape(self, key: int) -> Shape:
+        known = self._trace.tensors.get(key)
+        if known is None:
+            raise NotDerivable("a tensor that was not recorded")
+        return tuple(known.shape)
+
+
+class _Memory:
+    """The recorded values: those of moderate size kept, the others looked up as long as somebody
+    else keeps them."""
+
+    def __init__(self, trace: Trace, keys: Mapping[Leaf, int]) -> None:
+        self._trace, self._keys = trace, keys
+        self._kept: dict[Leaf, Array] = {}
+        for leaf, key in keys.items():
+            if math.prod(leaf.shape) <= KEPT:
+                value = trace.array(key)
+                if value is not None:
+                    self._kept[leaf] = as_double(value)
+
+    def look(self, leaf: Leaf) -> Array | None:
+        """The value of a leaf."""
+        if leaf in self._kept:
+            return self._kept[leaf]
+        key = self._keys.get(leaf)
+        value = None if key is None else self._trace.array(key)
+        return None if value is None else as_double(value)
+
+
+def as_double(value: Array) -> Array:
+    """float64 of what the dtype's digits say: 0.1, not 0.10000000149 as float32 has it."""
+    array = np.asarray(value)
+    if array.dtype.kind == "f" and array.dtype.itemsize < 8 and array.size <= 4096:
+        return np.array([float(str(v)) for v in array.flat]).reshape(array.shape)
+    return array if array.dtype == bool else array.astype(np.float64)

@@ -1,0 +1,235 @@
+"""Tensors of any rank in index notation: ∂L/∂W_{kl} = Σ_i x_{ik} g_{il}.
+
+Constant structures do not stand there as factors: a window writes x_{i+p}, a gather E_{t_i}.
+Places count from 1, and an entry outside a tensor is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from tapemagic import document as d
+from tapemagic.formula import (
+    ONE,
+    Call,
+    Formula,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Quotient,
+    Sum,
+    Symbol,
+    number,
+    plus,
+    replace,
+    times,
+)
+from tapemagic.tensors.matrix_form import signed
+from tapemagic.tensors.nodes import (
+    PLACES,
+    Contract,
+    Function,
+    Labels,
+    Leaf,
+    Map,
+    Node,
+    Plus,
+    Reshape,
+    Structure,
+)
+
+MINUS = number(-1)
+_LETTERS = "ijklmnpqrstuvabcdefgho"
+
+
+def letter(text: str) -> Symbol:
+    """An index."""
+    return Symbol(Name(text))
+
+
+class IndexWriter:
+    """Writes tensors entry by entry. `taken` are the user's names of one letter; `target` is how
+    the differentiated thing is written."""
+
+    def __init__(self, taken: Sequence[str], target: Formula | None = None) -> None:
+        self._target = target
+        free = [c for c in _LETTERS if c not in taken]
+        self._letters = free + [f"{c}{k}" for k in range(1, 9) for c in free]
+
+    def letters(self, count: int, skip: int = 0) -> tuple[Symbol, ...]:
+        """The first letters."""
+        return tuple(letter(text) for text in self._letters[skip : skip + count])
+
+    def entry(self, node: Node, at: Sequence[Formula]) -> Formula:
+        """The entry of `node` at these places."""
+        if isinstance(node, Leaf):
+            return self._leaf(node, at)
+        if isinstance(node, Structure):
+            return _structure(node, at)
+        if isinstance(node, Contract):
+            return self._contract(node, at)
+        if isinstance(node, Plus):
+            terms = [self.entry(term, at) for term in node.terms]
+            first = next((k for k, t in enumerate(terms) if not isinstance(t, Negative)), 0)
+            return Sum((terms[first], *terms[:first], *terms[first + 1 :]))
+        if isinstance(node, Map):
+            return self._map(node, at)
+        if isinstance(node, Reshape):
+            inside = d.Subscripted(Call("reshape", (self._whole(node.operand),)), tuple(at))
+            return inside if at else Call("reshape", (self._whole(node.operand),))
+        assert isinstance(node, Function)
+        return self._function(node, at)
+
+    def _leaf(self, node: Leaf, at: Sequence[Formula]) -> Formula:
+        if not node.adjoint:
+            return _at(d.Tensor(node.name), at)
+        assert self._target is not None
+        lead = node.rank - sum(1 for size in node.whole if size != 1)
+        above = _at(self._target, at[:lead])
+        return d.Differential(above, ((_at(d.Tensor(node.name), at[lead:]), 1),), True)
+
+    def _whole(self, node: Node) -> Formula:
+        """A tensor as the argument of a function: by its generic entry, in brackets if it is no
+        name."""
+        if isinstance(node, Leaf) and not node.adjoint:
+            return d.Tensor(node.name)
+        return self.entry(node, self.letters(node.rank, skip=6))
+
+    def _map(self, node: Map, at: Sequence[Formula]) -> Formula:
+        put: dict[Formula, Formula] = {
+            PLACES[k]: self.entry(part, [at[label] for label in labels])
+            for k, (part, labels) in enumerate(node.operands)
+        }
+        formula = node.formula
+        if isinstance(formula, Power) and isinstance(formula.exponent, Number):
+            base, exponent = put[PLACES[0]], formula.exponent
+            if exponent == number(ONE.value / 2):  # type: ignore[attr-defined]
+                return Call("sqrt", (base,))
+            if exponent.value < 0:
+                positive = number(-exponent.value)
+                if positive == number(ONE.value / 2):  # type: ignore[attr-defined]
+                    return Quotient(ONE, Call("sqrt", (base,)))
+                return Quotient(ONE, base if positive == ONE else Power(base, positive))
+        return replace(formula, put)
+
+    def _function(self, node: Function, at: Sequence[Formula]) -> Formula:
+        names = {"cross_entropy": "CE", "log_softmax": "logsoftmax", "cholesky": "chol"}
+        parts = tuple(self._whole(operand) for operand in node.operands)
+        if node.function == "inverse":
+            return _at(Power(parts[0], MINUS), at)
+        if node.function == "logdet":
+            return _at(Call("log", (Call("det", parts),)), at)
+        return _at(Call(names.get(node.function, node.function), parts), at)
+
+    def _contract(self, node: Contract, at: Sequence[Formula]) -> Formula:
+        places: dict[int, Formula] = dict(enumerate(at))
+        kept, eliminated = _without_structures(node)
+        used = {s.name.text for place in places.values() for s in place.free}
+        fresh = iter([text for text in self._letters if text not in used])
+        summed = []
+        for label in node.summed:
+            if label not in eliminated:
+                summed.append(letter(next(fresh)))
+                places[label] = summed[-1]
+        for label, build in reversed(eliminated.items()):
+            places[label] = build(places)
+        inner = IndexWriter((), self._target)
+        inner._letters = list(fresh)
+        above, below = [], []
+        for part, labels in kept:
+            shown = inner.entry(part, [places[k] for k in labels])
+            if isinstance(shown, Quotient) and shown.numerator == ONE:
+                below.append(shown.denominator)
+            else:
+                above.append(shown)
+        if not summed:
+            return signed(node.coefficient, above, below)
+        body = signed(ONE, above, below)
+        whole = d.BigSum(tuple(summed), body)
+        return signed(node.coefficient, [whole])
+
+
+def _at(node: Formula, at: Sequence[Formula]) -> Formula:
+    return d.Subscripted(node, tuple(at)) if at else node
+
+
+# -- constant structures ------------------------------------------------------------------------
+
+_Build = Callable[[Mapping[int, Formula]], Formula]
+
+
+def _without_structures(
+    node: Contract,
+) -> tuple[list[tuple[Node, Labels]], dict[int, _Build]]:
+    """The factors that stay, and how each label that a structure settles follows from others."""
+    kept = list(node.factors)
+    eliminated: dict[int, _Build] = {}
+    for part, labels in node.factors:
+        if not isinstance(part, Structure):
+            continue
+        for target, build in _solutions(part, labels):
+            others = [k for k in labels if k != target]
+            if (
+                target >= node.rank
+                and target not in eliminated
+                and not any(k in eliminated for k in others)
+            ):
+                eliminated[target] = build
+                kept.remove((part, labels))
+                break
+    return kept, eliminated
+
+
+def _solutions(part: Structure, labels: Labels) -> list[tuple[int, _Build]]:
+    """Which label follows from the others, and how; places count from 1."""
+    if part.kind == "unit":
+        place = number(part.parameters[0] + 1)
+        return [(labels[0], lambda places: place)]
+    if part.kind == "one_hot" and part.of is not None:
+        (i, j), name = labels, d.Tensor(part.of)
+        return [(j, lambda places: d.Subscripted(name, (places[i],)))]
+    if part.kind == "strided":
+        (i, j), (start, step) = labels, part.parameters
+        forward = j, lambda places: plus(times(step, places[i]), start + 1 - step)
+        back = i, lambda places: plus(places[j], -start)
+        return [forward, back] if step == 1 else [forward]
+    if part.kind == "window":
+        (i, j, p), (stride, dilation, pad) = labels, part.parameters
+        offset = 1 - stride - dilation - pad
+        along = j, lambda places: plus(times(stride, places[i]), times(dilation, places[p]), offset)
+        back = i, lambda places: plus(places[j], times(-dilation, places[p]), -offset)
+        inside = p, lambda places: plus(places[j], times(-stride, places[i]), -offset)
+        found = [along]
+        if stride == 1:
+            found.append(back)
+        if dilation == 1:
+            found.append(inside)
+        return found
+    return []
+
+
+def _structure(node: Structure, at: Sequence[Formula]) -> Formula:
+    """A structure that stays: Kronecker's δ with what must be equal."""
+    delta = d.Tensor(Name("delta"))
+    if node.kind == "identity":
+        return d.Subscripted(delta, tuple(at))
+    if node.kind == "unit":
+        return d.Subscripted(delta, (at[0], number(node.parameters[0] + 1)))
+    if node.kind == "one_hot" and node.of is not None:
+        return d.Subscripted(delta, (at[1], d.Subscripted(d.Tensor(node.of), (at[0],))))
+    if node.kind == "strided":
+        start, step = node.parameters
+        return d.Subscripted(delta, (at[1], plus(times(step, at[0]), start + 1 - step)))
+    if node.kind == "window":
+        stride, dilation, pad = node.parameters
+        offset = 1 - stride - dilation - pad
+        place = plus(times(stride, at[0]), times(dilation, at[2]), offset)
+        return d.Subscripted(delta, (at[1], place))
+    if node.kind == "triangle" and not node.parameters[1] and not node.parameters[2]:
+        comparison = "greater_equal" if node.parameters[0] else "less_equal"
+        return Call("indicator", (Call(comparison, tuple(at)),))
+    return d.Subscripted(d.Words(node.kind.replace("_", " ")), tuple(at))
+
+
+__all__ = ["IndexWriter", "letter"]

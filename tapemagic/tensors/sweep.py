@@ -1,0 +1,313 @@
+"""Each name's adjoint in symbols: by its users' adjoints, and in the sources alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tapemagic.equations import NotDerivable
+from tapemagic.tensors.algebra import plus, replaced
+from tapemagic.tensors.definitions import Definition, Definitions
+from tapemagic.tensors.evaluation import evaluate
+from tapemagic.tensors.nodes import Array, Leaf, Node, Shape, ones, postorder
+from tapemagic.tensors.pullback import cotangents, gradient, identity_seed
+from tapemagic.tensors.recognition import at, recognised
+
+LARGEST = 260  # nodes of a closed form
+
+
+@dataclass(frozen=True)
+class AdjointForm:
+    """∂target/∂leaf: `node` by the adjoints of what uses it (None: measured by the tape, through
+    operations without a rule), `closed` in the sources alone. The target's axes come first."""
+
+    leaf: Leaf
+    node: Node | None
+    closed: Node | None = None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One reverse sweep for all sources: the adjoints from the target down.
+
+    `seed` weights the target's entries (None: ones, or each entry by itself where `jacobian`).
+    """
+
+    definitions: Definitions
+    jacobian: bool
+    seed: Array | None
+    adjoints: Mapping[Leaf, AdjointForm]
+
+    @property
+    def front(self) -> Shape:
+        """The axes of the target that stay."""
+        return self.definitions.target.shape if self.jacobian else ()
+
+    @cached_property
+    def values(self) -> Mapping[Leaf, Array]:
+        """The adjoints in numbers at the recorded point, those behind an opaque operation by
+        the tape's own derivative of it. Raises `LookupError` where a value is gone."""
+        return _numbers(self)
+
+
+@dataclass(frozen=True)
+class TensorForm:
+    """The derivative by one source in whole tensors.
+
+    `closed` has `lead` axes of what was differentiated, then the source's own; None where
+    there is none, for a `reason`. `sweep` is None for a derivative of a derivative.
+    """
+
+    definitions: Definitions
+    source: tuple[Leaf, ...]
+    closed: Node | None
+    sweep: Sweep | None = None
+    lead: int = 0
+    reason: str = ""
+
+    def evaluate(self, chosen: Mapping[Leaf, Array]) -> Array | None:
+        """The closed form in float64 with these values in place of the recorded ones; None
+        where there is no form, or a value is gone. Raises `TooLarge`."""
+        if self.closed is None:
+            return None
+        values = {}
+        for node in postorder([self.closed]):
+            if isinstance(node, Leaf):
+                value = chosen.get(node)
+                value = self.definitions.look(node) if value is None else value
+                if value is None:
+                    return None
+                values[node] = value
+        return evaluate([self.closed], values)[0]
+
+    def followed(self) -> Array | None:
+        """The derivative by following the sweep in numbers; None where a value is gone."""
+        if self.sweep is None:
+            return None
+        try:
+            known = self.sweep.values
+        except LookupError:
+            return None
+        found = [known[leaf] for leaf in self.source if leaf in known]
+        return np.asarray(sum(found)) if found else None
+
+    @property
+    def path(self) -> tuple[AdjointForm, ...]:
+        """The adjoints that lead from the target to this source, in the order of the sweep."""
+        if self.sweep is None:
+            return ()
+        needed: set[Leaf] = set(self.source)
+        found = []
+        for leaf, adjoint in reversed(list(self.sweep.adjoints.items())):
+            if leaf not in needed:
+                continue
+            found.append(adjoint)
+            if adjoint.node is not None:
+                for part in postorder([adjoint.node]):
+                    if isinstance(part, Leaf) and part.adjoint:
+                        needed.update(k for k in self.sweep.adjoints if k.name == part.name)
+            else:
+                needed.update(
+                    d.leaf
+                    for d in self.definitions.definitions
+                    if any(argument == leaf for _, argument in d.arguments)
+                )
+        return tuple(found[::-1])
+
+
+def adjoint_leaf(leaf: Leaf, front: Shape) -> Leaf:
+    """The symbol ∂target/∂leaf; the target's axes `front` come first."""
+    return Leaf(front + leaf.shape, leaf.name, leaf.whole, True)
+
+
+def expand(definitions: Definitions) -> dict[Leaf, Node]:
+    """Each defined name in the sources and constants alone, as far as it stays readable."""
+    found: dict[Leaf, Node] = {}
+    given = set(definitions.given)
+    for definition in definitions.definitions:
+        inside = [n for n in postorder([definition.node]) if isinstance(n, Leaf)]
+        if definition.opaque or any(n not in found and n not in given for n in inside):
+            continue
+        node = recognised(replaced(definition.node, found))
+        if node.size <= LARGEST:
+            found[definition.leaf] = node
+    return found
+
+
+def sweep(definitions: Definitions, jacobian: bool = False, seed: Array | None = None) -> Sweep:
+    """The adjoint of every name between the target and any of the sources."""
+    target = definitions.target
+    if seed is not None and (jacobian or np.all(np.asarray(seed) == 1)):
+        seed = None
+    start = identity_seed(target) if jacobian else ones(target.shape)
+    front = target.shape if jacobian else ()
+    sources = [leaf for group in definitions.sources for leaf in group]
+    reached = _reaching(definitions, sources)
+    terms: dict[Leaf, list[Node]] = {target: [start]}
+    measured: set[Leaf] = set()
+    found: dict[Leaf, AdjointForm] = {}
+    names = {d.node: d.leaf for d in definitions.definitions if not d.opaque}
+    for definition in reversed(definitions.definitions):
+        leaf = definition.leaf
+        if leaf not in reached or not (leaf in terms or leaf in measured) or leaf in sources:
+            continue
+        found[leaf] = _added(leaf, front, terms, measured, names)
+        if definition.opaque:
+            measured.update(argument for _, argument in definition.arguments)
+            continue
+        own = start if leaf == target and seed is None else adjoint_leaf(leaf, front)
+        inside = [n for n in postorder([definition.node]) if isinstance(n, Leaf) and n in reached]
+        for child, shares in cotangents(definition.node, own, len(front), inside).items():
+            terms.setdefault(child, []).extend(shares)
+    for leaf in sources:
+        if leaf in terms or leaf in measured:
+            found[leaf] = _added(leaf, front, terms, measured, names)
+    return Sweep(definitions, jacobian, seed, _closed(definitions, found, front, seed is None))
+
+
+def _added(
+    leaf: Leaf,
+    front: Shape,
+    terms: Mapping[Leaf, Sequence[Node]],
+    measured: set[Leaf],
+    names: Mapping[Node, Leaf],
+) -> AdjointForm:
+    """The sum over its uses, with what has a name written by its name: 1 − h² and not
+    1 − tanh(…)²."""
+    if leaf in measured:
+        return AdjointForm(leaf, None)
+    node = at(plus(terms[leaf], front + leaf.shape))
+    return AdjointForm(leaf, replaced(node, names))
+
+
+def _reaching(definitions: Definitions, sources: Sequence[Leaf]) -> set[Leaf]:
+    reached = set(sources)
+    for d in definitions.definitions:
+        parts: Sequence[Node] = [a for _, a in d.arguments] if d.opaque else [*postorder([d.node])]
+        if any(part in reached for part in parts):
+            reached.add(d.leaf)
+    return reached
+
+
+def _closed(
+    definitions: Definitions, adjoints: dict[Leaf, AdjointForm], front: Shape, plain: bool
+) -> dict[Leaf, AdjointForm]:
+    """The adjoints in the sources alone, as far as they stay readable."""
+    whole: Mapping[Any, Node] = expand(definitions)
+    given = set(definitions.given)
+    closed: dict[Node, Node] = {}
+    found = dict(adjoints)
+    for leaf, adjoint in adjoints.items():
+        if adjoint.node is None or (leaf == definitions.target and not plain):
+            continue
+        node = replaced(adjoint.node, lambda part: closed.get(part) or whole.get(part))
+        if any(isinstance(n, Leaf) and n not in given for n in postorder([node])):
+            continue
+        if node.size <= LARGEST:
+            node = recognised(node)
+            closed[adjoint_leaf(leaf, front)] = node
+            found[leaf] = AdjointForm(leaf, adjoint.node, node)
+    return found
+
+
+def form(found: Sweep, place: int) -> TensorForm:
+    """The derivative by source number `place`."""
+    definitions = found.definitions
+    source = definitions.sources[place]
+    parts = [found.adjoints[leaf].closed for leaf in source if leaf in found.adjoints]
+    lead = len(found.front)
+    if not parts:
+        raise NotDerivable("the target does not depend on the source in what was recorded")
+    known = [node for node in parts if node is not None]
+    if len(known) == len(parts):
+        closed = known[0] if len(known) == 1 else recognised(plus(known, known[0].shape))
+        return TensorForm(definitions, source, closed, found, lead)
+    reason = "written in the sources alone it would be too long to read"
+    if definitions.opaque:
+        reason = f"{', '.join(definitions.opaque)} has no formula here"
+    elif found.seed is not None:
+        reason = "the output gradients are numbers"
+    return TensorForm(definitions, source, None, found, lead, reason)
+
+
+def again(lower: TensorForm, place: int, jacobian: bool) -> TensorForm:
+    """The derivative of a closed form by a source: of the sum of its entries, as a tape takes
+    it, or entry by entry."""
+    definitions, below = lower.definitions, lower.closed
+    source = definitions.sources[place]
+    if below is None:
+        return TensorForm(definitions, source, None, reason=lower.reason)
+    seed = identity_seed(below) if jacobian else ones(below.shape)
+    lead = below.rank if jacobian else 0
+    parts = [gradient(below, seed, lead, leaf) for leaf in source]
+    closed = recognised(plus(parts, parts[0].shape))
+    if closed.size > LARGEST:
+        reason = "it would be too long to read"
+        return TensorForm(definitions, source, None, lead=lead, reason=reason)
+    return TensorForm(definitions, source, closed, lead=lead)
+
+
+# -- in numbers ---------------------------------------------------------------------------------
+
+
+def forward(definitions: Definitions) -> dict[Leaf, Array]:
+    """All names in float64, from the recorded values of what is given (and of what an opaque
+    operation made). Raises `LookupError` where a value is gone."""
+    known: dict[Leaf, Array] = {}
+    opaque = [d.leaf for d in definitions.definitions if d.opaque]
+    for leaf in (*definitions.given, *opaque):
+        value = definitions.look(leaf)
+        if value is None:
+            raise LookupError(leaf.name.text)
+        known[leaf] = value
+    for d in definitions.definitions:
+        if not d.opaque:
+            known[d.leaf] = evaluate([d.node], known)[0]
+    return known
+
+
+def _numbers(found: Sweep) -> dict[Leaf, Array]:
+    definitions, front = found.definitions, found.front
+    values = forward(definitions)
+    adjoints: dict[Leaf, Array] = {}
+    known: dict[Leaf, Array] = dict(values)
+    by_leaf = {d.leaf: d for d in definitions.definitions}
+    measured: dict[Leaf, Array] = {}
+    for leaf, adjoint in found.adjoints.items():
+        if leaf == definitions.target and found.seed is not None:
+            value = np.asarray(found.seed, dtype=np.float64).reshape(leaf.shape)
+        elif adjoint.node is not None:
+            value = evaluate([adjoint.node], known)[0]
+        else:
+            value = measured.get(leaf, np.zeros(front + leaf.shape))
+        adjoints[leaf] = value
+        known[adjoint_leaf(leaf, front)] = value
+        d = by_leaf.get(leaf)
+        if d is not None and d.operation is not None:
+            if front:
+                raise LookupError("a Jacobian through an operation without a rule")
+            for argument, share in _by_tape(d, value):
+                measured[argument] = measured.get(argument, 0) + share
+    return adjoints
+
+
+def _by_tape(d: Definition, value: Array) -> list[tuple[Leaf, Array]]:
+    """What the tape's own derivative of an opaque operation gives its arguments."""
+    assert d.operation is not None
+    if d.operation.vjp is None:
+        raise LookupError(f"{d.operation.kind} runs Python code")
+    cotangents_ = [
+        value.reshape(d.leaf.whole) if k == d.place else np.zeros(shape)
+        for k, shape in enumerate(d.shapes)
+    ]
+    answers = d.operation.vjp(cotangents_)
+    found = []
+    for slot, argument in d.arguments:
+        answer = answers[slot] if slot < len(answers) else None
+        if answer is not None:
+            found.append((argument, np.asarray(answer, dtype=np.float64).reshape(argument.shape)))
+    return found

@@ -1,0 +1,257 @@
+"""How a derivation in whole tensors is told: spaces, definitions, adjoints, the closed form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tapemagic import document as d
+from tapemagic import numbers
+from tapemagic.formula import Call, Formula, Product
+from tapemagic.substitution import folded, shown
+from tapemagic.tensors.algebra import replaced
+from tapemagic.tensors.definitions import Definition, Definitions
+from tapemagic.tensors.index_form import IndexWriter
+from tapemagic.tensors.matrix_form import MatrixWriter, NotMatrix, transposed
+from tapemagic.tensors.nodes import Array, Leaf, Node, Structure, postorder
+from tapemagic.tensors.sweep import AdjointForm, TensorForm, adjoint_leaf, expand
+
+LONG = 70  # nodes of a closed form that still stands open
+NAMED = 24  # from so many nodes on, a closed form keeps the names of what is in between
+_SMALL = 9  # entries of a value that is written out
+
+
+@dataclass(frozen=True)
+class Style:
+    """`notation` is "auto", "matrix" or "index"; `numerator`: the layout that transposes."""
+
+    notation: str = "auto"
+    numerator: bool = False
+
+
+class Teller:
+    """Tells one form; all its lines in one notation."""
+
+    def __init__(self, form: TensorForm, style: Style, several: bool) -> None:
+        self._form, self._style, self._several = form, style, several
+        self._definitions = form.definitions
+        target = form.definitions.target
+        taken = [leaf.name.text for leaf in _all_leaves(form.definitions)]
+        self._matrix = MatrixWriter(taken, d.Tensor(target.name))
+        self._index = IndexWriter([t for t in taken if len(t) == 1], d.Tensor(target.name))
+        self._in_matrices = style.notation == "matrix" or (
+            style.notation == "auto" and self._all_in_matrices()
+        )
+
+    # -- what stands on the lines --------------------------------------------------------------
+
+    def spaces(self) -> list[d.Item]:
+        """Each source and constant with its space."""
+        found: list[d.Item] = []
+        for leaf in self._definitions.given:
+            symbol, space = d.Tensor(leaf.name), d.Space(leaf.whole)
+            value = self._definitions.look(leaf)
+            if value is not None and math.prod(leaf.whole) <= _SMALL:
+                sides = (symbol, shown(value.reshape(leaf.whole), self._definitions.dtype), space)
+                relations = ("=", "∈") if leaf.whole else ("=",)
+                found.append(d.Statement(sides if leaf.whole else sides[:2], relations))
+            else:
+                found.append(d.Statement((symbol, _with_size(space, value)), ("∈",)))
+        return found
+
+    def definitions(self) -> list[d.Item]:
+        """The numbered definitions."""
+        parts = self._definitions.definitions
+        return folded(parts, lambda k, part: [self._definition(part, k + 1)], "definitions")
+
+    def _definition(self, part: Definition, number: int) -> d.Item:
+        source = d.Source(part.line.number, part.line.text) if part.line is not None else None
+        space = d.Space(part.leaf.whole)
+        if part.operation is not None:
+            arguments = tuple(d.Tensor(leaf.name) for _, leaf in part.arguments)
+            left: Formula = d.Tensor(part.leaf.name)
+            right: Formula = Call(part.operation.kind, arguments)
+        else:
+            left, right = self._equation(part.leaf, part.node)
+        sides, relations = [left, right], ["="]
+        if part.leaf.whole and self._in_matrices:
+            sides.append(space)
+            relations.append("∈")
+        elif not part.leaf.shape:
+            value = self._recorded(part.leaf)
+            if value is not None:
+                sides.append(shown(value.reshape(()), self._definitions.dtype))
+                relations.append("≈" if _rounded(value, self._definitions.dtype) else "=")
+        return d.Statement(tuple(sides), tuple(relations), "", number, source)
+
+    def _recorded(self, leaf: Leaf) -> Array | None:
+        value = self._definitions.look(leaf)
+        return None if value is None or value.size != 1 else value
+
+    def chain(self) -> list[d.Item]:
+        """The adjoints from the target down to the source."""
+        path = [a for a in self._form.path if a.leaf != self._definitions.target]
+        if len(path) < 2 and not any(a.node is None for a in path):
+            return []
+        return folded(path, lambda k, a: [self._adjoint(a, "" if k else "chain rule")], "adjoints")
+
+    def _adjoint(self, adjoint: AdjointForm, label: str) -> d.Item:
+        leaf = adjoint_leaf(adjoint.leaf, self._form.sweep.front if self._form.sweep else ())
+        if adjoint.node is None:
+            left, _ = self._equation(leaf, leaf)
+            return d.Statement((left, d.Words("from the tape")), ("=",), label)
+        left, right = self._equation(leaf, adjoint.node)
+        return d.Statement((left, right), ("=",), label)
+
+    def closed(self, heading: Formula, value: Array | None, label: str) -> list[d.Item]:
+        """The closed form and its value; what is long stands one click away."""
+        node = self._form.closed
+        if node is None:
+            return []
+        node = self._with_names(node)
+        left, right = self._closed_sides(heading, node)
+        sides, relations = [left, right], ["="]
+        if value is not None:
+            dtype = self._definitions.dtype
+            if value.size <= _SMALL:
+                sides.append(shown(self._laid_out(value), dtype))
+                relations.append("≈" if _rounded(value, dtype) else "=")
+            elif self._in_matrices:
+                sides.append(_with_size(d.Space(value.shape), value))
+                relations.append("∈")
+        told = d.Statement(tuple(sides), tuple(relations), label)
+        notes: list[d.Item] = [told]
+        if self._style.numerator and self._in_matrices:
+            notes.append(d.Note("numerator layout: the tape's own answer is the transpose"))
+        if node.size > LONG:
+            return [d.Fold(f"{label}: a closed form of {node.size} parts", tuple(notes))]
+        return notes
+
+    def beside(self, heading: Formula) -> list[d.Item]:
+        """The closed form in one line, beside components that say it all."""
+        node = self._form.closed
+        if node is None or node.size > LONG:
+            return []
+        left, right = self._closed_sides(heading, self._with_names(node))
+        label = "in matrix form" if self._in_matrices else "in index form"
+        return [d.Statement((left, right), ("=",), label)]
+
+    def legend(self) -> list[d.Item]:
+        """What the symbols of constant structures mean."""
+        if not self._in_matrices:
+            return []
+        nodes = [part.node for part in self._definitions.definitions if not part.opaque]
+        nodes += [self._form.closed] if self._form.closed is not None else []
+        said: dict[str, None] = {}
+        for node in postorder(nodes):
+            if isinstance(node, Structure) and (text := self._matrix.meaning(node)):
+                said[text] = None
+        return [d.Note(text) for text in said]
+
+    # -- one notation --------------------------------------------------------------------------
+
+    def _all_in_matrices(self) -> bool:
+        nodes = [part.node for part in self._definitions.definitions if not part.opaque]
+        nodes += [a.node for a in self._form.path if a.node is not None]
+        nodes += [self._form.closed] if self._form.closed is not None else []
+        try:
+            for node in nodes:
+                self._matrix.write(node)
+        except NotMatrix:
+            return False
+        return True
+
+    def _equation(self, leaf: Leaf, node: Node) -> tuple[Formula, Formula]:
+        if self._in_matrices:
+            try:
+                turned = _is_row(leaf)
+                right = self._matrix.write(node)
+                if leaf.adjoint:
+                    left = d.Differential(
+                        d.Tensor(self._definitions.target.name), ((d.Tensor(leaf.name), 1),), True
+                    )
+                    return left, transposed(right) if turned else right
+                left_ = d.Tensor(leaf.name)
+                return left_, transposed(right) if turned else right
+            except NotMatrix:
+                pass
+        at = self._index.letters(node.rank)
+        return self._index.entry(leaf, at), self._index.entry(node, at)
+
+    def _closed_sides(self, heading: Formula, node: Node) -> tuple[Formula, Formula]:
+        if self._in_matrices:
+            try:
+                right = self._matrix.write(node)
+                row = not self._form.lead and _is_row(self._form.source[0])
+                if row != (self._style.numerator and bool(node.rank)):
+                    right = transposed(right)
+                return heading, right
+            except NotMatrix:
+                pass
+        at = self._index.letters(node.rank)
+        return self._indexed(heading, at), self._index.entry(node, at)
+
+    def _indexed(self, heading: Formula, at: Sequence[Formula]) -> Formula:
+        """∂y/∂x with the places of its entry: the target's first, then the sources'."""
+        if not isinstance(heading, d.Differential) or not at:
+            return heading
+        source = self._form.source[0]
+        above = at[: len(at) - source.rank]
+        below = at[len(at) - source.rank :]
+        wrt = list(heading.wrt)
+        symbol, times = wrt[-1]
+        single = times == 1
+        if not single:
+            return heading
+        wrt[-1] = (d.Subscripted(symbol, tuple(below)) if below else symbol, times)
+        target = heading.target
+        if above and len(wrt) == 1:
+            target = d.Subscripted(target, tuple(above))
+        elif above:
+            first, count = wrt[0]
+            wrt[0] = (d.Subscripted(first, tuple(above)), count)
+        return d.Differential(target, tuple(wrt), heading.partial)
+
+    def _with_names(self, node: Node) -> Node:
+        """Long forms keep the names of what stands in between."""
+        if node.size <= NAMED or self._form.sweep is None:
+            return node
+        names: dict[Node, Node] = {}
+        for leaf, whole in expand(self._definitions).items():
+            if whole.size > 3:
+                names[whole] = leaf
+        shorter = replaced(node, names)
+        return shorter if shorter.size < node.size else node
+
+    def _laid_out(self, value: Array) -> Array:
+        if self._style.numerator and value.ndim == 1:
+            return value.reshape(1, -1)
+        return value.T if self._style.numerator and value.ndim == 2 else value
+
+
+def _is_row(leaf: Leaf) -> bool:
+    """Whether a tensor of one axis lies: its shape is (1, n)."""
+    return leaf.rank == 1 and len(leaf.whole) > 1 and leaf.whole[-1] != 1
+
+
+def _all_leaves(definitions: Definitions) -> list[Leaf]:
+    return [*definitions.given, *(part.leaf for part in definitions.definitions)]
+
+
+def _with_size(space: Formula, value: Array | None) -> Formula:
+    """The space, and how large the entries are."""
+    if value is None or not value.size or value.dtype.kind not in "fiu":
+        return space
+    array = np.asarray(value, dtype=np.float64)
+    norm, low, high = (
+        str(numbers.written(float(f"{float(x):.3g}"), "float64"))
+        for x in (np.linalg.norm(array.ravel()), np.min(array), np.max(array))
+    )
+    return Product((space, d.Words(f" of norm {norm}, entries from {low} to {high}")))
+
+
+def _rounded(value: Array, dtype: str) -> bool:
+    return any(not numbers.written(float(v), dtype).exact for v in np.asarray(value).flat)

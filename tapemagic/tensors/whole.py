@@ -1,0 +1,238 @@
+"""Functions of whole tensors: one row each gives its meaning, its pullback and its name.
+
+A function acts on the last axes of its operands. Pullbacks are those of Giles, "Collected
+Matrix Derivative Results for Forward and Reverse Mode Algorithmic Differentiation" (2008);
+where calculus leaves a choice (ties of max) they follow TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from tapemagic.formula import ONE, call, number
+from tapemagic.tensors.algebra import (
+    Factor,
+    Label,
+    applied,
+    contract,
+    fresh,
+    plus,
+    rearranged,
+    scaled,
+    to_power,
+)
+from tapemagic.tensors.nodes import PLACES, Array, Function, Node, Shape, Structure
+
+Pullback = Callable[[Function, Node, int], "Sequence[Node | None]"]
+MINUS = number(-1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """`numpy(*arrays, *parameters)` in float64. `pullback(node, cotangent, lead)` gives the
+    cotangent of each operand (None: not differentiated by); the first `lead` axes of a
+    cotangent belong to what is differentiated. `bare` functions are printed by their own name."""
+
+    name: str
+    rule: str
+    numpy: Callable[..., Array]
+    pullback: Pullback
+
+
+def row(name: str) -> Row:
+    """The row of that function."""
+    return FUNCTIONS[name]
+
+
+def make(name: str, shape: Shape, *operands: Node, parameters: tuple[Any, ...] = ()) -> Node:
+    """The function applied."""
+    return Function(shape, name, tuple(operands), parameters)
+
+
+def inverse(matrix: Node) -> Node:
+    """The inverse of the last two axes; of an inverse, the matrix itself."""
+    if isinstance(matrix, Function) and matrix.function == "inverse":
+        return matrix.operands[0]
+    return make("inverse", matrix.shape, matrix)
+
+
+def softmax(logits: Node) -> Node:
+    """softmax over the last axis"""
+    return make("softmax", logits.shape, logits)
+
+
+def _axes(g: Node, lead: int) -> tuple[list[Label], list[Label]]:
+    """Labels of a cotangent: the leading ones, its own."""
+    labels = fresh(g.rank)
+    return labels[:lead], labels[lead:]
+
+
+def _join(factors: Sequence[Factor], out: Sequence[Label], coefficient: Any = ONE) -> Node:
+    return contract(factors, out, {}, coefficient)
+
+
+def _inverse_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """−A⁻ᵀ ḡ A⁻ᵀ"""
+    front, (*batch, p, q) = _axes(g, lead)
+    i, j = fresh(2)
+    factors = [(node, (*batch, p, i)), (g, (*front, *batch, p, q)), (node, (*batch, j, q))]
+    return [_join(factors, (*front, *batch, i, j), MINUS)]
+
+
+def _determinant_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """ḡ det A · A⁻ᵀ"""
+    front, batch = _axes(g, lead)
+    i, j = fresh(2)
+    inverted = (inverse(node.operands[0]), (*batch, j, i))
+    factors = [(g, (*front, *batch)), (node, batch), inverted]
+    return [_join(factors, (*front, *batch, i, j))]
+
+
+def _logdet_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """ḡ A⁻ᵀ"""
+    front, batch = _axes(g, lead)
+    i, j = fresh(2)
+    factors = [(g, (*front, *batch)), (inverse(node.operands[0]), (*batch, j, i))]
+    return [_join(factors, (*front, *batch, i, j))]
+
+
+def _cholesky_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """½(S + Sᵀ) with S = L⁻ᵀ Φ(Lᵀ ḡ) L⁻¹; Φ takes the lower triangle and half the diagonal."""
+    front, (*batch, p, q) = _axes(g, lead)
+    k, i, j = fresh(3)
+    size = node.shape[-1]
+    half = Structure((size, size), "triangle", (True, 0, True))
+    back = inverse(node)
+    factors: list[Factor] = [
+        (back, (*batch, k, i)),
+        (half, (k, q)),
+        (node, (*batch, p, k)),
+        (g, (*front, *batch, p, q)),
+        (back, (*batch, q, j)),
+    ]
+    one = _join(factors, (*front, *batch, i, j))
+    other = _join(factors, (*front, *batch, j, i))
+    return [scaled(plus([one, other], one.shape), number(Fraction(1, 2)))]
+
+
+def _softmax_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """p ∘ (ḡ − Σ ḡ p)"""
+    front, (*batch, k) = _axes(g, lead)
+    j = fresh(1)[0]
+    out = (*front, *batch, k)
+    first = _join([(node, (*batch, k)), (g, out)], out)
+    factors = [(node, (*batch, k)), (g, (*front, *batch, j)), (node, (*batch, j))]
+    return [plus([first, _join(factors, out, MINUS)], g.shape)]
+
+
+def _log_softmax_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """ḡ − p Σ ḡ"""
+    front, (*batch, k) = _axes(g, lead)
+    j = fresh(1)[0]
+    out = (*front, *batch, k)
+    share = [(softmax(node.operands[0]), (*batch, k)), (g, (*front, *batch, j))]
+    return [plus([g, _join(share, out, MINUS)], g.shape)]
+
+
+def _logsumexp_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """ḡ softmax"""
+    front, batch = _axes(g, lead)
+    k = fresh(1)[0]
+    factors = [(g, (*front, *batch)), (softmax(node.operands[0]), (*batch, k))]
+    return [_join(factors, (*front, *batch, k))]
+
+
+def _cross_entropy_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """ḡ (p − y), as TensorFlow has it (labels that sum to 1), and −ḡ ln p"""
+    logits, labels = node.operands
+    front, batch = _axes(g, lead)
+    k = fresh(1)[0]
+    gap = plus([softmax(logits), scaled(labels, MINUS)], logits.shape)
+    logs = make("log_softmax", logits.shape, logits)
+    out = (*front, *batch, k)
+    return [
+        _join([(g, (*front, *batch)), (gap, (*batch, k))], out),
+        _join([(g, (*front, *batch)), (logs, (*batch, k))], out, MINUS),
+    ]
+
+
+def _extreme_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """ḡ where the entry is the extreme one, shared among ties"""
+    operand, count = node.operands[0], node.parameters[0]
+    front, batch = _axes(g, lead)
+    own = fresh(count)
+    spread = rearranged(node, batch, (*batch, *own), operand.shape)
+    equal = call("indicator", call("equal", PLACES[0], PLACES[1]))
+    chosen = applied(equal, [operand, spread], operand.shape)
+    number_of = rearranged(chosen, (*batch, *own), batch, node.shape)
+    factors = [
+        (g, (*front, *batch)),
+        (chosen, (*batch, *own)),
+        (to_power(number_of, MINUS), batch),
+    ]
+    return [_join(factors, (*front, *batch, *own))]
+
+
+def _product_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """ḡ Π x / x"""
+    operand, count = node.operands[0], node.parameters[0]
+    front, batch = _axes(g, lead)
+    own = fresh(count)
+    reciprocal = to_power(operand, MINUS)
+    factors = [(g, (*front, *batch)), (node, batch), (reciprocal, (*batch, *own))]
+    return [_join(factors, (*front, *batch, *own))]
+
+
+def _cross_entropy(logits: Array, labels: Array) -> Array:
+    terms = np.where(labels == 0, 0.0, -labels * _log_softmax(logits))
+    return np.asarray(np.sum(terms, axis=-1))
+
+
+def _softmax(logits: Array) -> Array:
+    powers = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
+    return np.asarray(powers / np.sum(powers, axis=-1, keepdims=True))
+
+
+def _log_softmax(logits: Array) -> Array:
+    shifted = logits - np.max(logits, axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True)))
+
+
+def _logsumexp(array: Array) -> Array:
+    top = np.max(array, axis=-1, keepdims=True)
+    total = np.log(np.sum(np.exp(array - top), axis=-1, keepdims=True)) + top
+    return np.asarray(total[..., 0])
+
+
+def _places_of_largest(array: Array, count: int) -> Array:
+    """[…, k, i] = 1 where entry i is the k-th largest of the last axis (ties: the first)."""
+    order = np.argsort(-array, axis=-1, kind="stable")[..., :count]
+    return np.asarray(order[..., None] == np.arange(array.shape[-1]), dtype=np.float64)
+
+
+def _over_last(fold: Callable[..., Any]) -> Callable[..., Array]:
+    return lambda array, count: np.asarray(fold(array, axis=tuple(range(-count, 0))))
+
+
+FUNCTIONS: dict[str, Row] = {
+    row.name: row
+    for row in (
+        Row("inverse", "inverse matrix rule", np.linalg.inv, _inverse_back),
+        Row("det", "determinant rule", np.linalg.det, _determinant_back),
+        Row("logdet", "log-determinant rule", lambda a: np.linalg.slogdet(a)[1], _logdet_back),
+        Row("cholesky", "Cholesky rule", np.linalg.cholesky, _cholesky_back),
+        Row("softmax", "softmax rule", _softmax, _softmax_back),
+        Row("log_softmax", "log-softmax rule", _log_softmax, _log_softmax_back),
+        Row("logsumexp", "log-sum-exp rule", _logsumexp, _logsumexp_back),
+        Row("cross_entropy", "cross-entropy rule", _cross_entropy, _cross_entropy_back),
+        Row("max", "maximum rule", _over_last(np.max), _extreme_back),
+        Row("min", "minimum rule", _over_last(np.min), _extreme_back),
+        Row("prod", "product rule", _over_last(np.prod), _product_back),
+        Row("topk", "choice of the largest", _places_of_largest, lambda node, g, lead: [None]),
+    )
+}
