@@ -24,9 +24,10 @@ from tapemagic.equations import (
 )
 from tapemagic.numeric import NotReplayable
 from tapemagic.result import Derivative
+from tapemagic.substitution import is_long
 from tapemagic.tensors import forms
 from tapemagic.tensors.forms import Shared, TensorForm, TooLarge
-from tapemagic.tensors.sweep import again
+from tapemagic.tensors.sweep import again, batched
 from tapemagic.trace import Answer, Array, Operation, Trace
 
 _SYMMETRIC = {"Cholesky", "SelfAdjointEigV2"}
@@ -74,35 +75,14 @@ def explain(
     `lower` is the derivative of one order less, if this is a higher one; `shared` keeps what
     the derivatives of one trace have in common.
     """
-    reasons: list[str] = []
-    derivation = None
-    closed = None
     tensor, why = _tensor(trace, question, lower, shared or Shared())
-    try:
-        if not _enough(tensor, question):
-            derivation = _derivation(trace, question)
-            closed = _closed(question, derivation, lower)
-    except (NotDerivable, NoClosedForm) as reason:
-        reasons.append(str(reason))
-    except Exception as error:  # noqa: BLE001 - an error of ours must not cost the user the value
-        reasons.append(f"tapemagic failed on it ({type(error).__name__}: {error})")
+    derivation, closed, reasons = _in_components(trace, question, lower, tensor)
     try:
         with np.errstate(all="ignore"):
-            symbolic, spread = _symbolic(question, derivation, closed)
-            if question.kind == "batch_jacobian" and derivation is not None:
-                rank = len(trace.tensors[question.target].shape)
-                symbolic = _batch(symbolic, rank)
-                closed = replace(closed, formulas=_batch(closed.formulas, rank)) if closed else None
-            chain = derivation.value if derivation and len(question.order) == 1 else None
-            by_tensor, note = _in_numbers(trace, question, tensor)
-            if derivation is None and by_tensor is not None:
-                symbolic, spread = by_tensor, _shaken(trace, question, tensor)
-            check = _check(trace, question, measured, symbolic, chain, spread)
-            if note and symbolic is None:
-                check = replace(check, note="; ".join(n for n in (check.note, note) if n))
-            if by_tensor is not None and not _is_right(trace, question, by_tensor, check, spread):
-                tensor, why = None, "the form in whole tensors does not give the tape's value"
-    except Exception as error:  # noqa: BLE001 - as above
+            found = _checked(trace, question, measured, derivation, closed, tensor)
+            check, tensor, closed, dropped = found
+            why = dropped or why
+    except Exception as error:  # noqa: BLE001 - an error of ours must not cost the user the value
         check = Check(measured, None, None, None, f"the check failed ({error})")
         tensor = None
     if check.derived is False and closed is not None:
@@ -124,6 +104,56 @@ def explain(
         question.several,
         tensor=tensor,
     )
+
+
+def _in_components(
+    trace: Trace, question: Question, lower: Derivative | None, tensor: TensorForm | None
+) -> tuple[Derivation | None, ClosedForm | None, list[str]]:
+    """The derivation entry by entry, where anybody would write the entries out."""
+    whole = tensor is not None and tensor.closed is not None
+    if whole and tensor is not None:
+        few = tensor.definitions.largest <= _BESIDE
+        if question.notation != "auto" or not few:
+            return None, None, []
+    derivation = None
+    try:
+        derivation = _derivation(trace, question)
+        closed = _closed(question, derivation, lower)
+        if whole and (closed is None or is_long(closed.formulas)):
+            return None, None, []
+    except (NotDerivable, NoClosedForm) as reason:
+        return (None, None, []) if whole else (derivation, None, [str(reason)])
+    except Exception as error:  # noqa: BLE001 - as above
+        return derivation, None, [f"tapemagic failed on it ({type(error).__name__}: {error})"]
+    return derivation, closed, []
+
+
+def _checked(
+    trace: Trace,
+    question: Question,
+    measured: Array | None,
+    derivation: Derivation | None,
+    closed: ClosedForm | None,
+    tensor: TensorForm | None,
+) -> tuple[Check, TensorForm | None, ClosedForm | None, str]:
+    """The check, and of the forms those that stood it; why a form was dropped."""
+    symbolic, spread = _symbolic(question, derivation, closed)
+    if question.kind == "batch_jacobian" and derivation is not None:
+        rank = len(trace.tensors[question.target].shape)
+        symbolic = _batch(symbolic, rank)
+        closed = replace(closed, formulas=_batch(closed.formulas, rank)) if closed else None
+    chain = derivation.value if derivation and len(question.order) == 1 else None
+    by_tensor, note = _in_numbers(trace, question, tensor)
+    if derivation is None and by_tensor is not None:
+        symbolic, spread = by_tensor, _shaken(trace, question, tensor)
+    check = _check(trace, question, measured, symbolic, chain, spread)
+    if note and symbolic is None:
+        check = replace(check, note="; ".join(n for n in (check.note, note) if n))
+    if by_tensor is None or _is_right(trace, question, by_tensor, check, spread):
+        return check, tensor, closed, ""
+    if derivation is None:
+        check = _check(trace, question, measured, None, None, 0.0)
+    return check, None, closed, "the form in whole tensors does not give the tape's value"
 
 
 # -- in whole tensors ---------------------------------------------------------------------------
@@ -162,18 +192,13 @@ def _tensor(
                 names,
                 shared,
             )
+        if question.kind == "batch_jacobian":
+            found = batched(found)
         return found, found.reason
     except NotDerivable as reason:
         return None, str(reason)
     except Exception as error:  # noqa: BLE001 - an error of ours must not cost the user the value
         return None, f"tapemagic failed on it ({type(error).__name__}: {error})"
-
-
-def _enough(tensor: TensorForm | None, question: Question) -> bool:
-    """Whether nobody would write the entries out: there is a form of more than a few."""
-    if tensor is None or tensor.closed is None:
-        return False
-    return question.notation != "auto" or tensor.definitions.largest > _BESIDE
 
 
 def _in_numbers(
@@ -193,13 +218,13 @@ def _in_numbers(
 
 def _whole_shape(trace: Trace, question: Question, array: Array) -> Array:
     shapes = [trace.tensors[question.sources[i].tensors[0]].shape for i in question.order]
-    if question.kind in ("jacobian", "batch_jacobian"):
+    if question.kind == "batch_jacobian":
+        shapes = [trace.tensors[question.target].shape, shapes[0][1:]]
+    elif question.kind == "jacobian":
         shapes.insert(0, trace.tensors[question.target].shape)
     elif question.kind != "hessian":
         shapes = shapes[-1:]
-    whole = array.reshape([size for shape in shapes for size in shape])
-    rank = len(trace.tensors[question.target].shape)
-    return _batch(whole, rank) if question.kind == "batch_jacobian" else whole
+    return array.reshape([size for shape in shapes for size in shape])
 
 
 def _shaken(trace: Trace, question: Question, tensor: TensorForm | None) -> Array | float:
@@ -357,10 +382,10 @@ def _custom(trace: Trace) -> str:
 
 def _scale(trace: Trace, question: Question) -> float:
     """target / sourceⁿ: the size of what may cancel in an nth derivative."""
-    data = trace.tensors[question.target].data
+    data = trace.array(question.target)
     size = 0.0 if data is None else float(np.max(np.abs(data), initial=0.0))
     for i in question.order:
-        known = [trace.tensors[key].data for key in question.sources[i].tensors]
+        known = [trace.array(key) for key in question.sources[i].tensors]
         sizes = [float(np.max(np.abs(d), initial=0.0)) for d in known if d is not None and d.size]
         size /= max([1e-2, *sizes])
     return size if np.isfinite(size) else 0.0

@@ -285,10 +285,17 @@ def _steps_are_true(result: Any) -> None:
             np.testing.assert_allclose(
                 step.evaluate(),
                 step.value,
-                rtol=_TOLERANCE.get(derivative.derivation.equations.dtype, 2e-4),
+                rtol=_TOLERANCE.get(_dtype(derivative), 2e-4),
                 atol=1e-6,
                 equal_nan=True,
             )
+
+
+def _dtype(derivative: Any) -> str:
+    form = (
+        derivative.derivation.equations if derivative.derivation else derivative.tensor.definitions
+    )
+    return str(form.dtype)
 
 
 _TOLERANCE = {"float64": 1e-9, "float16": 2e-2, "bfloat16": 1e-1}
@@ -300,12 +307,14 @@ def _wrong(case: Case, derivative: Any, truth: Any) -> Iterator[str]:
     yield from (reason for reason in derivative.reasons if "tapemagic failed" in reason)
     yield from _wrong_check(case, derivative)
     finite = value is not None and bool(np.all(np.isfinite(value)))
-    if derivative.derivation is None or not finite or case.flags & {"rounded", "contradicts"}:
+    if not finite or case.flags & {"rounded", "contradicts"}:
         return
-    if derivative.order == 1 or derivative.closed_form is not None:
+    by_tensor = derivative.tensor is not None and derivative.tensor.closed is not None
+    by_equations = derivative.derivation is not None and derivative.order == 1
+    if by_equations or derivative.closed_form is not None or by_tensor:
         own = np.asarray(derivative.evaluate())
         scale = np.max(np.abs(value), initial=0.0)
-        rtol = _TOLERANCE.get(derivative.derivation.equations.dtype, 1e-4)
+        rtol = _TOLERANCE.get(_dtype(derivative), 1e-4)
         if not np.allclose(own, np.real(value), rtol=rtol, atol=rtol * scale + 1e-12):
             yield f"evaluates to {own}, the tape said {value}"
 

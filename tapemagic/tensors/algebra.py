@@ -48,6 +48,7 @@ Label = Hashable
 Factor = tuple[Node, Sequence[Label]]
 _fresh = itertools.count()
 HALF = number(Fraction(1, 2))
+MINUS = times(-1)  # as a tidied product has it
 
 
 def fresh(count: int) -> list[Label]:
@@ -71,7 +72,7 @@ def contract(
     for node, labels in given:
         known.update(zip(labels, node.shape))
     shape = tuple(known[label] for label in out)
-    coefficient, opened = _opened(given, coefficient, known)
+    coefficient, opened = _opened(given, times(coefficient), known)
     summed = dict.fromkeys(k for _, labels in given for k in labels if k not in out)
     summed |= dict.fromkeys(k for _, labels in opened for k in labels if k not in out)
     opened, summed = _without_identities(opened, tuple(out), summed)
@@ -197,7 +198,7 @@ def _canonical(
         only = numbered[0][0]
         if coefficient == ONE:
             return only
-        if isinstance(only, Plus) and coefficient == number(-1):
+        if isinstance(only, Plus) and coefficient == MINUS:
             return plus([scaled(term, coefficient) for term in only.terms], shape)
     return Contract(shape, coefficient, numbered)
 
@@ -238,7 +239,7 @@ def _flat(terms: Iterable[Node], sign: Formula) -> Iterable[tuple[Formula, Node]
             yield from _flat(term.terms, sign)
             continue
         coefficient, rest = unscaled(term)
-        if isinstance(rest, Plus) and coefficient in (ONE, number(-1)):
+        if isinstance(rest, Plus) and coefficient in (ONE, MINUS):
             yield from _flat(rest.terms, times(sign, coefficient))
         else:
             yield times(sign, coefficient), rest

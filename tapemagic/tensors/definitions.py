@@ -116,16 +116,25 @@ class _Writer:
         self._keys: dict[Leaf, int] = {}
         self._opaque: dict[str, None] = {}
         self._taken: set[Name] = set()
+        self._varying = self._vary()
         self._uses = Counter(
             key for op in part.operations if op.kind not in _ASIDE for key in set(op.inputs)
         )
+
+    def _vary(self) -> set[int]:
+        """The tensors whose entries depend on the sources: a shape does not."""
+        found = set(self._slice.sources)
+        for operation in self._slice.operations:
+            if operation.kind not in _ASIDE and found.intersection(operation.inputs):
+                found.update(self._slice.active.intersection(operation.outputs))
+        return found
 
     def write(self) -> Definitions:
         for source in self._sources:
             for key in source.tensors:
                 self._written[key] = self._leaf(self._names.of[key], key)
         for operation in self._slice.operations:
-            if any(k in self._slice.active and k not in self._written for k in operation.outputs):
+            if any(k in self._varying and k not in self._written for k in operation.outputs):
                 self._write(operation)
         target = self._end()
         used = self._reached(target)
@@ -175,12 +184,10 @@ class _Writer:
         except NotLiftable:
             nodes = [None] * len(operation.outputs)
         for place, key in enumerate(operation.outputs):
-            if key not in self._slice.active or key in self._written:
+            if key not in self._varying or key in self._written:
                 continue
             node = nodes[place] if place < len(nodes) else None
-            if node is None and not self._trace.tensors[key].dtype.startswith(("float", "bfloat")):
-                self._written[key] = self._constant(key)  # a shape, a place: nothing moves it
-            elif node is None:
+            if node is None:
                 self._keep_opaque(operation, place, key)
             else:
                 self._keep(key, node, operation)
@@ -210,7 +217,7 @@ class _Writer:
         arguments = tuple(
             (slot, self._as_leaf(k))
             for slot, k in enumerate(operation.inputs)
-            if k in self._slice.active
+            if k in self._varying and self._is_floating(k) and self._is_floating(key)
         )
         shapes = tuple(self._shape(k) for k in operation.outputs)
         self._definitions[leaf] = Definition(
@@ -227,7 +234,7 @@ class _Writer:
         return leaf
 
     def _operand(self, key: int) -> Operand:
-        data = None if key in self._slice.active else self._trace.array(key)
+        data = None if key in self._varying else self._trace.array(key)
         name = self._names.of.get(key)
         return Operand(self._shape(key), lambda: self._node(key), data, name)
 
@@ -277,6 +284,9 @@ class _Writer:
         leaf = Leaf(core(shape), name, shape)
         self._keys[leaf] = key
         return leaf
+
+    def _is_floating(self, key: int) -> bool:
+        return self._trace.tensors[key].dtype.startswith(("float", "bfloat"))
 
     def _shape(self, key: int) -> Shape:
         known = self._trace.tensors.get(key)

@@ -388,15 +388,50 @@ def _sigmoid(node: Node) -> Node | None:
     for one, other in (below.terms, below.terms[::-1]):
         is_one = isinstance(one, Contract) and not one.factors and one.coefficient == ONE
         exponent = _applies(other, "exp") if is_one else None
-        if exponent is not None and unscaled(exponent)[0] == MINUS:
+        if exponent is not None and unscaled(exponent)[0] == times(-1):
             axes = tuple(range(node.rank))
             logits = scaled(exponent, MINUS)
             return Map(node.shape, Call("sigmoid", (PLACES[0],)), ((logits, axes),))
     return None
 
 
+# -- products multiplied out --------------------------------------------------------------------
+
+_MOST_TERMS = 12  # of a sum that is multiplied out to see whether something cancels
+
+
+def _cancelled(node: Node) -> Node | None:
+    """Multiplied out, if that makes it shorter: (y/p − 1) ∘ p = y − p"""
+    terms = _expanded(node)
+    if not 1 < len(terms) <= _MOST_TERMS:
+        return None
+    found = plus(terms, node.shape)
+    return found if found.size < 0.75 * node.size else None
+
+
+def _expanded(node: Node) -> list[Node]:
+    """The terms of all products of sums in `node`."""
+    if isinstance(node, Plus):
+        return [part for term in node.terms for part in _expanded(term)]
+    if not isinstance(node, Contract):
+        return [node]
+    out = tuple(range(node.rank))
+    for place, (part, labels) in enumerate(node.factors):
+        if isinstance(part, Plus) and len(part.terms) <= _MOST_TERMS:
+            found: list[Node] = []
+            for term in part.terms:
+                factors = list(node.factors)
+                factors[place] = (term, labels)
+                one = contract(factors, out, dict(enumerate(node.shape)), node.coefficient)
+                found += _expanded(one)
+                if len(found) > _MOST_TERMS:
+                    break
+            return found
+    return [node]
+
+
 RULES: Mapping[type, tuple[Rule, ...]] = {
-    Contract: (_softmax, _masked_root, _root_inverses, _log_of_root),
-    Plus: (_logsumexp_shifted, _log_softmax, _softplus, _factored),
+    Contract: (_softmax, _masked_root, _root_inverses, _log_of_root, _cancelled),
+    Plus: (_logsumexp_shifted, _log_softmax, _softplus, _factored, _cancelled),
     Map: (_log_of_sum, _log_of_softmax, _sigmoid),
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tapemagic.formula import Name
 from tapemagic.tensors.evaluation import evaluate
 from tapemagic.tensors.nodes import Array, Leaf, Node
-from tapemagic.tensors.sweep import TensorForm, adjoint_leaf, forward
+from tapemagic.tensors.sweep import TensorForm, adjoint_leaf
 from tapemagic.trace import Line
 
 
@@ -46,16 +47,15 @@ def tensor_steps(form: TensorForm) -> tuple[TensorStep, ...]:
     """Definitions, the adjoints from the target down, the closed form."""
     definitions = form.definitions
     target = definitions.target.name
-    known: dict[Leaf, Array] = {}
+    leaves = [*definitions.given, *(d.leaf for d in definitions.definitions)]
+    looked = {leaf: definitions.look(leaf) for leaf in leaves}
+    known = {leaf: value for leaf, value in looked.items() if value is not None}
     adjoints: Mapping[Leaf, Array] = {}
-    try:
-        known.update(forward(definitions))
-        if form.sweep is not None:
+    if form.sweep is not None:
+        with suppress(LookupError):
             adjoints = form.sweep.values
             front = form.sweep.front
             known.update({adjoint_leaf(leaf, front): v for leaf, v in adjoints.items()})
-    except LookupError:
-        pass
     found = [
         TensorStep(
             "definition",
@@ -71,6 +71,8 @@ def tensor_steps(form: TensorForm) -> tuple[TensorStep, ...]:
         for number, d in enumerate(definitions.definitions, 1)
     ]
     for adjoint in form.path:
+        if not adjoints:  # a custom gradient is not called again to measure what it says
+            break
         found.append(
             TensorStep(
                 "chain",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from tapemagic.equations import NotDerivable
-from tapemagic.tensors.algebra import plus, replaced
+from tapemagic.tensors.algebra import contract, plus, replaced
 from tapemagic.tensors.definitions import Definition, Definitions
 from tapemagic.tensors.evaluation import evaluate
 from tapemagic.tensors.nodes import Array, Leaf, Node, Shape, ones, postorder
@@ -28,6 +28,7 @@ class AdjointForm:
     leaf: Leaf
     node: Node | None
     closed: Node | None = None
+    named: Node | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class TensorForm:
     """The derivative by one source in whole tensors.
 
     `closed` has `lead` axes of what was differentiated, then the source's own; None where
-    there is none, for a `reason`. `sweep` is None for a derivative of a derivative.
+    there is none, for a `reason`. `sweep` is None for a derivative of a derivative. In a
+    `batch` the first of the `lead` axes is the source's first one too.
     """
 
     definitions: Definitions
@@ -68,6 +70,7 @@ class TensorForm:
     sweep: Sweep | None = None
     lead: int = 0
     reason: str = ""
+    batch: bool = False
 
     def evaluate(self, chosen: Mapping[Leaf, Array]) -> Array | None:
         """The closed form in float64 with these values in place of the recorded ones; None
@@ -94,6 +97,13 @@ class TensorForm:
             return None
         found = [known[leaf] for leaf in self.source if leaf in known]
         return np.asarray(sum(found)) if found else None
+
+    @property
+    def named(self) -> Node | None:
+        """The derivative with the names in between, where it has but one version."""
+        if self.sweep is None or len(self.source) != 1 or self.source[0] not in self.sweep.adjoints:
+            return None
+        return self.sweep.adjoints[self.source[0]].named
 
     @property
     def path(self) -> tuple[AdjointForm, ...]:
@@ -200,18 +210,28 @@ def _closed(
     whole: Mapping[Any, Node] = expand(definitions)
     given = set(definitions.given)
     closed: dict[Node, Node] = {}
+    named: dict[Node, Node] = {}
     found = dict(adjoints)
     for leaf, adjoint in adjoints.items():
         if adjoint.node is None or (leaf == definitions.target and not plain):
             continue
+        symbol = adjoint_leaf(leaf, front)
+        by_names = recognised(replaced(adjoint.node, named))
+        if by_names.size <= LARGEST and not _has_adjoint(by_names):
+            named[symbol] = by_names
+            found[leaf] = AdjointForm(leaf, adjoint.node, named=by_names)
         node = replaced(adjoint.node, lambda part: closed.get(part) or whole.get(part))
         if any(isinstance(n, Leaf) and n not in given for n in postorder([node])):
             continue
         if node.size <= LARGEST:
             node = recognised(node)
-            closed[adjoint_leaf(leaf, front)] = node
-            found[leaf] = AdjointForm(leaf, adjoint.node, node)
+            closed[symbol] = node
+            found[leaf] = AdjointForm(leaf, adjoint.node, node, named.get(symbol))
     return found
+
+
+def _has_adjoint(node: Node) -> bool:
+    return any(isinstance(part, Leaf) and part.adjoint for part in postorder([node]))
 
 
 def form(found: Sweep, place: int) -> TensorForm:
@@ -249,6 +269,17 @@ def again(lower: TensorForm, place: int, jacobian: bool) -> TensorForm:
         reason = "it would be too long to read"
         return TensorForm(definitions, source, None, lead=lead, reason=reason)
     return TensorForm(definitions, source, closed, lead=lead)
+
+
+def batched(found: TensorForm) -> TensorForm:
+    """Of a Jacobian, the blocks whose target and source belong to the same entry of the batch."""
+    if found.closed is None or not found.lead or not found.source[0].rank:
+        return found
+    front = tuple(range(found.lead))
+    own = tuple(range(found.lead, found.closed.rank))
+    labels = (*front, front[0], *own[1:])
+    closed = contract([(found.closed, labels)], (*front, *own[1:]), {})
+    return replace(found, closed=recognised(closed), sweep=None, batch=True)
 
 
 # -- in numbers ---------------------------------------------------------------------------------

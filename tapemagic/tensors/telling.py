@@ -12,15 +12,14 @@ from tapemagic import document as d
 from tapemagic import numbers
 from tapemagic.formula import Call, Formula, Product
 from tapemagic.substitution import folded, shown
-from tapemagic.tensors.algebra import replaced
 from tapemagic.tensors.definitions import Definition, Definitions
 from tapemagic.tensors.index_form import IndexWriter
 from tapemagic.tensors.matrix_form import MatrixWriter, NotMatrix, transposed
 from tapemagic.tensors.nodes import Array, Leaf, Node, Structure, postorder
-from tapemagic.tensors.sweep import AdjointForm, TensorForm, adjoint_leaf, expand
+from tapemagic.tensors.sweep import AdjointForm, TensorForm, adjoint_leaf
 
 LONG = 70  # nodes of a closed form that still stands open
-NAMED = 24  # from so many nodes on, a closed form keeps the names of what is in between
+NAMED = 16  # from so many nodes on, a closed form keeps the names of what is in between
 _SMALL = 9  # entries of a value that is written out
 
 
@@ -55,8 +54,10 @@ class Teller:
             symbol, space = d.Tensor(leaf.name), d.Space(leaf.whole)
             value = self._definitions.look(leaf)
             if value is not None and math.prod(leaf.whole) <= _SMALL:
-                sides = (symbol, shown(value.reshape(leaf.whole), self._definitions.dtype), space)
-                relations = ("=", "∈") if leaf.whole else ("=",)
+                dtype = self._definitions.dtype
+                sides = (symbol, shown(value.reshape(leaf.whole), dtype), space)
+                equal = "≈" if _rounded(value, dtype) else "="
+                relations = (equal, "∈") if leaf.whole else (equal,)
                 found.append(d.Statement(sides if leaf.whole else sides[:2], relations))
             else:
                 found.append(d.Statement((symbol, _with_size(space, value)), ("∈",)))
@@ -199,8 +200,10 @@ class Teller:
         if not isinstance(heading, d.Differential) or not at:
             return heading
         source = self._form.source[0]
-        above = at[: len(at) - source.rank]
-        below = at[len(at) - source.rank :]
+        lead = self._form.lead if self._form.batch else len(at) - source.rank
+        above, below = at[:lead], at[lead:]
+        if self._form.batch:
+            below = (at[0], *below)
         wrt = list(heading.wrt)
         symbol, times = wrt[-1]
         single = times == 1
@@ -217,14 +220,8 @@ class Teller:
 
     def _with_names(self, node: Node) -> Node:
         """Long forms keep the names of what stands in between."""
-        if node.size <= NAMED or self._form.sweep is None:
-            return node
-        names: dict[Node, Node] = {}
-        for leaf, whole in expand(self._definitions).items():
-            if whole.size > 3:
-                names[whole] = leaf
-        shorter = replaced(node, names)
-        return shorter if shorter.size < node.size else node
+        named = self._form.named
+        return named if named is not None and named.size < node.size > NAMED else node
 
     def _laid_out(self, value: Array) -> Array:
         if self._style.numerator and value.ndim == 1:
