@@ -158,6 +158,20 @@ class EntryPower(Formula):
 
 
 @dataclass(frozen=True, eq=False)
+class Ones(Formula):
+    """𝟏, the column of `entries` ones."""
+
+    entries: int
+
+
+@dataclass(frozen=True, eq=False)
+class Identity(Formula):
+    """I, the identity matrix with `entries` rows."""
+
+    entries: int
+
+
+@dataclass(frozen=True, eq=False)
 class Bracketed(Formula):
     """(operand): a scalar among matrices."""
 

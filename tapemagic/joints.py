@@ -52,7 +52,7 @@ def _core(node: f.Formula) -> Piece | None:
 
 def _is_letter(node: f.Formula) -> bool:
     core = _core(node)
-    return isinstance(_base(node), f.Constant) or bool(core and core.letter)
+    return isinstance(_base(node), (f.Constant, d.Ones, d.Identity)) or bool(core and core.letter)
 
 
 def _is_word(node: f.Formula) -> bool:

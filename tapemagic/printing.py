@@ -151,7 +151,7 @@ class Printer(Notation[T]):
         return self.row(parts)
 
     def _Subscripted(self, node: d.Subscripted) -> T:
-        tight = isinstance(node.operand, (d.Tensor, f.Constant))
+        tight = isinstance(node.operand, (d.Tensor, d.Ones))
         body = self.show(node.operand) if tight else self.show(node.operand, ATOM)
         if isinstance(node.operand, f.Call):
             body = self.fenced(body, "[", "]")
@@ -167,6 +167,12 @@ class Printer(Notation[T]):
         for letter in node.letters:
             below += [self.comma(), self.show(letter)] if below else [self.show(letter)]
         return self.row([self.summation(self.row(below)), self.show(node.operand, PRODUCT)])
+
+    def _Ones(self, node: d.Ones) -> T:
+        return self.constant("ones")
+
+    def _Identity(self, node: d.Identity) -> T:
+        return self.constant("identity")
 
     def _Bracketed(self, node: d.Bracketed) -> T:
         return self.fenced(self.show(node.operand))
@@ -276,6 +282,7 @@ class Printer(Notation[T]):
 
     def _after_dee(self, variable: f.Formula) -> list[T]:
         """Room between d and a name of several letters."""
+        variable = variable.operand if isinstance(variable, d.Subscripted) else variable
         named = isinstance(variable, (d.Tensor, f.Symbol))
         letter = named and spell(variable.name).core.letter  # type: ignore[attr-defined]
         return [] if letter or self.linear else [self.gap()]

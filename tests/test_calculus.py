@@ -165,6 +165,8 @@ def test_conditions_mean_the_same_to_sympy(name: str) -> None:
         elif name.startswith("logical"):
             built = row.sympy(*(sympy.sympify(bool(entry)) for entry in pair))
             assert bool(built) == row.numpy(*pair)
+        elif name.startswith("is_"):
+            assert bool(row.sympy(sympy.Integer(pair[0]))) == row.numpy(np.float64(pair[0]))
         else:
             assert bool(row.sympy(*map(sympy.Integer, pair))) == row.numpy(*pair)
 

@@ -14,7 +14,6 @@ from tapemagic import document as d
 from tapemagic.formula import (
     ONE,
     Call,
-    Constant,
     Formula,
     Name,
     Negative,
@@ -37,10 +36,10 @@ from tapemagic.tensors.nodes import (
     Node,
     Plus,
     Reshape,
+    Shape,
     Structure,
 )
 
-ONES, EYE = Constant("ones"), Constant("identity")
 MINUS = number(-1)
 
 
@@ -107,7 +106,7 @@ class MatrixWriter:
             return self.power(node.operands[0][0], exponent)
         put: dict[Formula, Formula] = {}
         for place, (operand, labels) in enumerate(node.operands):
-            put[PLACES[place]] = self._spread(operand, labels, node.rank)
+            put[PLACES[place]] = self._spread(operand, labels, node.shape)
         return replace(node.formula, put)
 
     def power(self, base: Node, exponent: Formula) -> Formula:
@@ -127,17 +126,17 @@ class MatrixWriter:
             return Call("sqrt", (shown,))
         return d.EntryPower(shown, exponent)
 
-    def _spread(self, operand: Node, labels: Labels, rank: int) -> Formula:
+    def _spread(self, operand: Node, labels: Labels, shape: Shape) -> Formula:
         """An operand with the axes of the result: turned, or repeated by a vector of ones."""
         shown = self.write(operand)
-        if not labels or labels == tuple(range(rank)):
+        if not labels or labels == tuple(range(len(shape))):
             return shown
         if labels == (1, 0):
             return transposed(shown)
         return (
-            Product((shown, transposed(ONES)))
+            Product((shown, transposed(d.Ones(shape[1]))))
             if labels == (0,)
-            else Product((ONES, transposed(shown)))
+            else Product((d.Ones(shape[0]), transposed(shown)))
         )
 
     def _structure(self, node: Structure) -> Formula:
@@ -145,13 +144,13 @@ class MatrixWriter:
         if node.rank > 2:
             raise NotMatrix("a structure of three axes")
         if node.kind == "identity":
-            return EYE
+            return d.Identity(node.shape[0])
         if node.kind == "unit":
             return d.Subscripted(d.Tensor(Name("e")), (number(node.parameters[0] + 1),))
         if node.kind == "triangle":
             kind = "lower" if node.parameters[0] else "upper"
             half = "½ " if node.parameters[2] else ""
-            return d.Subscripted(ONES, (d.Words(half + kind),))
+            return d.Subscripted(d.Ones(node.shape[0]), (d.Words(half + kind),))
         below: Formula = d.Words(self._label(node))
         if node.kind == "one_hot" and node.of is not None:
             below = d.Tensor(node.of)
@@ -246,6 +245,7 @@ class _Graph:
 
     def __init__(self, node: Contract, writer: MatrixWriter) -> None:
         self._rank, self._coefficient = node.rank, node.coefficient
+        self._sizes = node.sizes
         self._scalars: list[Formula] = []
         self._below: list[Formula] = []
         self._weights: dict[int, list[Formula]] = {}
@@ -351,7 +351,7 @@ class _Graph:
         edges = self._at(label)
         weights = self._weights.pop(label, [])
         if not edges:
-            self._scalars.append(_inner(weights))
+            self._scalars.append(_inner(weights, self._sizes[label]))
             return
         for edge in edges:
             self._edges.remove(edge)
@@ -361,7 +361,7 @@ class _Graph:
             self._scalars.append(_trace(edges[0].formula))
         elif len(edges) == 1:
             other = edges[0].other(label)
-            vector = pointwise(weights) if weights else ONES
+            vector = pointwise(weights) if weights else d.Ones(self._sizes[label])
             product = _product([edges[0].seen_from(other), vector])
             self._weights.setdefault(other, []).append(product)
         elif len(edges) == 2:
@@ -384,11 +384,11 @@ class _Graph:
             weights = self._weights.get(0)
             if weights:
                 return _outer_factors(weights)
-            return [ONES]
+            return [d.Ones(self._sizes[0])]
         rows, columns = self._weights.get(0), self._weights.get(1)
         if not self._edges:
-            left = pointwise(rows) if rows else ONES
-            right = pointwise(columns) if columns else ONES
+            left = pointwise(rows) if rows else d.Ones(self._sizes[0])
+            right = pointwise(columns) if columns else d.Ones(self._sizes[1])
             return [left, transposed(right)]
         (edge,) = self._edges
         found = [edge.seen_from(0)]
@@ -410,10 +410,10 @@ def _outer_factors(weights: Sequence[Formula]) -> list[Formula]:
     return [pointwise(weights)]
 
 
-def _inner(weights: Sequence[Formula]) -> Formula:
+def _inner(weights: Sequence[Formula], size: int) -> Formula:
     """Σ u v = uᵀv"""
     if len(weights) == 1:
-        return _product([transposed(ONES), weights[0]])
+        return _product([transposed(d.Ones(size)), weights[0]])
     first, *rest = weights
     if len(rest) == 1 and rest[0] == first:
         return Power(d.Norm(first), number(2))
@@ -446,7 +446,7 @@ def pointwise(parts: Sequence[Formula]) -> Formula:
             below.append(part.base)
         else:
             above.append(part)
-    return d.Pointwise(tuple(above) or (ONES,), tuple(below))
+    return d.Pointwise(tuple(above) or (ONE,), tuple(below))
 
 
 def transposed(node: Formula) -> Formula:
@@ -459,7 +459,7 @@ def transposed(node: Formula) -> Formula:
         return Product((*scalars, *(transposed(f) for f in reversed(others))))
     if isinstance(node, Negative):
         return Negative(transposed(node.operand))
-    if node == EYE or _is_diagonal(node):
+    if isinstance(node, d.Identity) or _is_diagonal(node):
         return node
     return d.Transposed(node)
 
@@ -472,7 +472,7 @@ def _product(parts: Sequence[Formula]) -> Formula:
     flat: list[Formula] = []
     for part in parts:
         flat += part.factors if isinstance(part, Product) else [part]
-    kept = [part for part in flat if part not in (ONE, EYE)]
+    kept = [part for part in flat if part != ONE and not isinstance(part, d.Identity)]
     if not kept:
         return flat[-1] if flat else ONE
     return kept[0] if len(kept) == 1 else Product(tuple(kept))
