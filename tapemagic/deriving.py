@@ -366,7 +366,8 @@ def _check(
         )
         difference = Difference(value, error, low, high, difference.kink)
         chain = _batch(chain, rank)
-        spread = _batch(np.asarray(spread), rank) if np.ndim(spread) else spread
+        if np.ndim(spread) > np.ndim(value):  # that of a form in whole tensors has its shape
+            spread = _batch(np.asarray(spread), rank)
     if measured is not None and np.iscomplexobj(measured):
         return Check(measured, None, None, None, "complex numbers are not checked")
     precision = Precision(

@@ -272,7 +272,7 @@ class Printer(Notation[T]):
             below += [self.gap()] if below and not self.linear else []
             below += [self.dee(node.partial, 1), *self._after_dee(variable), shown]
         above = [self.dee(node.partial, order)]
-        if isinstance(node.target, (d.Tensor, f.Symbol)):
+        if isinstance(node.target, (d.Tensor, f.Symbol, d.Subscripted)):
             above += [*self._after_dee(node.target), self.show(node.target)]
             body = self.fraction(self.row(above), self.row(below))
         else:

@@ -270,7 +270,8 @@ ROWS = (
     ),
     Row(
         "cell state of an LSTM",
-        "x=normal(n,m); d=normal(n,k); s=normal(n,k); W=normal(m,k); U=normal(k,k); b=normal(k); V=normal(m,k); Z=normal(m,k)",
+        "x=normal(n,m); d=normal(n,k); s=normal(n,k); W=normal(m,k); U=normal(k,k); b=normal(k);"
+        "V=normal(m,k); Z=normal(m,k)",
         "f = tf.sigmoid(x@W + d@U + b)\ni = tf.sigmoid(x@V)\ng = tf.tanh(x@Z)\n"
         "c = f*s + i*g\nL = tf.reduce_sum(c)",
         {

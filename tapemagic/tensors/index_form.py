@@ -17,6 +17,7 @@ from tapemagic.formula import (
     Negative,
     Number,
     Power,
+    Product,
     Quotient,
     Sum,
     Symbol,
@@ -41,6 +42,10 @@ from tapemagic.tensors.nodes import (
 
 MINUS = number(-1)
 _LETTERS = "ijklmnpqrstuvabcdefgho"
+_NAMES = {"cross_entropy": "CE", "log_softmax": "logsoftmax", "cholesky": "chol"}
+_KEEPS_AXIS = {"softmax", "log_softmax"}
+_OVER_LAST = {*_KEEPS_AXIS, "logsumexp", "cross_entropy"}
+_OVER_AXES = {"max": "max", "min": "min", "prod": "Π"}
 
 
 def letter(text: str) -> Symbol:
@@ -114,13 +119,34 @@ class IndexWriter:
         return replace(formula, put)
 
     def _function(self, node: Function, at: Sequence[Formula]) -> Formula:
-        names = {"cross_entropy": "CE", "log_softmax": "logsoftmax", "cholesky": "chol"}
+        if node.function in _OVER_LAST:
+            own = node.rank if node.function in _KEEPS_AXIS else node.rank + 1
+            rows = (*at[: own - 1], letter("·"))
+            return _at(
+                Call(
+                    _NAMES.get(node.function, node.function),
+                    tuple(self.entry(operand, rows) for operand in node.operands),
+                ),
+                at[own - 1 :],
+            )
+        if node.function in _OVER_AXES:
+            letters = self._unused(node.parameters[0], at)
+            inner = self.entry(node.operands[0], (*at, *letters))
+            return Product(
+                (d.Subscripted(d.Words(_OVER_AXES[node.function]), letters), d.Bracketed(inner))
+            )
         parts = tuple(self._whole(operand) for operand in node.operands)
         if node.function == "inverse":
             return _at(Power(parts[0], MINUS), at)
         if node.function == "logdet":
             return _at(Call("log", (Call("det", parts),)), at)
-        return _at(Call(names.get(node.function, node.function), parts), at)
+        return _at(Call(_NAMES.get(node.function, node.function), parts), at)
+
+    def _unused(self, count: int, at: Sequence[Formula]) -> tuple[Symbol, ...]:
+        """Letters that do not stand in `at`."""
+        used = {symbol.name.text for place in at for symbol in place.free}
+        free = [text for text in self._letters if text not in used]
+        return tuple(letter(text) for text in free[:count])
 
     def _contract(self, node: Contract, at: Sequence[Formula]) -> Formula:
         places: dict[int, Formula] = dict(enumerate(at))

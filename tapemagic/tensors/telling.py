@@ -204,11 +204,10 @@ class Teller:
         above, below = at[:lead], at[lead:]
         if self._form.batch:
             below = (at[0], *below)
-        wrt = list(heading.wrt)
+        wrt = [(symbol, 1) for symbol, times in heading.wrt for _ in range(times)]
+        if len(wrt) > 2 or (len(wrt) == 2 and not above and self._form.source[0].rank):
+            return heading  # the sum over the places of the first is not to be written here
         symbol, times = wrt[-1]
-        single = times == 1
-        if not single:
-            return heading
         wrt[-1] = (d.Subscripted(symbol, tuple(below)) if below else symbol, times)
         target = heading.target
         if above and len(wrt) == 1:
@@ -247,7 +246,8 @@ def _with_size(space: Formula, value: Array | None) -> Formula:
         str(numbers.written(float(f"{float(x):.3g}"), "float64"))
         for x in (np.linalg.norm(array.ravel()), np.min(array), np.max(array))
     )
-    return Product((space, d.Words(f" of norm {norm}, entries from {low} to {high}")))
+    entries = f"all entries {low}" if low == high else f"entries from {low} to {high}"
+    return Product((space, d.Words(f" of norm {norm}, {entries}")))
 
 
 def _rounded(value: Array, dtype: str) -> bool:
