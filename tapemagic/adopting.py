@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tapemagic import codes
+from tapemagic import codes, origins
 from tapemagic.asked import asked_source, asked_tape
 from tapemagic.calls import FIRST, OwnCall
 from tapemagic.case import Case
 from tapemagic.check import Check
 from tapemagic.dependence import Dependence
 from tapemagic.deriving import Question, explain, leaf_of, settled
-from tapemagic.disconnection import nothing_asked
 from tapemagic.doctor import diagnose
 from tapemagic.keys import derivative_key
-from tapemagic.recording import Recorder, tensor_id
+from tapemagic.recording import Recorder, is_user_code, tensor_id
 from tapemagic.result import Call, Derivative
 from tapemagic.sources import is_variable, unwrapped
 from tapemagic.tapes import measured
 from tapemagic.trace import Binding, Line, Operation, TensorValue, Trace
 from tapemagic.tracing import line
+from tapemagic.unwatched import nothing_asked
 
 _PLAIN = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
 
@@ -55,12 +55,16 @@ class _Answered:
 class Adopter:
     """Explains the user's own calls by what was recorded."""
 
-    def __init__(self, recorder: Recorder, calls: Sequence[OwnCall]) -> None:
+    def __init__(
+        self, recorder: Recorder, calls: Sequence[OwnCall], namespace: Mapping[str, Any]
+    ) -> None:
         self._calls = calls
         self._answered: dict[int, _Answered] = {}
         self._lines: dict[int, Line | None] = {}
         self.aliases: dict[str, str] = {}
         names = frozenset(code for call in calls for code in call.codes)
+        for file in {code.co_filename for code in names}:
+            origins.remember(file, namespace, is_user_code)
         try:
             self._trace = settled(recorder.trace(names))
         except Exception as error:  # noqa: BLE001 - an error of ours must not cost the values
@@ -311,7 +315,7 @@ def _members(text: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _written_members(text: str, count: int) -> list[str]:
     """The members' own texts where the user wrote a list, else text[0], text[1] …"""
-    node = _syntax(text)
+    node = codes.expression(text)
     listed = node.elts if isinstance(node, (ast.List, ast.Tuple)) else []
     if len(listed) == count and not any(isinstance(part, ast.Starred) for part in listed):
         return [" ".join((ast.get_source_segment(text, part) or text).split()) for part in listed]
@@ -320,7 +324,7 @@ def _written_members(text: str, count: int) -> list[str]:
 
 def _written_values(text: str) -> dict[Any, str]:
     """The values' own texts where the user wrote a dict."""
-    node = _syntax(text)
+    node = codes.expression(text)
     if not isinstance(node, ast.Dict):
         return {}
     return {
@@ -331,14 +335,7 @@ def _written_values(text: str) -> dict[Any, str]:
 
 
 def _held(text: str) -> str:
-    return text if isinstance(_syntax(text), _PLAIN) else f"({text})"
-
-
-def _syntax(text: str) -> ast.expr | None:
-    try:
-        return ast.parse(text, mode="eval").body
-    except SyntaxError:
-        return None
+    return text if isinstance(codes.expression(text), _PLAIN) else f"({text})"
 
 
 def _rank(value: Any) -> int:

@@ -130,10 +130,33 @@ def first_bad_cotangent(visits: Sequence[Visit]) -> Visit | None:
 def zeroing(visits: Sequence[Visit]) -> Visit | None:
     """The first op that makes nothing but zeros of a cotangent that is not zero."""
     for visit in visits:
-        came = any(np.any(value) for value in visit.received.values())
+        came = max(
+            (float(np.max(np.abs(v), initial=0.0)) for v in visit.received.values()), default=0
+        )
         shares = [share for share in visit.gave.values() if share is not None]
-        if came and shares and not any(np.any(share) for share in shares):
+        # The entries of a softmax add up to 1 only up to rounding.
+        least = 1e-6 * came if visit.operation.kind == "Softmax" else 0.0
+        if came and shares and all(np.all(np.abs(share) <= least) for share in shares):
             return visit
+    return None
+
+
+def infinite_data(trace: Trace, culprit: Operation) -> tuple[int, Operation] | None:
+    """The constant that holds an inf, among all that an op was computed from, and its reader."""
+    made = {key: op for op in trace.operations for key in op.outputs}
+    pending, seen = [culprit], {id(culprit)}
+    while pending:
+        operation = pending.pop()
+        for key in operation.inputs:
+            value = trace.array(key)
+            if value is None or is_finite(value) or _is_nan(value):
+                continue
+            maker = made.get(key)
+            if maker is None:
+                return key, operation
+            if id(maker) not in seen:
+                seen.add(id(maker))
+                pending.append(maker)
     return None
 
 

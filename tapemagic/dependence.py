@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tapemagic.escapes import calls_outside, returns
 from tapemagic.trace import Line, Operation, Trace
@@ -33,7 +33,8 @@ HIDDEN = {"left_tensorflow", "stopped", "outside_tape", "state"}  # a slope that
 @dataclass(frozen=True)
 class Cut:
     """An edge without a derivative: the `cause`, the op type or method, the line, and where the
-    value comes back in. `at` is the position in the recording."""
+    value comes back in. `at` is the position in the recording; `further` are the other lines of
+    the same stretch."""
 
     cause: str
     kind: str
@@ -41,6 +42,7 @@ class Cut:
     at: int = 0
     back: Line | None = None
     tensor: int = -1
+    further: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,8 @@ def cuts(way: Sequence[Edge]) -> list[Cut]:
         if edge.cut is None:
             continue
         if found and found[-1].cause == edge.cut.cause == "outside_tape":
+            lines = (*found[-1].further, *((edge.cut.line,) if edge.cut.line else ()))
+            found[-1] = replace(found[-1], further=lines)
             continue
         found.append(edge.cut)
     return found

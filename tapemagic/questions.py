@@ -12,9 +12,9 @@ from tapemagic.asked import asked_source, asked_tape
 from tapemagic.case import Case
 from tapemagic.deriving import Question, explain, leaf_of, settled
 from tapemagic.diagnosis import Diagnosis
-from tapemagic.disconnection import higher_order
 from tapemagic.doctor import diagnose
 from tapemagic.keys import derivative_key
+from tapemagic.linear import higher_order
 from tapemagic.log import OPEN, TapeLife
 from tapemagic.options import Options
 from tapemagic.recording import Recorder, tensor_id

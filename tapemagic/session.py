@@ -109,7 +109,7 @@ class Session:
         found = explained(error, raised_at(error.__traceback__, is_user_code))
         if found is not None or not is_about_none(error) or not self._own_calls.kept:
             return found
-        calls = Adopter(self._recorder, self._own_calls.kept[-1:]).calls({})
+        calls = Adopter(self._recorder, self._own_calls.kept[-1:], self._namespace).calls({})
         ill = [d for call in calls for d in call.derivatives if d.value is None and d.diagnoses]
         return ill[0].diagnosis if ill else None
 
@@ -247,7 +247,7 @@ class Session:
         """The answers of the user's own tapes."""
         self._recorder.stop()
         calls = self._own_calls
-        adopter = Adopter(self._recorder, calls.kept)
+        adopter = Adopter(self._recorder, calls.kept, self._namespace)
         found = adopter.calls(calls.counts)
         derivatives = [d for call in found for d in call.derivatives]
         notes = [self._recorder.unreadable] if self._recorder.unreadable else []

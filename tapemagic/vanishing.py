@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tapemagic import births, stand_ins
+from tapemagic import births, in_tensorflow, smoothing, stability
 from tapemagic.births import Visit
 from tapemagic.case import Case
 from tapemagic.diagnosis import Diagnosis
@@ -52,7 +52,7 @@ def zero(case: Case) -> Iterator[Diagnosis]:
             f"({operation.kind}): with NumPy inside, the tape answers 0 in place of None. Stay "
             "with TensorFlow's own functions."
         )
-        fix = repaired(operation.line, lambda s, n: stand_ins.in_tensorflow(s, n, n))
+        fix = repaired(operation.line, lambda s, n: in_tensorflow.rewritten(s, n, n))
         yield finding("left_tensorflow", operation.line, message, fix)
         return
     if visit is None:
@@ -60,7 +60,7 @@ def zero(case: Case) -> Iterator[Diagnosis]:
     operation = visit.operation
     if operation.kind in _FLAT and not case.check.kink:  # at its corner, that is told elsewhere
         message = f"{_FLAT[operation.kind]}: no slope gets through {operation.kind}."
-        fix = repaired(operation.line, stand_ins.less_flat)
+        fix = repaired(operation.line, smoothing.less_flat)
         yield finding("flat", operation.line, message, fix)
     elif _underflows(case, visit):
         message = (
@@ -68,7 +68,7 @@ def zero(case: Case) -> Iterator[Diagnosis]:
             "smaller than the dtype can hold. Use a wider dtype, or logarithms."
         )
         yield finding(
-            "underflow", operation.line, message, repaired(operation.line, stand_ins.wider)
+            "underflow", operation.line, message, repaired(operation.line, stability.wider)
         )
 
 

@@ -1,0 +1,116 @@
+"""Fixes for steps and flat stretches: smooth functions, floating numbers in place of integers."""
+
+from __future__ import annotations
+
+import ast
+
+from tapemagic import codes
+from tapemagic.rewriting import Change, Fix, Source, combined, everywhere, function_name, held
+
+
+def smooth(source: Source, number: int) -> Fix | None:
+    """Steps at a line by smooth stand-ins: softmax for one-hot argmax, sigmoid for comparisons,
+    straight-through estimates for rounding."""
+
+    def change(node: ast.AST) -> str | None:
+        name = function_name(node)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.FloorDiv):
+            return f"({source.within(node.left, change)} / {source.within(node.right, change)})"
+        if not isinstance(node, ast.Call) or not node.args:
+            return None
+        inner = source.within(node.args[0], change)
+        if name in ("round", "floor", "ceil", "rint"):
+            return f"({inner} + tf.stop_gradient({source.text(node.func)}({inner}) - ({inner})))"
+        inside = node.args[0]
+        if name in ("one_hot", "cast") and function_name(inside) == "argmax":
+            assert isinstance(inside, ast.Call)
+            chosen = f"tf.nn.softmax({source.text(inside.args[0])})"
+            if name == "one_hot":
+                return chosen
+            places = f"tf.range({chosen}.shape[-1], dtype={chosen}.dtype)"
+            return f"tf.reduce_sum({chosen} * {places}, axis=-1)"
+        compared = _difference(source, inside)
+        if name == "cast" and compared:
+            return f"tf.sigmoid({compared})"
+        if name == "where" and len(node.args) == 3 and compared:
+            yes, no = (source.text(part) for part in node.args[1:])
+            return f"({no} + ({yes} - {no}) * tf.sigmoid({compared}))"
+        return None
+
+    return source.rewritten(number, change)
+
+
+def _difference(source: Source, node: ast.expr) -> str | None:
+    """a − b for a > b, whose sign is the comparison."""
+    if isinstance(node, ast.Compare) and len(node.ops) == 1:
+        left, right = source.text(node.left), source.text(node.comparators[0])
+        if isinstance(node.ops[0], (ast.Gt, ast.GtE)):
+            return f"{left} - {right}"
+        if isinstance(node.ops[0], (ast.Lt, ast.LtE)):
+            return f"{right} - {left}"
+    return None
+
+
+_LESS_FLAT = {
+    "relu": "tf.nn.leaky_relu({0})",
+    "relu6": "tf.nn.leaky_relu({0})",
+    "sigmoid": "({call} + 0.01 * ({0}))",
+    "tanh": "({call} + 0.01 * ({0}))",
+    "clip_by_value": "({0} + tf.stop_gradient({call} - ({0})))",
+    "maximum": "({0} + tf.stop_gradient({call} - ({0})))",
+    "minimum": "({0} + tf.stop_gradient({call} - ({0})))",
+    "sign": "tf.tanh({0})",
+}
+
+
+def less_flat(source: Source, number: int) -> Fix | None:
+    """Flat functions at a line by ones with a slope everywhere; else, by name, where a layer was
+    given one as its activation."""
+
+    def change(node: ast.AST) -> str | None:
+        name = function_name(node)
+        if name not in _LESS_FLAT or not isinstance(node, ast.Call) or not node.args:
+            return None
+        parts = [source.within(arg, change) for arg in node.args]
+        return _LESS_FLAT[name].format(*parts, call=source.text(node))
+
+    def activation(node: ast.AST) -> str | None:
+        flat = isinstance(node, ast.Constant) and node.value in ("relu", "relu6")
+        return '"leaky_relu"' if flat else None
+
+    count = len(source.lines)
+    found = source.rewritten(number, change) or everywhere(source, 1, count, activation)
+    return found or _inside(source, number, change)
+
+
+def _inside(source: Source, number: int, change: Change) -> Fix | None:
+    """The functions of the same file that a line calls, rewritten."""
+    node = source.statement(number)
+    names = {function_name(n) for n in ast.walk(node)} - {""} if node is not None else set()
+    spans = [codes.function_span(source.file, name) for name in sorted(names)]
+    return combined(source, (everywhere(source, *span, change) for span in spans if span))
+
+
+def as_float(source: Source, number: int) -> Fix | None:
+    """The integers that make a tensor at a line as floats; casts to integers dropped."""
+
+    def literal(node: ast.AST) -> str | None:
+        value = node.value if isinstance(node, ast.Constant) else None
+        return f"{value}.0" if type(value) is int else None
+
+    def change(node: ast.AST) -> str | None:
+        name = function_name(node)
+        if not isinstance(node, ast.Call):
+            return None
+        if name == "cast" and len(node.args) == 2 and "int" in source.text(node.args[1]):
+            return held(source.within(node.args[0], change), node.args[0])
+        if name not in ("constant", "Variable", "range") or not node.args:
+            return None
+        parts = [source.within(arg, literal) for arg in node.args]
+        kept = [f"{k.arg}={source.text(k.value)}" for k in node.keywords if k.arg != "dtype"]
+        text = f"{source.text(node.func)}({', '.join([*parts, *kept])})"
+        if text != source.text(node):
+            return text
+        return f"{source.text(node.func)}({', '.join([*parts, *kept, 'dtype=tf.float32'])})"
+
+    return source.rewritten(number, change)
