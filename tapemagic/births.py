@@ -127,13 +127,17 @@ def first_bad_cotangent(visits: Sequence[Visit]) -> Visit | None:
     return None
 
 
-def zeroing(visits: Sequence[Visit]) -> Visit | None:
-    """The first op that makes nothing but zeros of a cotangent that is not zero."""
+def zeroing(visits: Sequence[Visit], sources: Collection[int]) -> Visit | None:
+    """The first op that makes nothing but zeros of a cotangent that is not zero, as far as its
+    shares come to the sources at all."""
+    reaching = set(sources)
+    for visit in reversed(visits):
+        if any(share is not None and key in reaching for key, share in visit.gave.items()):
+            reaching.update(visit.received)
     for visit in visits:
-        came = max(
-            (float(np.max(np.abs(v), initial=0.0)) for v in visit.received.values()), default=0
-        )
-        shares = [share for share in visit.gave.values() if share is not None]
+        sizes = [float(np.max(np.abs(value), initial=0.0)) for value in visit.received.values()]
+        came = max(sizes, default=0.0)
+        shares = [s for key, s in visit.gave.items() if s is not None and key in reaching]
         # The entries of a softmax add up to 1 only up to rounding.
         least = 1e-6 * came if visit.operation.kind == "Softmax" else 0.0
         if came and shares and all(np.all(np.abs(share) <= least) for share in shares):

@@ -23,7 +23,7 @@ def none(case: Case) -> Iterator[Diagnosis]:
     if not case.source.dtype.startswith(("float", "bfloat", "complex")):
         yield integer_source(case)
         return
-    way = case.graph.way(case.sources, case.target)
+    way = case.graph.way((*case.sources, case.source.key), case.target)
     if way is None:
         yield from _no_way(case)
         return

@@ -133,9 +133,10 @@ def _log_of_ratio(source: Source, node: ast.expr, number: int) -> str | None:
         return None
     total = _value(source, node.right, number)
     grown = _value(source, node.left, number)
+    if not isinstance(total, ast.Call) or not isinstance(grown, ast.Call):
+        return None
     if function_name(total) != "reduce_sum" or function_name(grown) != "exp":
         return None
-    assert isinstance(total, ast.Call) and isinstance(grown, ast.Call)
     if source.text(total.args[0]) != source.text(node.left) or not grown.args:
         return None
     z = held(source.text(grown.args[0]), grown.args[0])

@@ -83,7 +83,7 @@ def _bad_value(case: Case, culprit: Operation) -> Diagnosis:
     values = [case.trace.array(key) for key in culprit.inputs]
     made = [case.trace.array(key) for key in culprit.outputs]
     given = births.infinite_data(case.trace, culprit)
-    if given is not None:
+    if given is not None and given[0] not in case.sources:
         return _masked(case, culprit, *given)
     grown = not any(m is not None and is_float(m) and np.any(np.isnan(m)) for m in made)
     cause = "overflow" if grown and _overflows(culprit, values) else "domain"

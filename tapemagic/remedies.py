@@ -7,7 +7,7 @@ import itertools
 import re
 
 from tapemagic import codes
-from tapemagic.rewriting import Fix, Source, function_name, held
+from tapemagic.rewriting import Fix, Source, combined, function_name, held
 
 _OF_LAYERS = {"kernel", "bias", "embeddings", "gamma", "beta", "recurrent_kernel"}
 _SOURCES = ("source", "sources")
@@ -186,6 +186,29 @@ def _is_watch(node: ast.stmt) -> bool:
 
 def _is_stored(node: ast.Name) -> bool:
     return isinstance(node.ctx, ast.Store)
+
+
+def mapped_later(source: Source, number: int, loop: int) -> Fix | None:
+    """`ds.map(f)` as `ds`, and f called first thing in the loop over it."""
+    made, around = source.statement(number), source.statement(loop)
+    if made is None or not isinstance(around, ast.For):
+        return None
+    calls = [n for n in ast.walk(made) if function_name(n) == "map" and isinstance(n, ast.Call)]
+    if len(calls) != 1 or not calls[0].args or not isinstance(calls[0].func, ast.Attribute):
+        return None
+    call, owner = calls[0], calls[0].func.value
+    function = held(source.text(call.args[0]), call.args[0])
+    item = source.text(around.target)
+    last = source.span(around)[1]
+    body = source.indentation(around.body[0].lineno)
+    header = [*source.lines[last - 1 : last], f"{body}{item} = {function}({item})"]
+    return combined(
+        source,
+        [
+            source.rewritten(number, lambda n: source.text(owner) if n is call else None),
+            Fix("\n".join(header), last, last),
+        ],
+    )
 
 
 def without_line(source: Source, number: int) -> Fix | None:

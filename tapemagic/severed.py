@@ -107,6 +107,8 @@ def _outside(case: Case, cut: Cut) -> _Parts:
     block, line = case.tape.block, cut.line
     if line is None:
         return "this was computed while the tape was not recording.", case.call, ()
+    if "Dataset" in cut.kind:
+        return _in_pipeline(cut)
     place = "outside the block of the tape"
     here = block is not None and block.file == line.file
     if here and block is not None:
@@ -121,6 +123,18 @@ def _outside(case: Case, cut: Cut) -> _Parts:
     lines = [Line(n, codes.line_text(line.file, n), line.file) for n in (*above[::-1], *below)]
     make = remedies.moved_into
     return message, line, tuple(Repair(one, make, (block.number,)) for one in lines)
+
+
+def _in_pipeline(cut: Cut) -> _Parts:
+    message = (
+        "the functions of a data set run in a graph of their own, before the tape sees their "
+        "results: to it those are data like any other. Compute this in the tape's block, on what "
+        "the data set gives."
+    )
+    here = cut.back is not None and cut.line is not None and cut.back.file == cut.line.file
+    if cut.back is None or not here:
+        return message, cut.line, ()
+    return message, cut.line, (Repair(cut.line, remedies.mapped_later, (cut.back.number,)),)
 
 
 def _state(case: Case, cut: Cut) -> _Parts:

@@ -14,6 +14,8 @@ def smooth(source: Source, number: int) -> Fix | None:
 
     def change(node: ast.AST) -> str | None:
         name = function_name(node)
+        if isinstance(node, ast.Compare) and (hit := _chance(source, node)):
+            return hit
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.FloorDiv):
             return f"({source.within(node.left, change)} / {source.within(node.right, change)})"
         if not isinstance(node, ast.Call) or not node.args:
@@ -30,6 +32,8 @@ def smooth(source: Source, number: int) -> Fix | None:
             places = f"tf.range({chosen}.shape[-1], dtype={chosen}.dtype)"
             return f"tf.reduce_sum({chosen} * {places}, axis=-1)"
         compared = _difference(source, inside)
+        if name in ("equal", "reduce_mean", "cast") and (hit := _chance(source, node)):
+            return hit
         if name == "cast" and compared:
             return f"tf.sigmoid({compared})"
         if name == "where" and len(node.args) == 3 and compared:
@@ -37,7 +41,49 @@ def smooth(source: Source, number: int) -> Fix | None:
             return f"({no} + ({yes} - {no}) * tf.sigmoid({compared}))"
         return None
 
-    return source.rewritten(number, change)
+    return _expected(source, number) or source.rewritten(number, change)
+
+
+def _chance(source: Source, node: ast.AST) -> str | None:
+    """The softmax's entry at the label, for argmax(z) == label: how likely a hit is."""
+    if function_name(node) == "equal" and isinstance(node, ast.Call) and len(node.args) == 2:
+        pair = node.args
+    elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq) and len(node.ops) == 1:
+        pair = [node.left, node.comparators[0]]
+    else:
+        return None
+    chosen = [n for n in pair if function_name(n) == "argmax" and isinstance(n, ast.Call)]
+    if not chosen or not chosen[0].args:
+        return None
+    likely = f"tf.nn.softmax({source.text(chosen[0].args[0])})"
+    if len(chosen) == 2:
+        return f"tf.reduce_sum({likely} * {source.text(chosen[1].args[0])}, axis=-1)"
+    label = pair[1] if chosen[0] is pair[0] else pair[0]
+    return f"tf.gather({likely}, {source.text(label)}, axis=-1, batch_dims=1)"
+
+
+def _expected(source: Source, number: int) -> Fix | None:
+    """`i = argmax(z)` and what is looked up at i: its mean under the softmax."""
+    node = source.statement(number)
+    if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+        return None
+    call = node.value
+    if function_name(call) != "argmax" or not isinstance(call, ast.Call) or not call.args:
+        return None
+    name, weights = node.targets[0].id, f"tf.nn.softmax({source.text(call.args[0])})"
+
+    def looked_up(part: ast.AST) -> str | None:
+        if isinstance(part, ast.Subscript) and source.text(part.slice) == name:
+            return f"tf.tensordot({weights}, {source.text(part.value)}, 1)"
+        gathered = function_name(part) == "gather" and isinstance(part, ast.Call)
+        if gathered and source.text(part.args[1]) == name:  # type: ignore[attr-defined]
+            return f"tf.tensordot({weights}, {source.text(part.args[0])}, 1)"  # type: ignore[attr-defined]
+        return None
+
+    return combined(
+        source,
+        [source.rewritten(n, looked_up) for n in codes.statements_below(source.file, number)],
+    )
 
 
 def _difference(source: Source, node: ast.expr) -> str | None:
@@ -60,7 +106,9 @@ _LESS_FLAT = {
     "maximum": "({0} + tf.stop_gradient({call} - ({0})))",
     "minimum": "({0} + tf.stop_gradient({call} - ({0})))",
     "sign": "tf.tanh({0})",
+    "softmax": "({call} + 0.01 * ({0}))",
 }
+_BENDING = {"relu": "softplus", "leaky_relu": "softplus", "relu6": "softplus"}
 
 
 def less_flat(source: Source, number: int) -> Fix | None:
@@ -81,6 +129,37 @@ def less_flat(source: Source, number: int) -> Fix | None:
     count = len(source.lines)
     found = source.rewritten(number, change) or everywhere(source, 1, count, activation)
     return found or _inside(source, number, change)
+
+
+def sigmoid(source: Source, number: int) -> Fix | None:
+    """A softmax over one entry as a sigmoid, also where a layer was given one by name."""
+
+    def change(node: ast.AST) -> str | None:
+        if function_name(node) == "softmax" and isinstance(node, ast.Call) and node.args:
+            return f"tf.sigmoid({source.text(node.args[0])})"
+        named = isinstance(node, ast.Constant) and node.value == "softmax"
+        return '"sigmoid"' if named else None
+
+    return source.rewritten(number, change) or everywhere(source, 1, len(source.lines), change)
+
+
+def bending(source: Source, number: int) -> Fix | None:
+    """Functions of straight pieces by ones that bend: softplus for relu, a root for abs."""
+
+    def change(node: ast.AST) -> str | None:
+        name = function_name(node)
+        if isinstance(node, ast.Call) and node.args and name in _BENDING:
+            return f"tf.nn.softplus({source.within(node.args[0], change)})"
+        if isinstance(node, ast.Call) and node.args and name == "abs":
+            return f"tf.sqrt(tf.square({source.within(node.args[0], change)}) + 1e-6)"
+        if isinstance(node, ast.Constant) and node.value in _BENDING:
+            return '"softplus"'
+        if isinstance(node, ast.Attribute) and source.text(node) == "tf.nn.relu":
+            return "tf.nn.softplus"
+        return None
+
+    found = source.rewritten(number, change) or _inside(source, number, change)
+    return found or everywhere(source, 1, len(source.lines), change)
 
 
 def _inside(source: Source, number: int, change: Change) -> Fix | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from tapemagic.births import Visit
 from tapemagic.case import Case
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.findings import finding, is_float, repaired
+from tapemagic.rewriting import Fix, Source
+from tapemagic.trace import Operation
 
 _FLAT = {
     "Relu": "relu is flat where its input is negative",
@@ -30,11 +32,8 @@ _FLAT = {
     "SelectV2": "where chose the other side for every entry",
     "Select": "where chose the other side for every entry",
 }
-
-
+_CORNERS = {"Relu", "Relu6", "ClipByValue", "Maximum", "Minimum", "Sign"}  # told elsewhere
 _MULTIPLY = {"Mul", "MatMul", "Square", "Cast", "RealDiv", "Prod", "Exp", "Pow"}
-
-
 _PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 
@@ -42,7 +41,7 @@ def zero(case: Case) -> Iterator[Diagnosis]:
     """Where the slope dies: flat regions, rounding to 0, Python inside. Silent where the
     mathematical derivative is 0."""
     visits = list(births.sweep(case.trace, case.sources, case.target, case.seed))
-    visit = births.zeroing(visits)
+    visit = births.zeroing(visits, case.sources)
     python = [op for op in case.trace.operations if op.kind in _PYTHON]
     reached = {key for op in python for key in op.outputs}
     if python and (visit is None or visit.operation.kind in _PYTHON or _needs(case, reached)):
@@ -58,10 +57,12 @@ def zero(case: Case) -> Iterator[Diagnosis]:
     if visit is None:
         return
     operation = visit.operation
-    if operation.kind in _FLAT and not case.check.kink:  # at its corner, that is told elsewhere
-        message = f"{_FLAT[operation.kind]}: no slope gets through {operation.kind}."
-        fix = repaired(operation.line, smoothing.less_flat)
-        yield finding("flat", operation.line, message, fix)
+    if _is_backward(case, operation):
+        yield _straight(case, operation)
+    elif operation.kind in _FLAT and not (case.check.kink and operation.kind in _CORNERS):
+        make = _bent(case, visit)
+        fix = repaired(operation.line, make) if make is not None else None
+        yield finding("flat", operation.line, _why_flat(case, visit), fix)
     elif _underflows(case, visit):
         message = (
             f"{operation.kind} multiplies numbers that are not 0, and gets 0: the product is "
@@ -70,6 +71,60 @@ def zero(case: Case) -> Iterator[Diagnosis]:
         yield finding(
             "underflow", operation.line, message, repaired(operation.line, stability.wider)
         )
+
+
+def _why_flat(case: Case, visit: Visit) -> str:
+    if _is_alone(case, visit.operation):
+        return "a softmax over one entry is 1, whatever the entry is. For one output use a sigmoid."
+    if _is_summed(visit):
+        return (
+            "the outputs of a softmax add up to 1, whatever its input is: where all of them count "
+            "the same, nothing is left to change. Weigh them, or take one of them."
+        )
+    kind = visit.operation.kind
+    return f"{_FLAT[kind]}: no slope gets through {kind}."
+
+
+def _is_alone(case: Case, operation: Operation) -> bool:
+    shape = case.trace.tensors[operation.outputs[0]].shape
+    return operation.kind == "Softmax" and shape[-1:] == (1,)
+
+
+def _is_summed(visit: Visit) -> bool:
+    weights = [np.asarray(value) for value in visit.received.values()]
+    same = all(np.allclose(w, w[..., :1]) for w in weights if w.ndim)
+    return visit.operation.kind == "Softmax" and same
+
+
+def _bent(case: Case, visit: Visit) -> Callable[[Source, int], Fix | None] | None:
+    if _is_alone(case, visit.operation):
+        return smoothing.sigmoid
+    return None if _is_summed(visit) else smoothing.less_flat
+
+
+def _is_backward(case: Case, operation: Operation) -> bool:
+    """Whether an op belongs to the answer of another tape."""
+    lines = [line for line in case.answers.values() if line is not None]
+    return operation.kind.endswith("Grad") or (
+        operation.kind in _FLAT and operation.line is not None and operation.line in lines
+    )
+
+
+def _straight(case: Case, operation: Operation) -> Diagnosis:
+    """The derivative of a slope that is constant but for jumps."""
+    kind = operation.kind.removesuffix("Grad")
+    forward = [
+        op
+        for op in case.trace.operations
+        if op.kind == kind and {*op.inputs, *op.outputs} & {*operation.inputs}
+    ]
+    line = forward[0].line if forward else operation.line
+    message = (
+        f"the slope of what was computed here is constant but for jumps ({kind}), as that of relu, "
+        "abs and max is: the derivative of that slope is 0 wherever there is one. Use a function "
+        "that bends, such as tanh or softplus."
+    )
+    return finding("higher_order", line, message, repaired(line, smoothing.bending))
 
 
 def _needs(case: Case, keys: set[int]) -> bool:
