@@ -60,7 +60,7 @@ def _no_way(case: Case) -> Iterator[Diagnosis]:
         why = f"{source.text} was not read at all while the cell ran"
     else:
         why = f"{case.target_text} was computed without {source.text}"
-    note = ""
+    note = _depends_on(case)
     if _swapped(case):
         note = f" It is the other way round: {source.text} depends on {case.target_text}."
     yield finding(
@@ -68,8 +68,27 @@ def _no_way(case: Case) -> Iterator[Diagnosis]:
         line,
         f"{why}: no operation leads from the one to the other, in the branches that were taken. "
         f"If that is meant, the derivative is 0, and None is the tape's way to say so.{note}",
-        _swap(case) if note else None,
+        _swap(case) if _swapped(case) else _zeros(case),
     )
+
+
+def _zeros(case: Case) -> Fix | None:
+    """Zeros asked for; TensorFlow cannot make them for Keras's variables, which have no name."""
+    if not case.source.text.isidentifier():
+        return None
+    return repaired(
+        case.call,
+        lambda s, n: remedies.keyword(s, n, case.method, "unconnected_gradients", "'zero'"),
+    )
+
+
+def _depends_on(case: Case) -> str:
+    """The variables that the target was computed from."""
+    above = case.graph.ancestors(case.target)
+    names = {b.tensor: b.name for b in case.trace.bindings}
+    read = [key for key, reads in case.trace.variables.items() if above.intersection(reads)]
+    found = [names[key] for key in read if key in names]
+    return f" It depends on {', '.join(found[:4])}." if found else ""
 
 
 def _swapped(case: Case) -> bool:

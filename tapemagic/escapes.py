@@ -93,7 +93,9 @@ class _Program:
     def calling(self, statement: _Statement) -> list[_Statement]:
         """The statement, and those that call the function it is in."""
         around = frozenset(statement.owners)
-        return [statement, *(s for s in self.statements if s.reads & around)]
+        direct = [s for s in self.statements if s.reads & around]
+        made = {name for s in direct for name in s.writes}  # layer = Layer(), layer(x)
+        return [statement, *direct, *(s for s in self.statements if s.reads & made)]
 
     def reached(self, names: frozenset[str]) -> frozenset[str]:
         """All names that get their value from these, by any number of lines."""

@@ -15,6 +15,7 @@ from tapemagic.numbers import written
 from tapemagic.trace import Array, Operation
 
 DEGENERATE = {"SelfAdjointEigV2", "Svd", "Eig", "Qr"}
+_EXPONENTIAL = {"Exp", "Expm1", "Cosh", "Sinh"}
 _SELECTS = {"Select", "SelectV2"}
 _DIVIDES = {"RealDiv", "Div", "DivNoNan"}
 _GROWS = {"Exp", "Cosh", "Sinh", "Expm1", "Mul", "Pow", "Square", "Sum", "MatMul", "BatchMatMulV2"}
@@ -161,7 +162,9 @@ def _bad_cotangent(case: Case, visit: Visit) -> Diagnosis:
 
 def _repair(cause: str, culprit: Operation, values: Sequence[Array | None]) -> Repair:
     if cause == "overflow":
-        return Repair(culprit.line, stability.stable)
+        stable = Repair(culprit.line, stability.stable)
+        exponential = culprit.kind in _EXPONENTIAL and together([stable]) is not None
+        return stable if exponential else Repair(culprit.line, stability.wider)
     known = [np.asarray(v, dtype=float) for v in values if v is not None and is_float(v)]
     below = bool(known) and bool(np.any(known[0] < 0))
     nowhere = culprit.kind in _DIVIDES and len(known) > 1 and not np.any(known[1])

@@ -86,15 +86,24 @@ def _expected(source: Source, number: int) -> Fix | None:
     )
 
 
+_ABOVE, _BELOW = {"greater", "greater_equal"}, {"less", "less_equal"}
+
+
 def _difference(source: Source, node: ast.expr) -> str | None:
     """a − b for a > b, whose sign is the comparison."""
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        left, right = source.text(node.left), source.text(node.comparators[0])
-        if isinstance(node.ops[0], (ast.Gt, ast.GtE)):
-            return f"{left} - {right}"
-        if isinstance(node.ops[0], (ast.Lt, ast.LtE)):
-            return f"{right} - {left}"
-    return None
+        left, right = node.left, node.comparators[0]
+        above = isinstance(node.ops[0], (ast.Gt, ast.GtE))
+        below = isinstance(node.ops[0], (ast.Lt, ast.LtE))
+    elif isinstance(node, ast.Call) and len(node.args) == 2:
+        left, right = node.args
+        above, below = function_name(node) in _ABOVE, function_name(node) in _BELOW
+    else:
+        return None
+    one, other = held(source.text(left), left), held(source.text(right), right)
+    if above:
+        return f"{one} - {other}"
+    return f"{other} - {one}" if below else None
 
 
 _LESS_FLAT = {
@@ -119,8 +128,9 @@ def less_flat(source: Source, number: int) -> Fix | None:
         name = function_name(node)
         if name not in _LESS_FLAT or not isinstance(node, ast.Call) or not node.args:
             return None
-        parts = [source.within(arg, change) for arg in node.args]
-        return _LESS_FLAT[name].format(*parts, call=source.text(node))
+        moving = [arg for arg in node.args if not isinstance(arg, (ast.Constant, ast.UnaryOp))]
+        part = source.within((moving or node.args)[0], change)
+        return _LESS_FLAT[name].format(part, call=source.text(node))
 
     def activation(node: ast.AST) -> str | None:
         flat = isinstance(node, ast.Constant) and node.value in ("relu", "relu6")

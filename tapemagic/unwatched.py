@@ -65,10 +65,10 @@ def not_watched(case: Case, way: list[Edge]) -> Told | None:
             f"tape.watch({source.text}) came after {source.text} had been used: what ran before "
             "is not followed."
         )
-        outside = way[0].cut is not None and way[0].cut.cause == "outside_tape"
-        repairs = () if outside else _watch(case)  # moved into the block, it comes after the watch
+        if way[0].cut is not None and way[0].cut.cause == "outside_tape":
+            return None  # that is said; moved into the block, it comes after the watch
         line = known[1] or case.call
-        return Told("not_watched", line, message + hidden(case), repairs, counts=not outside)
+        return Told("not_watched", line, message + hidden(case), _watch(case))
     return None
 
 
@@ -181,6 +181,9 @@ def in_its_place(case: Case) -> Diagnosis | None:
     if producer is None or not common:
         return _namesake(case)
     line = _made(case) or producer.line or case.call
+    earlier = _rebound(case, common)
+    if earlier is not None:
+        return earlier
     parts = {k: v for k, v in _named(case).items() if k in common}
     origin = next(iter(parts.values()), "what it was made from")
     message = (
@@ -193,6 +196,25 @@ def in_its_place(case: Case) -> Diagnosis | None:
         watch = Repair(case.tape.block, remedies.watch, (), (("name", origin),))
         repairs = (*repairs, watch) if repairs else ()
     return finding("not_watched", line, message, together(repairs))
+
+
+def _rebound(case: Case, common: set[int]) -> Diagnosis | None:
+    """The tensor that the tape follows had the source's name, until that was bound anew."""
+    text = case.source.text
+    bound = [b for b in case.trace.bindings if b.name == text]
+    followed = {b.tensor for b in bound if b.tensor in case.tape.watched} & common
+    after = [b for b in bound if followed and b.tensor not in followed and b.line is not None]
+    after = [b for b in after if b.at > min(o.at for o in bound if o.tensor in followed)]
+    if not after or not text.isidentifier():
+        return None
+    line, before = after[0].line, f"{text}_before"
+    assert line is not None
+    message = (
+        f"at line {line.number} the name {text} was bound to a new tensor: the one that the tape "
+        f"watches is the {text} from before. Keep it under a name of its own, and ask for that."
+    )
+    kept = Repair(line, remedies.kept_before, (), (("name", text), ("new", before)))
+    return finding("not_watched", line, message, together([kept, *_source_instead(case, before)]))
 
 
 def _reads(case: Case) -> set[int]:

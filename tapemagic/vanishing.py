@@ -34,6 +34,7 @@ _FLAT = {
 }
 _CORNERS = {"Relu", "Relu6", "ClipByValue", "Maximum", "Minimum", "Sign"}  # told elsewhere
 _MULTIPLY = {"Mul", "MatMul", "Square", "Cast", "RealDiv", "Prod", "Exp", "Pow"}
+_NEVER_ZERO = {"Exp", "Sigmoid", "Softplus"}
 _PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 
@@ -54,23 +55,51 @@ def zero(case: Case) -> Iterator[Diagnosis]:
         fix = repaired(operation.line, lambda s, n: in_tensorflow.rewritten(s, n, n))
         yield finding("left_tensorflow", operation.line, message, fix)
         return
-    if visit is None:
-        return
-    operation = visit.operation
-    if _is_backward(case, operation):
-        yield _straight(case, operation)
-    elif operation.kind in _FLAT and not (case.check.kink and operation.kind in _CORNERS):
+    gone = _rounded_away(case)
+    if visit is not None and _is_backward(case, visit.operation):
+        yield _straight(case, visit.operation)
+    elif visit is not None and _is_flat(case, visit.operation):
         make = _bent(case, visit)
-        fix = repaired(operation.line, make) if make is not None else None
-        yield finding("flat", operation.line, _why_flat(case, visit), fix)
-    elif _underflows(case, visit):
+        line = visit.operation.line
+        fix = repaired(line, make) if make is not None else None
+        yield finding("flat", line, _why_flat(case, visit), fix)
+    elif gone is not None or (visit is not None and _underflows(case, visit.operation)):
+        operation = gone or visit.operation  # type: ignore[union-attr]
         message = (
-            f"{operation.kind} multiplies numbers that are not 0, and gets 0: the product is "
-            "smaller than the dtype can hold. Use a wider dtype, or logarithms."
+            f"{operation.kind} gives 0 where mathematics does not: the result is smaller than the "
+            "dtype can hold. Use a wider dtype, or logarithms."
         )
-        yield finding(
-            "underflow", operation.line, message, repaired(operation.line, stability.wider)
-        )
+        fix = None if _is_beyond(case, operation) else repaired(operation.line, stability.wider)
+        yield finding("underflow", operation.line, message, fix)
+
+
+def _is_beyond(case: Case, operation: Operation) -> bool:
+    """Whether float64 could not hold the result either."""
+    value = case.trace.array(operation.inputs[0])
+    if operation.kind != "Exp" or value is None:
+        return False
+    return not np.any(np.exp(np.asarray(value, dtype=np.float64)))
+
+
+def _is_flat(case: Case, operation: Operation) -> bool:
+    told_elsewhere = case.check.kink and operation.kind in _CORNERS
+    return operation.kind in _FLAT and not told_elsewhere
+
+
+def _rounded_away(case: Case) -> Operation | None:
+    """The first op whose recorded result is 0 everywhere, though no factor is."""
+    for operation in births.between(case.trace, case.sources, case.target):
+        outputs = [case.trace.array(key) for key in operation.outputs]
+        values = [case.trace.array(key) for key in operation.inputs]
+        floats = [v for v in outputs if v is not None and is_float(v) and v.size]
+        if not floats or any(np.any(v) for v in floats):
+            continue
+        if operation.kind in _NEVER_ZERO:
+            return operation
+        factors = [v for v in values if v is not None and is_float(v) and v.size]
+        if operation.kind in ("Mul", "Square", "Prod", "Pow") and all(np.all(v) for v in factors):
+            return operation
+    return None
 
 
 def _why_flat(case: Case, visit: Visit) -> str:
@@ -135,9 +164,8 @@ def _needs(case: Case, keys: set[int]) -> bool:
     return bool(needed & keys)
 
 
-def _underflows(case: Case, visit: Visit) -> bool:
+def _underflows(case: Case, operation: Operation) -> bool:
     """Whether the op multiplies what is nowhere all 0, so that only rounding can make it 0."""
-    operation = visit.operation
     values = [case.trace.array(key) for key in operation.inputs]
     outputs = [case.trace.array(key) for key in operation.outputs]
     if any(is_float(v) and v is not None and not v.size for v in (*values, *outputs)):
