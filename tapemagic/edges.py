@@ -85,6 +85,17 @@ def finite(source: Source, number: int) -> Fix | None:
     return source.rewritten(number, change)
 
 
+def without_nan(source: Source, number: int, name: str) -> Fix | None:
+    """Below the statement that binds a name to data with nan: zeros in their place."""
+    node = source.statement(number)
+    if node is None:
+        return None
+    first, last = source.span(node)
+    kept = "\n".join(source.lines[first - 1 : last])
+    zeros = f"tf.where(tf.math.is_nan({name}), tf.zeros_like({name}), {name})"
+    return Fix(f"{kept}\n{source.indentation(first)}{name} = {zeros}", first, last)
+
+
 def _shaped(source: Source, node: ast.Call, shape: str | None, change: Change) -> str | None:
     if shape is None:
         return None

@@ -38,8 +38,16 @@ def found_with(told: Sequence[Told]) -> list[Diagnosis]:
     """The findings with one fix for all of them, at the first: half a fix misleads."""
     repairs = [repair for one in told if one.counts for repair in one.repairs]
     whole = all(one.repairs for one in told if one.counts)
-    fixes = [together(repairs) if whole else None] + [None] * len(told)
-    return [finding(one.cause, one.line, one.message, fix) for one, fix in zip(told, fixes)]
+    fix = together(repairs) if whole else None
+    found = []
+    for one in told:
+        line = one.line
+        if fix is not None and repairs[0].line is not None and line is not None:
+            # A fix belongs to the file of its line: a source is made here, watched in a function.
+            line = line if line.file == repairs[0].line.file else repairs[0].line
+        found.append(finding(one.cause, line, one.message, fix))
+        fix = None
+    return found
 
 
 def repaired(line: Line | None, make: Callable[[Source, int], Fix | None]) -> Fix | None:

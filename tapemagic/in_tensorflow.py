@@ -82,7 +82,7 @@ def rewritten(source: Source, left: int, back: int = 0) -> Fix | None:
         first, last = codes.function_around(source.file, left) or (left, left)
     elif len(codes.functions_around(source.file, [first, last])) > 1:
         first, last = left, codes.function_end(source.file, left)  # it came back by `return`
-    fixes = [everywhere(source, first, last, change)]
+    fixes = [everywhere(source, first, last, change if back else _returning(source, change))]
     node = source.statement(left)
     called = [n for n in ast.walk(node) if function_name(n) in _PYTHON_OP] if node else []
     for call in called:
@@ -92,6 +92,23 @@ def rewritten(source: Source, left: int, back: int = 0) -> Fix | None:
             fixes.append(everywhere(source, *span, change))
     made = combined(source, fixes)
     return made if made is not None and not _is_outside_still(source, left, change) else None
+
+
+def _returning(source: Source, change: Change) -> Change:
+    """Besides, what is returned as a list becomes a tensor."""
+
+    def also(node: ast.AST) -> str | None:
+        new = change(node)
+        if new is not None or not isinstance(node, ast.Name):
+            return new
+        statement = source.statement(node.lineno)
+        made = codes.last_assignment(source.file, node.id, node.lineno)
+        listed = made is not None and isinstance(made.value, (ast.List, ast.ListComp))
+        if listed and isinstance(statement, ast.Return) and statement.value is node:
+            return f"tf.stack({node.id})"
+        return None
+
+    return also
 
 
 def _is_outside_still(source: Source, number: int, change: Change) -> bool:

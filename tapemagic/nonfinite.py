@@ -28,10 +28,7 @@ def not_finite(case: Case) -> Iterator[Diagnosis]:
     given = births.bad_data(trace, operations)
     if given is not None:
         operation, key = given
-        names = [b.name for b in trace.bindings if b.tensor == key]
-        name = names[0] if names else "a constant"
-        message = f"{name} holds nan before anything is computed: {operation.kind} passes it on."
-        yield finding("domain", operation.line, message, None)
+        yield _bad_data(case, operation, key)
         return
     target = trace.array(case.target)
     culprit = births.first_bad_value(trace, operations)
@@ -50,6 +47,16 @@ def not_finite(case: Case) -> Iterator[Diagnosis]:
             line = case.call
             message = f"{case.source.text} itself is not finite at this call: it was so before."
             yield finding("overflow", line, message, None)
+
+
+def _bad_data(case: Case, reader: Operation, key: int) -> Diagnosis:
+    bound = [b for b in case.trace.bindings if b.tensor == key and b.line is not None]
+    name = bound[0].name if bound else "a constant"
+    message = f"{name} holds nan before anything is computed: {reader.kind} passes it on."
+    if not bound or not name.isidentifier():
+        return finding("domain", reader.line, message, None)
+    repair = Repair(bound[0].line, edges.without_nan, (), (("name", name),))
+    return finding("domain", bound[0].line, message, together([repair]))
 
 
 def _selected_away(

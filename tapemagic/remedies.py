@@ -66,9 +66,22 @@ def assign(source: Source, number: int, name: str) -> Fix | None:
         )
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
         target = source.text(node.targets[0])
+        if isinstance(node.value, ast.ListComp):
+            return _assigned_each(source, node.value, number)
         if target == name and isinstance(node.value, ast.BinOp):  # a step, not a conversion
             return source.replaced(number, f"{target}.assign({source.text(node.value)})")
     return None
+
+
+def _assigned_each(source: Source, made: ast.ListComp, number: int) -> Fix | None:
+    """`ws = [w - g for w, g in zip(ws, gs)]` as a loop that assigns."""
+    step, loop = made.elt, made.generators[0]
+    turns = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+    first = step.left if isinstance(step, ast.BinOp) else None
+    if not isinstance(first, ast.Name) or first.id not in turns or len(made.generators) > 1:
+        return None
+    header = f"for {source.text(loop.target).strip('()')} in {source.text(loop.iter)}:"
+    return source.replaced(number, f"{header}\n    {first.id}.assign({source.text(step)})")
 
 
 def without_stop(source: Source, number: int) -> Fix | None:
@@ -167,7 +180,7 @@ def _beside(source: Source, number: int, block: ast.stmt) -> ast.stmt | None:
             break
         suite += [node for node in codes.suite_of(source.file, around) if node is not around]
     for node in codes.enclosing(source.file, number):
-        if node in suite:
+        if node in suite and not isinstance(node, ast.FunctionDef):
             return node
         if isinstance(node, ast.FunctionDef):
             calls = [s for s in suite if _calls(s, node.name)]

@@ -97,6 +97,8 @@ def _unwatched_tensor(case: Case) -> Told:
     }
     before = [t for t in same if t in case.tape.watched]
     variables = [key for key, reads in case.trace.variables.items() if same & set(reads)]
+    each = Repair(line, remedies.assign, (), (("name", source.text),))
+    listed = "[" in source.text and together([each]) is not None  # w of [w - g for w, g in …]
     whole = _variable_s_name(case)
     if whole is not None:
         why = (
@@ -106,13 +108,12 @@ def _unwatched_tensor(case: Case) -> Told:
         instead = _source_instead(case, whole)
         return Told("not_watched", line or case.call, why + hidden(case), instead)
     repairs: tuple[Repair, ...] = ()
-    if variables and line is not None:
+    if (variables or listed) and line is not None:
         why = (
             f"at line {line.number} the name {source.text} was bound to a new tensor: it no longer "
             "holds the variable, and tapes watch variables by themselves, tensors only if told to."
         )
-        repairs = (Repair(line, remedies.assign, (), (("name", source.text),)),)
-        repairs = repairs if together(repairs) is not None else ()
+        repairs = (each,) if together([each]) is not None else ()
     elif before and line is not None:
         why = (
             f"{source.text} was made anew at line {line.number}, after the tape had been told to "
