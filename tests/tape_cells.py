@@ -3217,8 +3217,7 @@ while True:
 
 
 CELLS: tuple[TapeCell, ...] = (
-    *UNUSUAL,
-    BASICS + OPTIONS + NESTED + FUNCTIONS + SPELLINGS + TRAINING + SCIENCE + EDGES,
+    BASICS + OPTIONS + NESTED + FUNCTIONS + SPELLINGS + TRAINING + SCIENCE + EDGES + UNUSUAL
 )
 
 # Asked twice, not persistent: raises RuntimeError.
