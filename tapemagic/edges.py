@@ -7,9 +7,7 @@ import ast
 from tapemagic import codes
 from tapemagic.rewriting import Change, Fix, Source, function_name, held
 
-_DIAGONAL = (
-    "tf.linalg.diag(1e-3 * tf.range(tf.cast(tf.shape({0})[-1], {0}.dtype), dtype={0}.dtype))"
-)
+_DIAGONAL = "1e-3 * tf.linalg.diag(tf.cast(tf.range({0}.shape[-1]), {0}.dtype))"
 _SAFE = {
     "sqrt": "{function}({0} + 1e-12{rest})",
     "rsqrt": "{function}({0} + 1e-12{rest})",

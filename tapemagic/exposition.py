@@ -195,7 +195,11 @@ def _diagnosis(diagnosis: Diagnosis, remark: bool = False) -> Note:
     lines = diagnosis.fix.split("\n") if diagnosis.fix else []
     if len(lines) > _FIX:
         lines = [*lines[:_FIX], "…"]
-    return Note(f"{where}{diagnosis.message} ({diagnosis.cause})", kind, code="\n".join(lines))
+    told = f"{where}{diagnosis.message} ({diagnosis.cause})"
+    if lines:
+        first, last = diagnosis.first, diagnosis.last
+        told += f" In place of line{f' {first}' if first == last else f's {first} to {last}'}:"
+    return Note(told, kind, code="\n".join(lines))
 
 
 def _value(derivative: Derivative, heading: Formula) -> Statement:
