@@ -300,11 +300,13 @@ def _verdict(derivative: Derivative) -> Note:
         return Note(f"{derivative.key} is None{why}", "warning")
     dtype = _dtype(derivative)
     parts = [f"tape {_brief(check.tape, dtype)}"]
+    # Where they differ, rounding to the tape's dtype may hide by how much: 1e-8 is 0 in float16.
+    other = "float64" if check.agrees is False else dtype
     if check.symbolic is not None:
         name = "closed form" if derivative.closed_form is not None else "derivation"
-        parts.append(f"{name} {_brief(check.symbolic, dtype)}")
+        parts.append(f"{name} {_brief(check.symbolic, other)}")
     if check.finite_difference is not None:
-        parts.append(f"finite difference {_brief(check.finite_difference, dtype)}")
+        parts.append(f"finite difference {_brief(check.finite_difference, other)}")
     note = f" ({check.note})" if check.note else ""
     if check.agrees is False:
         return Note("they do not agree: " + ", ".join(parts) + note, "warning", False)
