@@ -10,39 +10,23 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tapemagic import codes
-from tapemagic.asked import asked_source, asked_tape
+from tapemagic import codes, origins
+from tapemagic.asked import Circumstances
 from tapemagic.calls import FIRST, OwnCall
-from tapemagic.case import Case
 from tapemagic.check import Check
-from tapemagic.dependence import Dependence
 from tapemagic.deriving import Question, explain, leaf_of, settled
-from tapemagic.disconnection import nothing_asked
 from tapemagic.doctor import diagnose
 from tapemagic.keys import derivative_key
-from tapemagic.recording import Recorder, tensor_id
+from tapemagic.members import Member, flattened
+from tapemagic.recording import Recorder, is_user_code, tensor_id
 from tapemagic.result import Call, Derivative
 from tapemagic.sources import is_variable, unwrapped
 from tapemagic.tapes import measured
 from tapemagic.tensors.forms import Shared
-from tapemagic.trace import Binding, Line, Operation, TensorValue, Trace
+from tapemagic.totals import summed
+from tapemagic.trace import Binding, Line, Trace
 from tapemagic.tracing import line
-
-_PLAIN = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A source as the user wrote it (`text`), and a more readable name for it, if any."""
-
-    text: str
-    alias: str
-    value: Any
-
-    @property
-    def id(self) -> int:
-        key = tensor_id(unwrapped(self.value))
-        return -1 if key is None else key
+from tapemagic.unwatched import nothing_asked
 
 
 @dataclass(frozen=True)
@@ -57,7 +41,11 @@ class Adopter:
     """Explains the user's own calls by what was recorded."""
 
     def __init__(
-        self, recorder: Recorder, calls: Sequence[OwnCall], notation: str = "auto"
+        self,
+        recorder: Recorder,
+        calls: Sequence[OwnCall],
+        namespace: Mapping[str, Any],
+        notation: str = "auto",
     ) -> None:
         self._notation = notation
         self._calls = calls
@@ -65,6 +53,8 @@ class Adopter:
         self._lines: dict[int, Line | None] = {}
         self.aliases: dict[str, str] = {}
         names = frozenset(code for call in calls for code in call.codes)
+        for file in {code.co_filename for code in names}:
+            origins.remember(file, namespace, is_user_code)
         try:
             self._trace = settled(recorder.trace(names))
         except Exception as error:  # noqa: BLE001 - an error of ours must not cost the values
@@ -86,7 +76,7 @@ class Adopter:
         derived = count <= FIRST + 1 or call.number in (1, count) or call.ill
         if call.error is None:
             value = call.argument(1, name)
-            flat = list(_flattened(sources, value, call.variables))
+            flat = list(flattened(sources, value, call.variables))
             derivatives = tuple(self._derivatives(call, target, flat, derived))
             if not flat:
                 derivatives = (_empty(call, target, sources),)
@@ -104,7 +94,7 @@ class Adopter:
         )
 
     def _derivatives(
-        self, call: OwnCall, text: str, sources: Sequence[_Source], derived: bool
+        self, call: OwnCall, text: str, sources: Sequence[Member], derived: bool
     ) -> Iterator[Derivative]:
         trace = self._seen(call)
         trace, target, text = self._target(trace, call, text)
@@ -119,7 +109,7 @@ class Adopter:
             for tensor in trace.variables.get(key, ())
         }
         lower = self._answered.get(target)
-        graphs: dict[int, Dependence] = {}
+        asked = self._circumstances(call)
         shared = Shared()
         for i, (source, answer) in enumerate(zip(sources, answers)):
             base = lower or _Answered(text, ())
@@ -131,7 +121,7 @@ class Adopter:
             )
             if derived:
                 found = explain(trace, question, answer, measured(answer), None, shared)
-                case = self._case(call, trace, question, source, found, graphs)
+                case = asked.case(trace, question, source.text, source.value, found)
                 found = replace(found, diagnoses=diagnose(case))
             else:
                 check = Check(
@@ -150,32 +140,15 @@ class Adopter:
                 self._answered[answered] = _Answered(base.target, (*base.sources, source.text))
             yield found
 
-    def _case(
-        self,
-        call: OwnCall,
-        trace: Trace,
-        question: Question,
-        source: _Source,
-        found: Derivative,
-        graphs: dict[int, Dependence],
-    ) -> Case:
-        """What the doctor is told."""
+    def _circumstances(self, call: OwnCall) -> Circumstances:
+        """How tape and question stood."""
         zero = call.argument(2 if call.method != "gradient" else 3, "unconnected_gradients")
-        return Case(
-            trace,
-            question.target,
-            question.text,
-            asked_source(trace, source.text, source.value),
-            asked_tape(call.life, call.watched, trace),
+        return Circumstances(
+            call.life,
+            call.watched,
             line(call.place),
-            call.method,
-            found.check.tape,
-            found.check,
-            found.derivation,
-            question.seed,
             str(getattr(zero, "value", zero)) == "zero",
-            answers=dict(self._lines),
-            graphs=graphs,
+            dict(self._lines),
         )
 
     def _seen(self, call: OwnCall) -> Trace:
@@ -199,7 +172,7 @@ class Adopter:
         tree = ast.parse(text, mode="eval").body if text else None
         if isinstance(tree, (ast.List, ast.Tuple)):
             text = "+".join(ast.unparse(part) for part in tree.elts)
-        return (*_summed(trace, keys, call), text)
+        return (*summed(trace, keys, call), text)
 
     def _value_of(self, trace: Trace, key: int) -> int:
         """A variable as target is its value."""
@@ -223,64 +196,6 @@ def _empty(call: OwnCall, target: str, sources: str) -> Derivative:
     return Derivative(key, target, (sources,), None, check, diagnoses=(diagnosis,))
 
 
-def _summed(trace: Trace, keys: Sequence[int], call: OwnCall) -> tuple[Trace, int]:
-    """Σ targets, weighted by the output gradients, as further operations of the trace."""
-    given = call.argument(2, "output_gradients") if call.method == "gradient" else None
-    weights = tf.nest.flatten(given) if given is not None else [None] * len(keys)
-    tensors: dict[int, TensorValue] = {}
-    operations: list[Operation] = []
-    fresh = iter(range(-(10**9), 0))
-
-    def constant(array: Any, dtype: str) -> int:
-        key = next(fresh)
-        tensors[key] = TensorValue(np.shape(array), dtype, np.asarray(array))
-        return key
-
-    def made(kind: str, inputs: Sequence[int], value: Any, dtype: str, **attributes: Any) -> int:
-        key = constant(value, dtype)
-        operations.append(Operation(kind, tuple(inputs), (key,), attributes, None, at=call.start))
-        return key
-
-    totals = []
-    for key, weight in zip(keys, weights):
-        known = trace.tensors[key]
-        data = known.data if known.data is not None else np.full(known.shape, np.nan)
-        if weight is not None:
-            factor = np.asarray(tf.convert_to_tensor(weight).numpy())
-            data = data * factor
-            key = made("Mul", (key, constant(factor, known.dtype)), data, known.dtype)
-        if known.shape:
-            axes = constant(np.arange(len(known.shape)), "int32")
-            key = made("Sum", (key, axes), np.sum(data), known.dtype, keep_dims=False)
-        totals.append(key)
-        tensors.setdefault(key, known)
-    value = np.sum([tensors[key].data for key in totals])
-    total = made("AddN", totals, value, trace.tensors[keys[0]].dtype)
-    joined = {**tensors}
-    whole = replace(
-        trace,
-        operations=(*trace.operations, *operations),
-        tensors=_Joined(joined, trace.tensors),
-    )
-    return whole, total
-
-
-class _Joined(Mapping[int, TensorValue]):
-    """The recorded tensors, and a few more."""
-
-    def __init__(self, more: dict[int, TensorValue], recorded: Mapping[int, TensorValue]) -> None:
-        self._more, self._recorded = more, recorded
-
-    def __getitem__(self, key: int) -> TensorValue:
-        return self._more[key] if key in self._more else self._recorded[key]
-
-    def __iter__(self) -> Iterator[int]:
-        return iter({**self._more, **dict.fromkeys(self._recorded)})
-
-    def __len__(self) -> int:
-        return len(self._more) + len(self._recorded)
-
-
 def _argument(node: ast.Call | None, place: int, name: str, file: str) -> str:
     """An argument of the call as the user wrote it."""
     if node is None:
@@ -289,62 +204,6 @@ def _argument(node: ast.Call | None, place: int, name: str, file: str) -> str:
         return codes.written(node.args[place], file)
     named = {keyword.arg: keyword.value for keyword in node.keywords}
     return codes.written(named[name], file) if name in named else name
-
-
-def _flattened(text: str, value: Any, names: Mapping[int, str]) -> Iterator[_Source]:
-    """The members of what stands as sources, in the order of the tape's answers."""
-    members = list(_members(text, value))
-    flat = tf.nest.flatten(value)
-    if len(members) != len(flat):  # a structure that only TensorFlow knows
-        members = [(f"{_held(text)}[{i}]", part) for i, part in enumerate(flat)]
-    for path, part in members:
-        key = tensor_id(unwrapped(part))
-        name = names.get(key, "") if key is not None else ""
-        yield _Source(path, name if name != path else "", part)
-
-
-def _members(text: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        written = _written_values(text)
-        for key in sorted(value):
-            yield from _members(written.get(key, f"{_held(text)}[{key!r}]"), value[key])
-    elif isinstance(value, (list, tuple)):
-        for part, member in zip(_written_members(text, len(value)), value):
-            yield from _members(part, member)
-    else:
-        yield text, value
-
-
-def _written_members(text: str, count: int) -> list[str]:
-    """The members' own texts where the user wrote a list, else text[0], text[1] …"""
-    node = _syntax(text)
-    listed = node.elts if isinstance(node, (ast.List, ast.Tuple)) else []
-    if len(listed) == count and not any(isinstance(part, ast.Starred) for part in listed):
-        return [" ".join((ast.get_source_segment(text, part) or text).split()) for part in listed]
-    return [f"{_held(text)}[{i}]" for i in range(count)]
-
-
-def _written_values(text: str) -> dict[Any, str]:
-    """The values' own texts where the user wrote a dict."""
-    node = _syntax(text)
-    if not isinstance(node, ast.Dict):
-        return {}
-    return {
-        key.value: ast.get_source_segment(text, value) or ""
-        for key, value in zip(node.keys, node.values)
-        if isinstance(key, ast.Constant)
-    }
-
-
-def _held(text: str) -> str:
-    return text if isinstance(_syntax(text), _PLAIN) else f"({text})"
-
-
-def _syntax(text: str) -> ast.expr | None:
-    try:
-        return ast.parse(text, mode="eval").body
-    except SyntaxError:
-        return None
 
 
 def _rank(value: Any) -> int:

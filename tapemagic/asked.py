@@ -2,17 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
 
-from tapemagic.case import AskedSource, AskedTape
+from tapemagic.case import AskedSource, AskedTape, Case
+from tapemagic.dependence import Dependence
+from tapemagic.deriving import Question
 from tapemagic.log import TapeLife
 from tapemagic.recording import tensor_id
+from tapemagic.result import Derivative
 from tapemagic.sources import is_variable, unwrapped
 from tapemagic.trace import Line, Trace
 from tapemagic.tracing import line
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What the derivatives of one question share: the tape's life, what it watched, the line that
+    asked, whether for zeros; `answers` are earlier answers of tapes, by tensor id."""
+
+    life: TapeLife
+    watched: Collection[int]
+    call: Line | None
+    zero: bool = False
+    answers: Mapping[int, Line | None] = field(default_factory=dict)
+    graphs: dict[int, Dependence] = field(default_factory=dict)
+
+    def case(
+        self, trace: Trace, question: Question, text: str, source: Any, found: Derivative
+    ) -> Case:
+        """What the doctor is told of one derivative by a source, as the user wrote it."""
+        return Case(
+            trace,
+            question.target,
+            question.text,
+            asked_source(trace, text, source),
+            asked_tape(self.life, self.watched, trace),
+            self.call,
+            question.kind,
+            found.check.tape,
+            found.check,
+            found.derivation,
+            question.seed,
+            self.zero,
+            self.answers,
+            self.graphs,
+        )
 
 
 def asked_source(trace: Trace, text: str, value: Any) -> AskedSource:

@@ -127,13 +127,40 @@ def first_bad_cotangent(visits: Sequence[Visit]) -> Visit | None:
     return None
 
 
-def zeroing(visits: Sequence[Visit]) -> Visit | None:
-    """The first op that makes nothing but zeros of a cotangent that is not zero."""
+def zeroing(visits: Sequence[Visit], sources: Collection[int]) -> Visit | None:
+    """The first op that makes nothing but zeros of a cotangent that is not zero, as far as its
+    shares come to the sources at all."""
+    reaching = set(sources)
+    for visit in reversed(visits):
+        if any(share is not None and key in reaching for key, share in visit.gave.items()):
+            reaching.update(visit.received)
     for visit in visits:
-        came = any(np.any(value) for value in visit.received.values())
-        shares = [share for share in visit.gave.values() if share is not None]
-        if came and shares and not any(np.any(share) for share in shares):
+        sizes = [float(np.max(np.abs(value), initial=0.0)) for value in visit.received.values()]
+        came = max(sizes, default=0.0)
+        shares = [s for key, s in visit.gave.items() if s is not None and key in reaching]
+        # The entries of a softmax add up to 1 only up to rounding.
+        least = 1e-6 * came if visit.operation.kind == "Softmax" else 0.0
+        if came and shares and all(np.all(np.abs(share) <= least) for share in shares):
             return visit
+    return None
+
+
+def infinite_data(trace: Trace, culprit: Operation) -> tuple[int, Operation] | None:
+    """The constant that holds an inf, among all that an op was computed from, and its reader."""
+    made = {key: op for op in trace.operations for key in op.outputs}
+    pending, seen = [culprit], {id(culprit)}
+    while pending:
+        operation = pending.pop()
+        for key in operation.inputs:
+            value = trace.array(key)
+            if value is None or is_finite(value) or _is_nan(value):
+                continue
+            maker = made.get(key)
+            if maker is None:
+                return key, operation
+            if id(maker) not in seen:
+                seen.add(id(maker))
+                pending.append(maker)
     return None
 
 

@@ -74,8 +74,8 @@ class OwnCalls:
         self._recorder, self._log, self._lives, self._first = recorder, recorder.log, lives, first
         self.counts: dict[tuple[Place, ...], int] = {}
         self.library = 0
-        self.in_graphs = 0
-        self.in_threads = 0
+        self.in_graphs: list[tuple[str, str]] = []  # the compiled function, and how to see inside
+        self.in_threads: list[str] = []
         self._thread = threading.get_ident()
         self._at: dict[tuple[Place, ...], list[OwnCall]] = {}
         self._originals: dict[str, Any] = {}
@@ -100,13 +100,16 @@ class OwnCalls:
             times = "once" if self.library == 1 else f"{self.library} times"
             found.append(f"a library asked tapes of its own {times}: that is not explained here")
         if self.in_threads:
-            found.append("a tape was asked in another thread: nothing is recorded there")
-        if self.in_graphs:
+            where = ", ".join(dict.fromkeys(self.in_threads))
             found.append(
-                "a tape inside a tf.function was asked while TensorFlow traced the function: it "
-                "answers with a place in the graph, not with a value, so nothing is explained; "
-                "call the function without tf.function, or under "
-                "tf.config.run_functions_eagerly(True), to see it"
+                f"a tape was asked in another thread ({where}): what is recorded belongs to the "
+                "cell's own; call the function in the cell itself to see it explained"
+            )
+        for name, remedy in dict(self.in_graphs).items():
+            found.append(
+                f"{name} is compiled (tf.function): the tape in it is asked while the graph is "
+                "made, and answers with a place in the graph, not with a value, so nothing is "
+                f"explained; {remedy} to see it"
             )
         return found
 
@@ -132,10 +135,10 @@ class OwnCalls:
                 self.library += 1
                 return original(tape, *args, **kwargs)
             if not tf.executing_eagerly():
-                self.in_graphs += 1
+                self.in_graphs.append(_compiled(frame))
                 return original(tape, *args, **kwargs)
             if threading.get_ident() != self._thread:
-                self.in_threads += 1
+                self.in_threads.append(frame.f_code.co_name)
                 return original(tape, *args, **kwargs)
             try:
                 if not self.counts:
@@ -251,6 +254,14 @@ def _caller(frame: FrameType) -> FrameType:
     while "tensorflow/python/autograph" in frame.f_code.co_filename and frame.f_back is not None:
         frame = frame.f_back
     return frame
+
+
+def _compiled(frame: FrameType) -> tuple[str, str]:
+    """The name of the compiled function, and what to call in its place."""
+    name = frame.f_code.co_name.removeprefix("tf__")  # as AutoGraph calls what it makes of it
+    if hasattr(frame.f_locals.get("self"), "compile"):
+        return name, "use compile(run_eagerly=True)"
+    return name, f"call {name}.python_function(…), or {name} without tf.function,"
 
 
 def _gaps(needed: Sequence[tuple[int, int]], first: int, last: int) -> list[tuple[int, int]]:

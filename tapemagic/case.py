@@ -60,6 +60,14 @@ class Case:
     graphs: dict[int, Dependence] = field(default_factory=dict)
 
     @property
+    def graph(self) -> Dependence:
+        """What depends on what, as the tape saw it."""
+        if self.target not in self.graphs:
+            stops = [(first, last) for first, last, _, _ in self.tape.stops]
+            self.graphs[self.target] = Dependence(self.trace, self.target, self.call, stops)
+        return self.graphs[self.target]
+
+    @property
     def sources(self) -> tuple[int, ...]:
         """The tensors that stand for the source."""
         return self.source.reads if self.source.is_variable else (self.source.key,)

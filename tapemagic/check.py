@@ -184,7 +184,8 @@ def _one_sided(
     wide = np.max(np.abs(far[(1.0,)] - 2 * base + far[(-1.0,)]), initial=0.0) / (2 * step)
     gap = np.max(np.abs(after - before), initial=0.0)
     size = np.max(np.abs([before, after]), initial=0.0)
-    kink = gap > 1e-3 * max(size, 1e-12) and gap > 0.75 * wide
+    rounding = 16 * np.finfo(float).eps * np.max(np.abs(base), initial=0.0) / step
+    kink = gap > 1e-3 * max(size, 1e-12) and gap > 0.75 * wide and gap > rounding
     return np.minimum(before, after), np.maximum(before, after), bool(kink)
 
 

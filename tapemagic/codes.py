@@ -108,6 +108,14 @@ def _parsed(text: str) -> ast.Module | None:
         return None
 
 
+def expression(text: str) -> ast.expr | None:
+    """An expression's syntax; None for what is none."""
+    try:
+        return ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return None
+
+
 def statement_at(file: str, number: int) -> ast.stmt | None:
     """The innermost statement that the line belongs to."""
     module = tree(file)
@@ -130,6 +138,16 @@ def enclosing(file: str, number: int) -> list[ast.stmt]:
     return [] if module is None else list(_around(module, number))
 
 
+def suite_of(file: str, node: ast.stmt) -> list[ast.stmt]:
+    """The statements that a statement stands among."""
+    for parent in ast.walk(tree(file) or ast.Module([], [])):
+        for name in ("body", "orelse", "finalbody"):
+            suite = getattr(parent, name, None)
+            if isinstance(suite, list) and node in suite:
+                return suite
+    return []
+
+
 def line_text(file: str, number: int) -> str:
     """The text of a line, without indentation."""
     return linecache.getline(file, number).strip()
@@ -138,6 +156,12 @@ def line_text(file: str, number: int) -> str:
 def lines(file: str) -> list[str]:
     """All lines of a file or a cell, with their ends."""
     return linecache.getlines(file)
+
+
+def statements_below(file: str, number: int) -> list[int]:
+    """The lines below a line on which statements begin."""
+    nodes = ast.walk(tree(file) or ast.Module([], []))
+    return sorted({n.lineno for n in nodes if isinstance(n, ast.stmt) and n.lineno > number})
 
 
 def last_assignment(file: str, name: str, before: int) -> ast.Assign | None:
@@ -180,8 +204,23 @@ def is_inside(file: str, number: int, block: int) -> bool:
 
 def function_end(file: str, number: int) -> int:
     """The last line of the innermost function around a line; the line itself at top level."""
+    around = function_around(file, number)
+    return around[1] if around is not None else number
+
+
+def function_around(file: str, number: int) -> tuple[int, int] | None:
+    """First and last line of the innermost function around a line."""
     inside = [n for n in enclosing(file, number) if isinstance(n, ast.FunctionDef)]
-    return (inside[0].end_lineno or number) if inside else number
+    return (inside[0].lineno, inside[0].end_lineno or number) if inside else None
+
+
+def true_name(file: str, name: str) -> str:
+    """What a name was called where it was imported from: `from math import exp as e`."""
+    for node in ast.walk(tree(file) or ast.Module([], [])):
+        for alias in node.names if isinstance(node, ast.ImportFrom) else ():
+            if alias.asname == name:
+                return alias.name
+    return name
 
 
 def imported(file: str, modules: Collection[str]) -> set[str]:

@@ -8,8 +8,9 @@ carries no derivative is a `Cut` with its cause.
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tapemagic.escapes import calls_outside, returns
 from tapemagic.trace import Line, Operation, Trace
@@ -33,7 +34,8 @@ HIDDEN = {"left_tensorflow", "stopped", "outside_tape", "state"}  # a slope that
 @dataclass(frozen=True)
 class Cut:
     """An edge without a derivative: the `cause`, the op type or method, the line, and where the
-    value comes back in. `at` is the position in the recording."""
+    value comes back in. `at` is the position in the recording; `further` are the other lines of
+    the same stretch."""
 
     cause: str
     kind: str
@@ -41,6 +43,7 @@ class Cut:
     at: int = 0
     back: Line | None = None
     tensor: int = -1
+    further: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,13 @@ class Dependence:
         self._kinds: dict[int, str] = {}
         self.into: dict[int, list[Edge]] = {}
         self.out: dict[int, list[Edge]] = {}
-        for edge in (*self._by_operations(), *self._by_state(), *self._by_escape(target, call)):
+        ways = (
+            self._by_operations(),
+            self._by_state(),
+            self._by_pipeline(),
+            self._by_escape(target, call),
+        )
+        for edge in itertools.chain(*ways):
             self.into.setdefault(edge.end, []).append(edge)
             self.out.setdefault(edge.start, []).append(edge)
 
@@ -130,6 +139,23 @@ class Dependence:
                     if at >= operation.at:
                         for value in values:
                             yield Edge(value, read, cut, operation)
+
+    def _by_pipeline(self) -> Iterator[Edge]:
+        """From what a data set's function captured to what an iterator gave."""
+        captured: dict[int, list[tuple[int, Cut]]] = {}  # by data set, then by iterator
+        for operation in self._trace.operations:
+            kind, inputs = operation.kind, operation.inputs
+            before = [pair for key in inputs for pair in captured.get(key, ())]
+            if kind.startswith("IteratorGetNext"):
+                for start, cut in before:
+                    for end in operation.outputs:
+                        yield Edge(start, end, replace(cut, back=operation.line), operation)
+            elif kind == "MakeIterator" and len(inputs) == 2:
+                captured[inputs[1]] = [*captured.get(inputs[0], ())]
+            elif "Dataset" in kind:
+                cut = Cut("outside_tape", kind, operation.line, operation.at)
+                before += [(key, cut) for key in inputs[1:]]
+                captured.update((key, before) for key in operation.outputs)
 
     def _by_escape(self, target: int, call: Line | None) -> Iterator[Edge]:
         for found in returns(self._trace, {target: call}):
@@ -251,6 +277,8 @@ def cuts(way: Sequence[Edge]) -> list[Cut]:
         if edge.cut is None:
             continue
         if found and found[-1].cause == edge.cut.cause == "outside_tape":
+            lines = (*found[-1].further, *((edge.cut.line,) if edge.cut.line else ()))
+            found[-1] = replace(found[-1], further=lines)
             continue
         found.append(edge.cut)
     return found

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tapemagic import disconnection, nonfinite, surprises, vanishing
+from tapemagic.births import is_finite
 from tapemagic.case import Case
 from tapemagic.diagnosis import Diagnosis
 
@@ -35,7 +36,8 @@ def _findings(case: Case) -> Iterator[Diagnosis]:
             return
         if found:  # asked for zeros, and there is no way: healthy
             return
-    if not np.all(np.isfinite(value)):
+    target = case.trace.array(case.target)
+    if not np.all(np.isfinite(value)) or (target is not None and not is_finite(target)):
         yield from nonfinite.not_finite(case)
         return
     if not np.any(value):

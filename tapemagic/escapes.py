@@ -8,11 +8,11 @@ a value from the line where it left to the line where a constant comes in.
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from tapemagic import codes
+from tapemagic import codes, origins
 from tapemagic.trace import Line, Trace
 
 _OUTSIDE = {"np", "numpy", "math", "scipy", "sp", "onp", "cmath", "statistics"}
@@ -37,44 +37,41 @@ class Return:
 
 @dataclass(frozen=True)
 class _Statement:
-    """What one line reads and writes, by name; `calls` are names given to code outside."""
+    """What one line reads and writes, by name; `calls` are names given to code outside, `owners`
+    the functions and classes around it."""
 
+    file: str
     node: ast.stmt
     reads: frozenset[str]
     writes: frozenset[str]
     calls: frozenset[str]
+    owners: tuple[str, ...]
 
 
-class _File:
-    """The statements of a file, and what its functions' parameters may stand for."""
+class _Program:
+    """The statements of a file and of the files of the functions that it calls, and what their
+    functions' parameters may stand for."""
 
-    def __init__(self, file: str) -> None:
-        tree = codes.tree(file)
-        outside = codes.imported(file, (*_OUTSIDE, "numpy", "scipy"))
-        if tree is not None:  # f = np.vectorize(g), f = sympy.lambdify(…)
-            outside |= {
-                target.id
-                for node in ast.walk(tree)
-                if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
-                if _name_of(node.value.func) in ("vectorize", "lambdify", "frompyfunc")
-                for target in node.targets
-                if isinstance(target, ast.Name)
-            }
-        self.statements = list(_statements(tree, outside)) if tree is not None else []
-        self._tree = tree
+    def __init__(self, files: Sequence[str]) -> None:
+        self._trees = {file: tree for file in files if (tree := codes.tree(file)) is not None}
+        self.files = frozenset(self._trees)
+        self.statements = [
+            statement
+            for file, tree in self._trees.items()
+            for statement in _statements(file, tree, _outside_names(file, tree))
+        ]
 
     @cached_property
     def parameters(self) -> dict[str, set[str]]:
         """The names of the arguments by the parameter's name, over all calls."""
         found: dict[str, set[str]] = {}
-        if self._tree is None:
-            return found
+        nodes = [node for tree in self._trees.values() for node in ast.walk(tree)]
         functions = {
             node.name: [a.arg for a in node.args.args]
-            for node in ast.walk(self._tree)
+            for node in nodes
             if isinstance(node, ast.FunctionDef)
         }
-        for node in ast.walk(self._tree):
+        for node in nodes:
             if isinstance(node, ast.Call):
                 function = node.func
                 name = function.id if isinstance(function, ast.Name) else ""
@@ -84,10 +81,21 @@ class _File:
                     found.setdefault(parameter, set()).update(_names(argument))
         return found
 
-    def at(self, number: int) -> _Statement | None:
+    def at(self, file: str, number: int) -> _Statement | None:
         """The innermost statement that a line belongs to."""
-        around = [s for s in self.statements if s.node.lineno <= number <= (s.node.end_lineno or 0)]
+        around = [
+            s
+            for s in self.statements
+            if s.file == file and s.node.lineno <= number <= (s.node.end_lineno or 0)
+        ]
         return max(around, key=lambda s: s.node.lineno, default=None)
+
+    def calling(self, statement: _Statement) -> list[_Statement]:
+        """The statement, and those that call the function it is in."""
+        around = frozenset(statement.owners)
+        direct = [s for s in self.statements if s.reads & around]
+        made = {name for s in direct for name in s.writes}  # layer = Layer(), layer(x)
+        return [statement, *direct, *(s for s in self.statements if s.reads & made)]
 
     def reached(self, names: frozenset[str]) -> frozenset[str]:
         """All names that get their value from these, by any number of lines."""
@@ -104,15 +112,39 @@ class _File:
             known |= more
 
 
+def _outside_names(file: str, tree: ast.Module) -> set[str]:
+    """The names of functions that leave TensorFlow, and of modules of such functions."""
+    known = origins.of(file)
+    outside = codes.imported(file, (*_OUTSIDE, "numpy", "scipy"))
+    outside |= {*known.functions, *known.modules}
+    return outside | {  # f = np.vectorize(g), f = sympy.lambdify(…)
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+        if _name_of(node.value.func) in ("vectorize", "lambdify", "frompyfunc")
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def _program(file: str) -> _Program:
+    files, pending = [file], [file]
+    while pending:
+        for other in origins.of(pending.pop()).files:
+            if other not in files:
+                files.append(other)
+                pending.append(other)
+    return _read_program(tuple(files), tuple(str(origins.of(f)) for f in files))
+
+
 @lru_cache(maxsize=16)
-def _file(name: str) -> _File:
-    return _File(name)
+def _read_program(files: tuple[str, ...], known: tuple[str, ...]) -> _Program:
+    return _Program(files)
 
 
 def calls_outside(line: Line) -> bool:
     """Whether a function that a line hands to `py_function` calls NumPy and the like."""
-    file = _file(line.file)
-    statement = file.at(line.number)
+    statement = _program(line.file).at(line.file, line.number)
     for node in ast.walk(statement.node) if statement is not None else ():
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "py_function":
             handed: ast.AST | None = node.args[0] if node.args else None
@@ -164,16 +196,18 @@ def _is_floating(trace: Trace, key: int) -> bool:
 
 def _carries(left: Line, back: Line) -> bool:
     """Whether what left at one line may be what comes in at another."""
-    return left.file == back.file and _reaches(left.file, left.number, back.number)
+    program = _program(back.file)
+    if left.file not in program.files:
+        return False
+    return _reaches(program, left.file, left.number, back.file, back.number)
 
 
 @lru_cache(maxsize=4096)
-def _reaches(name: str, left: int, back: int) -> bool:
-    file = _file(name)
-    start, end = file.at(left), file.at(back)
+def _reaches(program: _Program, file: str, left: int, other: str, back: int) -> bool:
+    start, end = program.at(file, left), program.at(other, back)
     if start is None or end is None:
         return False
-    return start is end or bool(file.reached(start.writes) & end.reads)
+    return start is end or bool(program.reached(start.writes) & end.reads)
 
 
 def _unseen(trace: Trace, entries: Mapping[int, tuple[int, Line | None]]) -> Iterator[Return]:
@@ -186,27 +220,32 @@ def _unseen(trace: Trace, entries: Mapping[int, tuple[int, Line | None]]) -> Ite
     for key, (entered, back) in entries.items():
         if back is None:
             continue
-        file = _file(back.file)
-        end = file.at(back.number)
-        for statement in file.statements if end is not None else ():
+        program = _program(back.file)
+        end = program.at(back.file, back.number)
+        for statement in program.statements if end is not None else ():
             if not statement.calls or end is None:
                 continue
-            if statement is end or file.reached(statement.writes) & end.reads:
+            if statement is end or program.reached(statement.writes) & end.reads:
                 number = statement.node.lineno
-                text = codes.line_text(back.file, number)
-                left = Line(number, text, back.file)
+                text = codes.line_text(statement.file, number)
+                left = Line(number, text, statement.file)
                 how = next((m for m in _DETACHES if f".{m}(" in text), "NumPy")
-                names = _arguments(file, statement.calls)
+                names = _arguments(program, statement.calls)
                 found = [_latest(tensors[name], entered) for name in names if name in tensors]
-                last = statement.node.end_lineno or number
+                places = program.calling(statement)
                 found += [
                     tensor
                     for at, tensor, line in unused
-                    if at <= entered and line.file == back.file and number <= line.number <= last
+                    if at <= entered and any(_is_at(line, place) for place in places)
                 ]
                 for tensor in dict.fromkeys(found):
                     if tensor is not None and tensor != key and _is_floating(trace, tensor):
                         yield Return(tensor, key, left, how, back)
+
+
+def _is_at(line: Line, place: _Statement) -> bool:
+    first, last = place.node.lineno, place.node.end_lineno or place.node.lineno
+    return line.file == place.file and first <= line.number <= last
 
 
 def _latest(bound: Sequence[tuple[int, int]], until: int) -> int | None:
@@ -226,11 +265,11 @@ def _unused(trace: Trace) -> list[tuple[int, int, Line]]:
     ]
 
 
-def _arguments(file: _File, names: frozenset[str]) -> set[str]:
+def _arguments(program: _Program, names: frozenset[str]) -> set[str]:
     """The names, and what they stand for where they are a function's parameters."""
     known, pending = set(names), list(names)
     while pending:
-        for name in file.parameters.get(pending.pop(), ()):
+        for name in program.parameters.get(pending.pop(), ()):
             if name not in known:
                 known.add(name)
                 pending.append(name)
@@ -245,19 +284,26 @@ def _name_of(function: ast.expr) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
+def _root_of(function: ast.expr) -> str:
+    """m of m.f(…)."""
+    while isinstance(function, ast.Attribute):
+        function = function.value
+    return function.id if isinstance(function, ast.Name) else ""
+
+
 def _statements(
-    node: ast.AST, outside: Collection[str], owners: tuple[str, ...] = ()
+    file: str, node: ast.AST, outside: Set[str], owners: tuple[str, ...] = ()
 ) -> Iterator[_Statement]:
     for child in ast.iter_child_nodes(node):
         inner = owners
         if isinstance(child, (ast.FunctionDef, ast.ClassDef)):
             inner = (*owners, child.name)
         if isinstance(child, ast.stmt) and not isinstance(child, (ast.FunctionDef, ast.ClassDef)):
-            yield _read(child, outside, owners)
-        yield from _statements(child, outside, inner)
+            yield _read(file, child, outside, owners)
+        yield from _statements(file, child, outside, inner)
 
 
-def _read(node: ast.stmt, outside: Collection[str], owners: tuple[str, ...]) -> _Statement:
+def _read(file: str, node: ast.stmt, outside: Set[str], owners: tuple[str, ...]) -> _Statement:
     own = [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
     parts = [part for child in own for part in ast.walk(child)]
     reads = {p.id for p in parts if isinstance(p, ast.Name) and isinstance(p.ctx, ast.Load)}
@@ -277,12 +323,12 @@ def _read(node: ast.stmt, outside: Collection[str], owners: tuple[str, ...]) -> 
     calls: set[str] = set()
     for part in parts:
         if isinstance(part, ast.Call) and (
-            _is_outside(part.func) or _name_of(part.func) in outside
+            _is_outside(part.func) or outside & {_name_of(part.func), _root_of(part.func)}
         ):
             inside = part.func if isinstance(part.func, ast.Attribute) else None
             calls |= {n for a in _call_arguments(part) for n in _values(a)}
             calls |= _values(inside.value) if inside and inside.attr in _METHODS else set()
-    return _Statement(node, frozenset(reads), frozenset(writes), frozenset(calls))
+    return _Statement(file, node, frozenset(reads), frozenset(writes), frozenset(calls), owners)
 
 
 def _call_arguments(node: ast.Call) -> Sequence[ast.expr]:
@@ -312,9 +358,7 @@ def _is_outside(function: ast.expr) -> bool:
     """Whether a call leaves for NumPy, Python's math or a model's `predict`."""
     if isinstance(function, ast.Attribute) and function.attr in _METHODS:
         return True
-    while isinstance(function, ast.Attribute):
-        function = function.value
-    return isinstance(function, ast.Name) and function.id in _OUTSIDE
+    return _root_of(function) in _OUTSIDE
 
 
 def _names(node: ast.AST) -> set[str]:

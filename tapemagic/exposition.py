@@ -224,7 +224,11 @@ def _diagnosis(diagnosis: Diagnosis, remark: bool = False) -> Note:
     lines = diagnosis.fix.split("\n") if diagnosis.fix else []
     if len(lines) > _FIX:
         lines = [*lines[:_FIX], "…"]
-    return Note(f"{where}{diagnosis.message} ({diagnosis.cause})", kind, code="\n".join(lines))
+    told = f"{where}{diagnosis.message} ({diagnosis.cause})"
+    if lines:
+        first, last = diagnosis.first, diagnosis.last
+        told += f" In place of line{f' {first}' if first == last else f's {first} to {last}'}:"
+    return Note(told, kind, code="\n".join(lines))
 
 
 def _value(derivative: Derivative, heading: Formula) -> Statement:
@@ -330,13 +334,15 @@ def _verdict(derivative: Derivative) -> Note:
         return Note(f"{derivative.key} is None{why}", "warning")
     dtype = _dtype(derivative)
     parts = [f"tape {_brief(check.tape, dtype)}"]
+    # Where they differ, rounding to the tape's dtype may hide by how much: 1e-8 is 0 in float16.
+    other = "float64" if check.agrees is False else dtype
     if check.symbolic is not None:
         by_tensor = derivative.tensor is not None and derivative.tensor.closed is not None
         has_form = derivative.closed_form is not None or by_tensor
         name = "closed form" if has_form else "derivation"
-        parts.append(f"{name} {_brief(check.symbolic, dtype)}")
+        parts.append(f"{name} {_brief(check.symbolic, other)}")
     if check.finite_difference is not None:
-        parts.append(f"finite difference {_brief(check.finite_difference, dtype)}")
+        parts.append(f"finite difference {_brief(check.finite_difference, other)}")
     note = f" ({check.note})" if check.note else ""
     if check.agrees is False:
         return Note("they do not agree: " + ", ".join(parts) + note, "warning", False)

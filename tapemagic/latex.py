@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 
@@ -266,12 +267,20 @@ def _note(note: d.Note) -> str:
     lines = [f"& {words(line)}" for line in sentences(note.text, _WIDTH)]
     if mark and lines:
         lines[0] = f"& {mark}\\ {lines[0][2:]}"
-    return _aligned(lines + [f"& {_code(line)}" for line in note.code.splitlines()])
+    code = [f"& {row}" for line in note.code.splitlines() for row in _code(line)]
+    return _aligned(lines + code)
 
 
-def _code(line: str) -> str:
+def _code(line: str) -> list[str]:
+    """A line of Python; what does not fit on the page goes on below it."""
     indent = len(line) - len(line.lstrip())
-    return "\\ " * (2 * indent + 4) + words(line.lstrip()).replace(r"\text{", r"\texttt{")
+    below = " " * (indent + 8)
+    rows = textwrap.wrap(line, _WIDTH, subsequent_indent=below, break_long_words=False) or [line]
+    return [
+        "\\ " * (2 * (len(row) - len(row.lstrip())) + 4)
+        + words(row.lstrip()).replace(r"\text{", r"\texttt{")
+        for row in rows
+    ]
 
 
 def _fold(fold: d.Fold) -> list[str]:

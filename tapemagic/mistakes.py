@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Callable
 from types import CodeType, TracebackType
@@ -15,6 +16,7 @@ from tapemagic.trace import Line
 
 _ATTRIBUTE = re.compile(r"'([\w.]+)' object has no attribute '(?:dtype|_id|shape|_shape_tuple)'")
 _WATCHED = re.compile(r"Passed in object .* of type '(\w+)', not tf\.Tensor", re.DOTALL)
+_TAPES = (os.path.join("eager", "backprop.py"), os.path.join("eager", "imperative_grad.py"))
 _UNREGISTERED = re.compile(r"(?:no entry for: |op type: )(\w+)")
 _MIXED = (
     re.compile(r"expected to be a (\w+) tensor but is a (\w+) tensor"),
@@ -35,12 +37,24 @@ def explained(
         return _no_gradient(found[1], line, at)
     if isinstance(error, ValueError) and (found := _WATCHED.search(text)):
         return _watched(found[1], "Variable path=" in text, line)
-    if isinstance(error, AttributeError) and (found := _ATTRIBUTE.search(text)):
+    by_tape = isinstance(error, AttributeError) and _is_raised_by_a_tape(error)
+    if by_tape and (found := _ATTRIBUTE.search(text)):
         return _no_tensor(found[1], line)
     for pattern in _MIXED:
         if found := pattern.search(text):
             return _mixed(found[1], found[2], line)
     return None
+
+
+def _is_raised_by_a_tape(error: BaseException) -> bool:
+    """Whether the error passed through a tape's methods: what lacks a dtype elsewhere is none of
+    our business."""
+    tb = error.__traceback__
+    while tb is not None:
+        if tb.tb_frame.f_code.co_filename.endswith(_TAPES):
+            return True
+        tb = tb.tb_next
+    return False
 
 
 def is_about_none(error: BaseException) -> bool:

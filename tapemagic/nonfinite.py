@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tapemagic import births, stand_ins
+from tapemagic import births, edges, stability
 from tapemagic.births import Visit, is_finite
 from tapemagic.case import Case
 from tapemagic.diagnosis import Diagnosis
-from tapemagic.findings import finding, is_float, repaired
+from tapemagic.findings import Repair, finding, is_float, repaired, together
 from tapemagic.numbers import written
-from tapemagic.rewriting import Fix, Source
 from tapemagic.trace import Array, Operation
 
 DEGENERATE = {"SelfAdjointEigV2", "Svd", "Eig", "Qr"}
+_EXPONENTIAL = {"Exp", "Expm1", "Cosh", "Sinh"}
 _SELECTS = {"Select", "SelectV2"}
+_DIVIDES = {"RealDiv", "Div", "DivNoNan"}
 _GROWS = {"Exp", "Cosh", "Sinh", "Expm1", "Mul", "Pow", "Square", "Sum", "MatMul", "BatchMatMulV2"}
 
 
@@ -27,10 +28,7 @@ def not_finite(case: Case) -> Iterator[Diagnosis]:
     given = births.bad_data(trace, operations)
     if given is not None:
         operation, key = given
-        names = [b.name for b in trace.bindings if b.tensor == key]
-        name = names[0] if names else "a constant"
-        message = f"{name} holds nan before anything is computed: {operation.kind} passes it on."
-        yield finding("domain", operation.line, message, None)
+        yield _bad_data(case, operation, key)
         return
     target = trace.array(case.target)
     culprit = births.first_bad_value(trace, operations)
@@ -49,6 +47,16 @@ def not_finite(case: Case) -> Iterator[Diagnosis]:
             line = case.call
             message = f"{case.source.text} itself is not finite at this call: it was so before."
             yield finding("overflow", line, message, None)
+
+
+def _bad_data(case: Case, reader: Operation, key: int) -> Diagnosis:
+    bound = [b for b in case.trace.bindings if b.tensor == key and b.line is not None]
+    name = bound[0].name if bound else "a constant"
+    message = f"{name} holds nan before anything is computed: {reader.kind} passes it on."
+    if not bound or not name.isidentifier():
+        return finding("domain", reader.line, message, None)
+    repair = Repair(bound[0].line, edges.without_nan, (), (("name", name),))
+    return finding("domain", bound[0].line, message, together([repair]))
 
 
 def _selected_away(
@@ -73,15 +81,18 @@ def _where(case: Case, select: Operation, culprit: Operation) -> Diagnosis:
         "not, in entries that where leaves out, and 0 times that is nan on the way back. Put a "
         "safe value into the argument before (the double where)."
     )
-    fix = repaired(select.line, lambda s, n: stand_ins.double_where(s, n, at))
+    fix = repaired(select.line, lambda s, n: edges.double_where(s, n, at))
     if fix is None and culprit.line is not None:
-        fix = repaired(culprit.line, stand_ins.safe)
+        fix = repaired(culprit.line, edges.safe)
     return finding("where", select.line or culprit.line, message, fix)
 
 
 def _bad_value(case: Case, culprit: Operation) -> Diagnosis:
     values = [case.trace.array(key) for key in culprit.inputs]
     made = [case.trace.array(key) for key in culprit.outputs]
+    given = births.infinite_data(case.trace, culprit)
+    if given is not None and given[0] not in case.sources:
+        return _masked(case, culprit, *given)
     grown = not any(m is not None and is_float(m) and np.any(np.isnan(m)) for m in made)
     cause = "overflow" if grown and _overflows(culprit, values) else "domain"
     if culprit.kind in DEGENERATE:
@@ -92,7 +103,36 @@ def _bad_value(case: Case, culprit: Operation) -> Diagnosis:
         if cause == "overflow"
         else "it is not defined there, and nan or inf go through all that follows."
     )
-    return finding(cause, culprit.line, message, repaired(culprit.line, _remedy(cause)))
+    first = _repair(cause, culprit, values)
+    fix = together([*_further(case, culprit), first]) or together([first])
+    return finding(cause, culprit.line, message, fix)
+
+
+def _masked(case: Case, culprit: Operation, key: int, reader: Operation) -> Diagnosis:
+    """An infinite constant, of which an op further on makes nan."""
+    bound = [b for b in case.trace.bindings if b.tensor == key and b.line is not None]
+    line = bound[0].line if bound else reader.line
+    name = bound[0].name if bound else "a constant"
+    at = culprit.line.number if culprit.line else 0
+    message = (
+        f"{name} holds an infinity, and {culprit.kind} (line {at}) makes nan of it: a softmax of "
+        "nothing but −∞, ∞ − ∞ and 0 · ∞ have no value. A large number such as −1e9 masks as well."
+    )
+    return finding("domain", line, message, together([Repair(line, edges.finite)]))
+
+
+def _further(case: Case, culprit: Operation) -> list[Repair]:
+    """Logarithms further on that get a 0: to mend the culprit alone would not do."""
+    found = []
+    operations = births.between(case.trace, case.sources, case.target)
+    for operation in operations[::-1]:
+        if operation is culprit or operation.line == culprit.line or operation.kind != "Log":
+            continue
+        value = case.trace.array(operation.inputs[0])
+        repair = Repair(operation.line, edges.safe)
+        if value is not None and np.any(value == 0) and together([repair]) is not None:
+            found.append(repair)
+    return found
 
 
 def _overflows(culprit: Operation, values: Sequence[Array | None]) -> bool:
@@ -112,9 +152,7 @@ def _bad_cotangent(case: Case, visit: Visit) -> Diagnosis:
             f"{operation.kind} has repeated (or zero) values: their vectors are not unique, and "
             "the derivative divides by the difference of two equal ones."
         )
-        return finding(
-            "degenerate", operation.line, message, repaired(operation.line, stand_ins.safe)
-        )
+        return finding("degenerate", operation.line, message, repaired(operation.line, edges.safe))
     gave = next((s for s in visit.gave.values() if s is not None and not is_finite(s)), None)
     cause = "domain"
     if operation.kind in _GROWS - {"Pow"} and not any(
@@ -126,11 +164,18 @@ def _bad_cotangent(case: Case, visit: Visit) -> Diagnosis:
         f"the value of {operation.kind} is fine, its slope is not: at {where} the "
         f"derivative is {_bad_entry(gave) if gave is not None else 'not finite'}."
     )
-    return finding(cause, operation.line, message, repaired(operation.line, _remedy(cause)))
+    return finding(cause, operation.line, message, together([_repair(cause, operation, values)]))
 
 
-def _remedy(cause: str) -> Callable[[Source, int], Fix | None]:
-    return stand_ins.stable if cause == "overflow" else stand_ins.safe
+def _repair(cause: str, culprit: Operation, values: Sequence[Array | None]) -> Repair:
+    if cause == "overflow":
+        stable = Repair(culprit.line, stability.stable)
+        exponential = culprit.kind in _EXPONENTIAL and together([stable]) is not None
+        return stable if exponential else Repair(culprit.line, stability.wider)
+    known = [np.asarray(v, dtype=float) for v in values if v is not None and is_float(v)]
+    below = bool(known) and bool(np.any(known[0] < 0))
+    nowhere = culprit.kind in _DIVIDES and len(known) > 1 and not np.any(known[1])
+    return Repair(culprit.line, edges.safe, (), (("below", below), ("nowhere", nowhere)))
 
 
 def _bad_entry(value: Array) -> str:

@@ -46,7 +46,6 @@ class Options:
     def ignored_with_tapes(self) -> tuple[str, ...]:
         """The options given that only our own tape can follow."""
         given = {
-            "--of": self.of,
             "--order": self.order > 1,
             f"--{self.kind.replace('_', '-')}": self.kind != "gradient",
             "--zero": self.zero,

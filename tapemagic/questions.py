@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from tapemagic.asked import asked_source, asked_tape
-from tapemagic.case import Case
+from tapemagic import origins
+from tapemagic.asked import Circumstances
 from tapemagic.deriving import Question, explain, leaf_of, settled
 from tapemagic.diagnosis import Diagnosis
-from tapemagic.disconnection import higher_order
 from tapemagic.doctor import diagnose
 from tapemagic.keys import derivative_key
+from tapemagic.linear import higher_order
 from tapemagic.log import OPEN, TapeLife
 from tapemagic.options import Options
-from tapemagic.recording import Recorder, tensor_id
+from tapemagic.recording import Recorder, is_user_code, tensor_id
 from tapemagic.result import Derivative
 from tapemagic.sources import Source, is_variable, names_in, unwrapped
 from tapemagic.tapes import Asked, measured
@@ -64,11 +64,13 @@ class Explainer:
         namespace: dict[str, Any],
         call: Line | None = None,
     ) -> None:
-        self._life, self._call, self._zero = life, call, options.zero
         tape = life.tape()
         variables = tape.watched_variables() if tape is not None else ()
-        self._watched = frozenset(_id(variable) for variable in variables)
+        watched = frozenset(_id(variable) for variable in variables)
+        self._asked = Circumstances(life, watched, call, options.zero)
         self._kind, self._sources = options.kind, sources
+        if call is not None:
+            origins.remember(call.file, namespace, is_user_code)
         try:
             self._trace = settled(recorder.trace().seen(life.on, OPEN))
         except Exception as error:  # noqa: BLE001 - an error of ours must not cost the values
@@ -114,22 +116,11 @@ class Explainer:
         self, question: Question, found: Derivative, lower: Derivative | None
     ) -> tuple[Diagnosis, ...]:
         if len(question.order) > 1:
-            return higher_order(found.target, found.sources[-1], self._call, found.check, lower)
+            return higher_order(
+                found.target, found.sources[-1], self._asked.call, found.check, lower
+            )
         source = self._sources[question.order[0]]
-        case = Case(
-            self._trace,
-            question.target,
-            question.text,
-            asked_source(self._trace, source.text, source.value),
-            asked_tape(self._life, self._watched, self._trace),
-            self._call,
-            question.kind,
-            found.check.tape,
-            found.check,
-            found.derivation,
-            question.seed,
-            self._zero,
-        )
+        case = self._asked.case(self._trace, question, source.text, source.value, found)
         return diagnose(case)
 
 

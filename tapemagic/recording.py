@@ -47,6 +47,7 @@ _LIBRARIES = tuple(
 # cache emptied, a literal 3.0 in the cell is not mistaken for a read of the variable.
 _SHARES = {"VarHandleOp", "AssignVariableOp"}
 _WAYS = 3  # from one user function to one type of op, that are remembered
+_SHAPES_ONLY = {"shape", "ndim", "size", "ones_like", "zeros_like", "empty_like", "full_like"}
 _EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__")
 
 
@@ -152,6 +153,27 @@ class Recorder:
             original = vars(owner)[name]
             setattr(owner, name, watched(name, original))
             self._undo.append(functools.partial(setattr, owner, name, original))
+        self._watch_numpy()
+
+    def _watch_numpy(self) -> None:
+        """NumPy's functions read a tensor's memory unseen, but ask its type first whether it has
+        its own version of them."""
+        if hasattr(EagerTensor, "__array_function__"):
+            return
+        thread = threading.get_ident()
+
+        def __array_function__(
+            tensor: Any, function: Any, types: Any, args: Any, kwargs: Any
+        ) -> Any:
+            if function.__name__ not in _SHAPES_ONLY and threading.get_ident() == thread:
+                place, at = self.place(sys._getframe(1)), len(self.log.raw)
+                for part in tf.nest.flatten((args, kwargs)):
+                    if isinstance(part, EagerTensor) and part.dtype.is_floating:
+                        self.log.escapes.append(Escape(at, "NumPy", part._id, place))
+            return function._implementation(*args, **kwargs)
+
+        EagerTensor.__array_function__ = __array_function__
+        self._undo.append(functools.partial(delattr, EagerTensor, "__array_function__"))
 
     # -- while the cell runs: every microsecond here is paid per op ---------------------------
 

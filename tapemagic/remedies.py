@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
-from collections.abc import Sequence
 
 from tapemagic import codes
-from tapemagic.rewriting import Fix, Source, function_name, held
+from tapemagic.rewriting import Fix, Source, combined, function_name, held
+
+_OF_LAYERS = {"kernel", "bias", "embeddings", "gamma", "beta", "recurrent_kernel"}
+_SOURCES = ("source", "sources")
 
 
 def watch(source: Source, number: int, name: str) -> Fix | None:
@@ -63,17 +66,29 @@ def assign(source: Source, number: int, name: str) -> Fix | None:
         )
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
         target = source.text(node.targets[0])
+        if isinstance(node.value, ast.ListComp):
+            return _assigned_each(source, node.value, number)
         if target == name and isinstance(node.value, ast.BinOp):  # a step, not a conversion
             return source.replaced(number, f"{target}.assign({source.text(node.value)})")
     return None
 
 
-def without_call(source: Source, number: int, names: Sequence[str]) -> Fix | None:
-    """The calls of these functions at a line replaced by their first argument."""
+def _assigned_each(source: Source, made: ast.ListComp, number: int) -> Fix | None:
+    """`ws = [w - g for w, g in zip(ws, gs)]` as a loop that assigns."""
+    step, loop = made.elt, made.generators[0]
+    turns = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+    first = step.left if isinstance(step, ast.BinOp) else None
+    if not isinstance(first, ast.Name) or first.id not in turns or len(made.generators) > 1:
+        return None
+    header = f"for {source.text(loop.target).strip('()')} in {source.text(loop.iter)}:"
+    return source.replaced(number, f"{header}\n    {first.id}.assign({source.text(step)})")
+
+
+def without_stop(source: Source, number: int) -> Fix | None:
+    """The calls of stop_gradient at a line replaced by what they are given."""
 
     def change(node: ast.AST) -> str | None:
-        name = function_name(node)
-        if isinstance(node, ast.Call) and name in names and node.args:
+        if isinstance(node, ast.Call) and function_name(node) == "stop_gradient" and node.args:
             return held(source.within(node.args[0], change), node.args[0])
         return None
 
@@ -97,6 +112,8 @@ def plain_binding(source: Source, number: int) -> Fix | None:
     if not isinstance(function, ast.Attribute):
         return None
     owner, value = source.text(function.value), source.text(call.args[0])
+    if owner.split(".")[-1] in _OF_LAYERS or "variables" in owner or "weights" in owner:
+        return None  # a layer's weights cannot be replaced by tensors
     whole = "\n".join(source.lines)
     if (
         f"{owner}.read_value" in whole
@@ -129,26 +146,82 @@ def _is_loop_s(source: Source, node: ast.stmt, name: str) -> bool:
 
 
 def moved_into(source: Source, number: int, tape: int) -> Fix | None:
-    """The statement at a line moved into the block of the `with` at the line `tape`."""
-    node = source.statement(number)
+    """The statement at a line moved into the block of the `with` at the line `tape`; a whole loop,
+    if the line is in one, or the call of the function that it is in."""
     block = next((n for n in codes.enclosing(source.file, tape) if isinstance(n, ast.With)), None)
+    node = _beside(source, number, block) if block is not None else None
     if node is None or block is None:
         return None
-    if len(codes.functions_around(source.file, [number, tape])) > 1:
-        return None  # what a function is given, it cannot compute
     first, last = node.lineno, node.end_lineno or node.lineno
-    body = source.indentation(block.body[0].lineno)
     own = source.indentation(first)
+    top, end = block.lineno, block.end_lineno or block.lineno
+    body = source.indentation(block.body[0].lineno)
     moved = [body + line.removeprefix(own) for line in source.lines[first - 1 : last]]
-    top, header = source.span(block)
-    end = block.end_lineno or block.lineno
-    if last < top:  # from above the block to its beginning
-        between = source.lines[last:header]
-        return Fix("\n".join([*between, *moved]), first, header)
+    if last < top:  # from above the block to its beginning, below its watches
+        watches = itertools.takewhile(_is_watch, block.body)
+        under = max((n.end_lineno or 0 for n in watches), default=source.span(block)[1])
+        between = source.lines[last:under]
+        made = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and _is_stored(n)}
+        if any(re.search(rf"\b{name}\b", line) for name in made for line in between):
+            return None
+        return Fix("\n".join([*between, *moved]), first, under)
     if first > end:  # from below the block to its end
         between = source.lines[end : first - 1]
         return Fix("\n".join([*moved, *between]), end + 1, last)
     return None
+
+
+def _beside(source: Source, number: int, block: ast.stmt) -> ast.stmt | None:
+    """The statement beside a block, or beside the loops around it, that a line belongs to, or that
+    calls the function around the line."""
+    suite: list[ast.stmt] = []
+    for around in codes.enclosing(source.file, block.lineno):
+        if isinstance(around, (ast.FunctionDef, ast.ClassDef)):
+            break
+        suite += [node for node in codes.suite_of(source.file, around) if node is not around]
+    for node in codes.enclosing(source.file, number):
+        if node in suite and not isinstance(node, ast.FunctionDef):
+            return node
+        if isinstance(node, ast.FunctionDef):
+            calls = [s for s in suite if _calls(s, node.name)]
+            return calls[0] if len(calls) == 1 else None
+    return None
+
+
+def _calls(node: ast.stmt, name: str) -> bool:
+    plain = not isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    return plain and any(function_name(part) == name for part in ast.walk(node))
+
+
+def _is_watch(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and function_name(node.value) == "watch"
+
+
+def _is_stored(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
+
+
+def mapped_later(source: Source, number: int, loop: int) -> Fix | None:
+    """`ds.map(f)` as `ds`, and f called first thing in the loop over it."""
+    made, around = source.statement(number), source.statement(loop)
+    if made is None or not isinstance(around, ast.For):
+        return None
+    calls = [n for n in ast.walk(made) if function_name(n) == "map" and isinstance(n, ast.Call)]
+    if len(calls) != 1 or not calls[0].args or not isinstance(calls[0].func, ast.Attribute):
+        return None
+    call, owner = calls[0], calls[0].func.value
+    function = held(source.text(call.args[0]), call.args[0])
+    item = source.text(around.target)
+    last = source.span(around)[1]
+    body = source.indentation(around.body[0].lineno)
+    header = [*source.lines[last - 1 : last], f"{body}{item} = {function}({item})"]
+    return combined(
+        source,
+        [
+            source.rewritten(number, lambda n: source.text(owner) if n is call else None),
+            Fix("\n".join(header), last, last),
+        ],
+    )
 
 
 def without_line(source: Source, number: int) -> Fix | None:
@@ -166,10 +239,10 @@ def without_line(source: Source, number: int) -> Fix | None:
     return Fix(f"{outer}pass", first, last)
 
 
-def watched_after(source: Source, number: int, block: object, name: str) -> Fix | None:
+def watched_after(source: Source, number: int, block: int, name: str) -> Fix | None:
     """`tape.watch(name)` right after the statement at a line, inside the tape's block."""
     node = source.statement(number)
-    header = codes.statement_at(source.file, getattr(block, "number", 0))
+    header = codes.statement_at(source.file, block)
     if node is None or not isinstance(header, ast.With):
         return None
     named = [item for item in header.items if item.optional_vars is not None]
@@ -181,18 +254,29 @@ def watched_after(source: Source, number: int, block: object, name: str) -> Fix 
     return Fix(f"{kept}\n{source.indentation(first)}{tape}.watch({name})", first, last)
 
 
-def argument(
-    source: Source, number: int, method: str, place: int, old: str, new: str
-) -> Fix | None:
-    """An argument of the call of `method` at a line, exchanged."""
+def kept_before(source: Source, number: int, name: str, new: str) -> Fix | None:
+    """`new = name` above the statement at a line, which binds the name to something else."""
+    node = source.statement(number)
+    if node is None:
+        return None
+    first, last = source.span(node)
+    kept = "\n".join(source.lines[first - 1 : last])
+    return Fix(f"{source.indentation(first)}{new} = {name}\n{kept}", first, last)
+
+
+def other_source(source: Source, number: int, method: str, old: str, new: str) -> Fix | None:
+    """Another source in the call of `method` at a line."""
 
     def change(node: ast.AST) -> str | None:
         if function_name(node) != method or not isinstance(node, ast.Call):
             return None
         parts = [source.text(a) for a in node.args]
-        if place < len(parts):
-            parts[place] = parts[place].replace(old, new)
-        named = [f"{k.arg}={source.text(k.value)}" for k in node.keywords]
+        if len(parts) > 1:
+            parts[1] = parts[1].replace(old, new)
+        named = []
+        for k in node.keywords:
+            text = source.text(k.value)
+            named.append(f"{k.arg}={text.replace(old, new) if k.arg in _SOURCES else text}")
         return f"{source.text(node.func)}({', '.join([*parts, *named])})"
 
     return source.rewritten(number, change)

@@ -3,9 +3,7 @@ questions to the tape, then the explanations."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from types import CodeType
 from typing import Any
@@ -17,42 +15,25 @@ from tapemagic.adopting import Adopter
 from tapemagic.calls import OwnCalls
 from tapemagic.closed_form import SECONDS_A_CELL, simplifying
 from tapemagic.diagnosis import Diagnosis
+from tapemagic.elsewhere import Elsewhere
 from tapemagic.intent import asks_a_tape
 from tapemagic.keys import bound_name, is_plain_name
 from tapemagic.lives import TapeLives
 from tapemagic.mistakes import attach, explained, is_about_none, raised_at
 from tapemagic.options import GradError, Options
-from tapemagic.questions import Explainer, Target, aliases, answers
+from tapemagic.questions import Explainer, aliases, answers
 from tapemagic.recording import EagerTensor, Recorder, is_user_code, tensor_id
-from tapemagic.result import Result
-from tapemagic.sources import (
-    Source,
-    evaluated,
-    expanded,
-    is_differentiable,
-    is_safe,
-    is_variable,
-    names_in,
-    unwrapped,
-)
+from tapemagic.result import Call, Derivative, Result
+from tapemagic.sources import expanded, is_differentiable, is_safe, unwrapped
 from tapemagic.tapes import Asked, CellTape
 from tapemagic.tensors.telling import Style
 from tapemagic.trace import Line
+from tapemagic.wanted import Versions, Wanted
 
 _NOT_ASKED = (
     "no tape of the cell's own has answered anything; name a source, %%grad x, and the cell runs "
     "under ours"
 )
-
-
-@dataclass
-class _Versions:
-    """A WRT name: its value before the cell, the first one that the cell bound, and whether
-    the old one had been read by then (None: not bound yet)."""
-
-    before: Any = None
-    first: Any = None
-    read_before: bool | None = None
 
 
 class Session:
@@ -67,21 +48,22 @@ class Session:
         self.tape = CellTape(options.persistent, not options.only)
         self._lives = TapeLives(self._recorder)
         sources = (*options.wrt, *options.at)  # without WRT, --at may still name a variable
-        self._plain = {t: _Versions() for t in sources if is_plain_name(t)}
+        self._plain = {t: Versions() for t in sources if is_plain_name(t)}
         self._looked_up = [t for t in options.wrt if t not in self._plain and is_safe(t)]
         self.wants_reads = bool(self._looked_up)
         self._own_calls = OwnCalls(self._recorder, self._lives, self._adopt)
         self._bound: dict[str, None] = {}
         self._watched: set[int] = set()
-        self._undo: list[Any] = []
+        self._elsewhere = Elsewhere(dict(options.at), namespace, self._recorder)
         self._target: Any = None
-        self._adopted = False
+        self._adopted = self._failed = False
         named = options.wrt or options.tape or options.persistent
         self._ours = bool(named) or not asks_a_tape(cell.partition("\n")[2], namespace)
 
     # -- around the cell -------------------------------------------------------------------
 
     def __enter__(self) -> Session:
+        _Kept.failed = None
         try:
             self._recorder.start()
             self._lives.start()
@@ -98,19 +80,21 @@ class Session:
         self._own_calls.stop()
         self._lives.stop()
         self._recorder.stop()
-        while self._undo:
-            self._undo.pop()()
+        self._elsewhere.undo()
         # Last, for it may take a while and be interrupted: by then nothing is patched any more.
         if isinstance(error, Exception) and not isinstance(error, GradError):
             with suppress(Exception), simplifying(SECONDS_A_CELL):
                 attach(error, self._meaning(error))
+        self._failed = error is not None and bool(self._own_calls.kept)
+        if self._failed:
+            _Kept.failed = self
 
     def _meaning(self, error: Exception) -> Diagnosis | None:
         """What an error means: one about tapes, or one that a None of theirs led to."""
         found = explained(error, raised_at(error.__traceback__, is_user_code))
         if found is not None or not is_about_none(error) or not self._own_calls.kept:
             return found
-        calls = Adopter(self._recorder, self._own_calls.kept[-1:]).calls({})
+        calls = Adopter(self._recorder, self._own_calls.kept[-1:], self._namespace).calls({})
         ill = [d for call in calls for d in call.derivatives if d.value is None and d.diagnoses]
         return ill[0].diagnosis if ill else None
 
@@ -120,38 +104,12 @@ class Session:
             if not name.startswith("_") and isinstance(unwrapped(value), (tf.Tensor, tf.Variable)):
                 self._recorder.bind(name, unwrapped(value))
         for name, versions in self._plain.items():
-            self._start_at(name)
+            self._elsewhere.start(name)
             versions.before = self._namespace.get(name)
             self._watch(versions.before)
         self._look_up()
         if self.options.tape:
             self._namespace[self.options.tape] = self.tape
-
-    def _start_at(self, name: str) -> None:
-        """`--at` for a value that is there before the cell; undone unless the cell rebinds it."""
-        if name not in self.options.at or name not in self._namespace:
-            return
-        old = self._namespace[name]
-        if is_variable(old):
-            variable = unwrapped(old)
-            kept = tf.identity(variable)
-            variable.assign(self._at(name, variable))
-            changed = tf.identity(variable)
-            self._undo.append(partial(_assign_back, variable, kept, changed))
-        elif is_differentiable(old):
-            new = self._at(name, old)
-            self._namespace[name] = new
-            self._recorder.bind(name, new)
-            self._undo.append(partial(_bind_back, self._namespace, name, old, new))
-
-    def _at(self, name: str, like: Any) -> tf.Tensor:
-        value = evaluated(self.options.at[name], self._namespace, "--at")
-        try:
-            found = tf.cast(tf.convert_to_tensor(value), like.dtype)
-            return tf.broadcast_to(found, like.shape)
-        except Exception as error:
-            first = str(error).splitlines()[0]
-            raise GradError(f"--at {name}: {first}") from error
 
     def bound(self, name: str, value: Any, code: CodeType | None = None, offset: int = 0) -> Any:
         """On every binding at the cell's top level; returns the value to bind."""
@@ -160,7 +118,7 @@ class Session:
             old = unwrapped(versions.before)
             versions.read_before = is_differentiable(old) and self._recorder.used(tensor_id(old))
             if name in self.options.at and not versions.read_before and is_differentiable(value):
-                value = self._moved(name, value)
+                value = self._elsewhere.moved(name, value)
             versions.first = value
         self._bound.pop(name, None)
         self._bound[name] = None
@@ -175,12 +133,6 @@ class Session:
     def named(self, name: str, value: Any) -> None:
         """A name that a function gave to a tensor inside."""
         self._recorder.bind(name, unwrapped(value))
-
-    def _moved(self, name: str, value: Any) -> Any:
-        if is_variable(value):
-            unwrapped(value).assign(self._at(name, unwrapped(value)))
-            return value
-        return self._at(name, value)
 
     def read(self, name: str) -> None:
         """Before a top-level name is read, if `wants_reads`: containers may have changed."""
@@ -248,10 +200,11 @@ class Session:
         """The answers of the user's own tapes."""
         self._recorder.stop()
         calls = self._own_calls
-        adopter = Adopter(self._recorder, calls.kept, self.options.notation)
+        adopter = Adopter(self._recorder, calls.kept, self._namespace, self.options.notation)
         found = adopter.calls(calls.counts)
         derivatives = [d for call in found for d in call.derivatives]
         notes = [self._recorder.unreadable] if self._recorder.unreadable else []
+        found, derivatives = self._chosen(found, derivatives)
         ignored = self.options.ignored_with_tapes
         if ignored and found:
             notes.append(f"{', '.join(ignored)}: no effect on what the cell's own tapes answer")
@@ -262,8 +215,26 @@ class Session:
             self._namespace[self.options.out] = result
         return result
 
+    def _chosen(
+        self, calls: list[Call], derivatives: list[Derivative]
+    ) -> tuple[list[Call], list[Derivative]]:
+        """The calls whose targets `--of` names; all without it."""
+        texts = {"".join(text.split()) for text in self.options.of}
+        if not texts or not calls:
+            return calls, derivatives
+        chosen = [call for call in calls if "".join(call.target.split()) in texts]
+        if not chosen:
+            named = ", ".join(dict.fromkeys(call.target for call in calls))
+            raise GradError(
+                f"--of {', '.join(self.options.of)}: the cell's tapes were asked for {named}"
+            )
+        return chosen, [derivative for call in chosen for derivative in call.derivatives]
+
     def ask(self, options: Options) -> Result:
-        """`%grad`: the same tape, asked again."""
+        """`%grad`: the same tape, asked again; after a cell that failed, what its tapes had
+        answered until then."""
+        if self._failed:
+            return self._explained()
         self._recorder.start()
         self._lives.start()
         try:
@@ -274,11 +245,19 @@ class Session:
 
     def _answer(self, options: Options, last: Any) -> Result:
         with self.tape.recording_again():
-            targets = self._targets(options, last)
-            seed = self._seed(options, targets)
+            wanted = Wanted(
+                options,
+                self._namespace,
+                tuple(self._bound),
+                self._plain,
+                self._recorder,
+                self.tape.watched_variables,
+            )
+            targets = wanted.targets(last)
+            seed = wanted.seed(targets)
         self.tape.close()
         self._recorder.stop()
-        sources = self._sources(options)
+        sources = wanted.sources()
         self._target = targets[0].value if last is not None else None
         # First all answers, then the trace: custom gradients remember what they answered.
         asked = Asked(self.tape, [s.value for s in sources], options.zero, seed)
@@ -306,144 +285,16 @@ class Session:
         if options.out:
             self._namespace[options.out] = result
 
-    # -- targets and sources -----------------------------------------------------------------
-
-    def _targets(self, options: Options, last: Any) -> list[Target]:
-        if options.of:
-            targets = [self._named_target(text) for text in options.of]
-        else:
-            targets = [self._default_target(options, last)]
-        if options.sum and len(targets) > 1:
-            total = tf.add_n([tf.reduce_sum(target.value) for target in targets])
-            targets = [Target("+".join(target.text for target in targets), total)]
-        return targets
-
-    def _named_target(self, text: str) -> Target:
-        value = evaluated(text, self._namespace, "--of")
-        if is_variable(value):
-            raise GradError(
-                f"{text} is a variable, not something computed: name what the cell computes"
-            )
-        if not is_differentiable(value):
-            raise GradError(
-                f"{text} is {_described(value)}: a floating tensor is needed{self._hint()}"
-            )
-        return Target(text, value)
-
-    def _default_target(self, options: Options, last: Any) -> Target:
-        if last is not None and is_differentiable(last.value) and not is_variable(last.value):
-            return Target(" ".join(last.source.split()), last.value)
-        for name in reversed(self._bound):
-            value = self._namespace.get(name)
-            versions = self._plain.get(name, _Versions())
-            source = versions.before if versions.read_before else versions.first
-            is_source = name in self._plain and value is source
-            if is_differentiable(value) and not is_variable(value) and not is_source:
-                return Target(name, value)
-        if options.wrt:
-            self._sources(options)  # an integer source is the better complaint
-        raise GradError(
-            f"nothing to differentiate: the cell computed no floating tensor{self._hint()}"
-        )
-
-    def _hint(self) -> str:
-        made = [
-            name
-            for name in self._bound
-            if is_differentiable(self._namespace.get(name)) and name not in self._plain
-        ]
-        return f"; did you mean --of {made[-1]}?" if made else ""
-
-    def _seed(self, options: Options, targets: Sequence[Target]) -> Any:
-        if options.seed is None:
-            return None
-        value = evaluated(options.seed, self._namespace, "--seed")
-        target = targets[0]
-        try:
-            seed = tf.cast(tf.convert_to_tensor(value), target.value.dtype)
-        except Exception as error:
-            raise GradError(f"--seed {options.seed}: {str(error).splitlines()[0]}") from error
-        if seed.shape != target.value.shape:
-            raise GradError(
-                f"--seed has shape {tuple(seed.shape)}, but {target.text} has shape "
-                f"{tuple(target.value.shape)}"
-            )
-        return seed
-
-    def _sources(self, options: Options) -> list[Source]:
-        if not options.wrt:
-            return self._variables()
-        found: list[Source] = []
-        for text in options.wrt:
-            versions = self._plain.get(text) or _Versions()
-            if versions.read_before:
-                value = versions.before
-            elif versions.first is not None:
-                value = versions.first
-            else:
-                value = evaluated(text, self._namespace, "WRT")
-            found += expanded(text, value)
-        if not found:
-            raise GradError(f"{', '.join(options.wrt)} has no trainable variables yet")
-        for source in found:
-            if not is_differentiable(source.value):
-                dtype = unwrapped(source.value).dtype.name
-                raise GradError(
-                    f"{source.text} is of dtype {dtype}: TensorFlow differentiates floating "
-                    f"dtypes only; write {source.text} = tf.constant(…, dtype=tf.float32)"
-                )
-        return found
-
-    def _variables(self) -> list[Source]:
-        """Every trainable variable that the cell read, under its name in the namespace."""
-        names = names_in(self._namespace)
-        found = []
-        for i, variable in enumerate(self.tape.watched_variables()):
-            fallback = variable.name.split(":")[0].replace("/", ".") or f"variable{i}"
-            found.append(Source(names.get(tensor_id(variable) or 0, fallback), variable))
-        if not found:
-            tensors = [
-                name
-                for name, value in self._namespace.items()
-                if not name.startswith("_")
-                and is_differentiable(value)
-                and self._recorder.used(tensor_id(value))
-            ]
-            hint = f"; did you mean %%grad {tensors[0]}?" if tensors else ""
-            raise GradError(
-                f"nothing to differentiate with respect to: the cell read no variable{hint}"
-            )
-        return found
-
 
 def _style(options: Options) -> Style:
     return Style(options.notation, options.layout == "numerator")
 
 
-def _described(value: Any) -> str:
-    dtype = getattr(getattr(value, "dtype", None), "name", None)
-    kind = type(value).__name__
-    return (
-        f"of dtype {dtype}"
-        if dtype and isinstance(value, tf.Tensor)
-        else f"of type {kind}, no tensor"
-    )
-
-
-def _assign_back(variable: Any, kept: Any, changed: Any) -> None:
-    if bool(tf.reduce_all(tf.equal(variable, changed))):
-        variable.assign(kept)
-
-
-def _bind_back(namespace: dict[str, Any], name: str, old: Any, new: Any) -> None:
-    if namespace.get(name) is new:
-        namespace[name] = old
-
-
 class _Kept:
-    """The last persistent session, for `%grad`."""
+    """For `%grad`: the last persistent session, and the last cell, if it failed."""
 
     session: Session | None = None
+    failed: Session | None = None
 
 
 def again(options: Options, namespace: dict[str, Any]) -> Result:
@@ -451,7 +302,8 @@ def again(options: Options, namespace: dict[str, Any]) -> Result:
 
     Raises `GradError` if there is none, or if it has been deleted since.
     """
-    session = _Kept.session
+    plain = not options.wrt and not options.of
+    session = (_Kept.failed if plain else None) or _Kept.session
     if session is None or session._namespace is not namespace:
         raise GradError("%grad asks a tape that was kept: run a cell under %%grad -p first")
     return session.ask(options)

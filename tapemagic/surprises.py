@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tapemagic import births, remedies, stand_ins
+from tapemagic import births, edges, remedies, stability
 from tapemagic.case import Case
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.findings import finding, repaired
@@ -132,7 +132,7 @@ def _degenerate(case: Case) -> Iterator[Diagnosis]:
                 f"{operation.kind} has repeated values here: their vectors are not unique, any "
                 "rotation among them would do, and TensorFlow's answer for them is no derivative."
             )
-            fix = repaired(operation.line, stand_ins.safe)
+            fix = repaired(operation.line, edges.safe)
             yield finding("degenerate", operation.line, message, fix)
             return
 
@@ -184,7 +184,7 @@ def _precision(case: Case) -> Iterator[Diagnosis]:
         f"{culprit.kind} subtracts numbers that are almost equal: most digits of {dtype} cancel, "
         f"and what is left is rounding{right}. Compute in float64, or rewrite the expression."
     )
-    yield finding("precision", culprit.line, message, repaired(culprit.line, stand_ins.wider))
+    yield finding("precision", culprit.line, message, repaired(culprit.line, stability.wider))
 
 
 def _cancels(case: Case, operations: Sequence[Operation]) -> Operation | None:

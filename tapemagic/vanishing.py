@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tapemagic import births, stand_ins
+from tapemagic import births, in_tensorflow, smoothing, stability
 from tapemagic.births import Visit
 from tapemagic.case import Case
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.findings import finding, is_float, repaired
+from tapemagic.rewriting import Fix, Source
+from tapemagic.trace import Operation
 
 _FLAT = {
     "Relu": "relu is flat where its input is negative",
@@ -30,11 +32,9 @@ _FLAT = {
     "SelectV2": "where chose the other side for every entry",
     "Select": "where chose the other side for every entry",
 }
-
-
+_CORNERS = {"Relu", "Relu6", "ClipByValue", "Maximum", "Minimum", "Sign"}  # told elsewhere
 _MULTIPLY = {"Mul", "MatMul", "Square", "Cast", "RealDiv", "Prod", "Exp", "Pow"}
-
-
+_NEVER_ZERO = {"Exp", "Sigmoid", "Softplus"}
 _PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 
@@ -42,7 +42,7 @@ def zero(case: Case) -> Iterator[Diagnosis]:
     """Where the slope dies: flat regions, rounding to 0, Python inside. Silent where the
     mathematical derivative is 0."""
     visits = list(births.sweep(case.trace, case.sources, case.target, case.seed))
-    visit = births.zeroing(visits)
+    visit = births.zeroing(visits, case.sources)
     python = [op for op in case.trace.operations if op.kind in _PYTHON]
     reached = {key for op in python for key in op.outputs}
     if python and (visit is None or visit.operation.kind in _PYTHON or _needs(case, reached)):
@@ -52,24 +52,108 @@ def zero(case: Case) -> Iterator[Diagnosis]:
             f"({operation.kind}): with NumPy inside, the tape answers 0 in place of None. Stay "
             "with TensorFlow's own functions."
         )
-        fix = repaired(operation.line, lambda s, n: stand_ins.in_tensorflow(s, n, n))
+        fix = repaired(operation.line, lambda s, n: in_tensorflow.rewritten(s, n, n))
         yield finding("left_tensorflow", operation.line, message, fix)
         return
-    if visit is None:
-        return
-    operation = visit.operation
-    if operation.kind in _FLAT and not case.check.kink:  # at its corner, that is told elsewhere
-        message = f"{_FLAT[operation.kind]}: no slope gets through {operation.kind}."
-        fix = repaired(operation.line, stand_ins.less_flat)
-        yield finding("flat", operation.line, message, fix)
-    elif _underflows(case, visit):
+    gone = _rounded_away(case)
+    if visit is not None and _is_backward(case, visit.operation):
+        yield _straight(case, visit.operation)
+    elif visit is not None and _is_flat(case, visit.operation):
+        make = _bent(case, visit)
+        line = visit.operation.line
+        fix = repaired(line, make) if make is not None else None
+        yield finding("flat", line, _why_flat(case, visit), fix)
+    elif gone is not None or (visit is not None and _underflows(case, visit.operation)):
+        operation = gone or visit.operation  # type: ignore[union-attr]
         message = (
-            f"{operation.kind} multiplies numbers that are not 0, and gets 0: the product is "
-            "smaller than the dtype can hold. Use a wider dtype, or logarithms."
+            f"{operation.kind} gives 0 where mathematics does not: the result is smaller than the "
+            "dtype can hold. Use a wider dtype, or logarithms."
         )
-        yield finding(
-            "underflow", operation.line, message, repaired(operation.line, stand_ins.wider)
+        fix = None if _is_beyond(case, operation) else repaired(operation.line, stability.wider)
+        yield finding("underflow", operation.line, message, fix)
+
+
+def _is_beyond(case: Case, operation: Operation) -> bool:
+    """Whether float64 could not hold the result either."""
+    value = case.trace.array(operation.inputs[0])
+    if operation.kind != "Exp" or value is None:
+        return False
+    return not np.any(np.exp(np.asarray(value, dtype=np.float64)))
+
+
+def _is_flat(case: Case, operation: Operation) -> bool:
+    told_elsewhere = case.check.kink and operation.kind in _CORNERS
+    return operation.kind in _FLAT and not told_elsewhere
+
+
+def _rounded_away(case: Case) -> Operation | None:
+    """The first op whose recorded result is 0 everywhere, though no factor is."""
+    for operation in births.between(case.trace, case.sources, case.target):
+        outputs = [case.trace.array(key) for key in operation.outputs]
+        values = [case.trace.array(key) for key in operation.inputs]
+        floats = [v for v in outputs if v is not None and is_float(v) and v.size]
+        if not floats or any(np.any(v) for v in floats):
+            continue
+        if operation.kind in _NEVER_ZERO:
+            return operation
+        factors = [v for v in values if v is not None and is_float(v) and v.size]
+        if operation.kind in ("Mul", "Square", "Prod", "Pow") and all(np.all(v) for v in factors):
+            return operation
+    return None
+
+
+def _why_flat(case: Case, visit: Visit) -> str:
+    if _is_alone(case, visit.operation):
+        return "a softmax over one entry is 1, whatever the entry is. For one output use a sigmoid."
+    if _is_summed(visit):
+        return (
+            "the outputs of a softmax add up to 1, whatever its input is: where all of them count "
+            "the same, nothing is left to change. Weigh them, or take one of them."
         )
+    kind = visit.operation.kind
+    return f"{_FLAT[kind]}: no slope gets through {kind}."
+
+
+def _is_alone(case: Case, operation: Operation) -> bool:
+    shape = case.trace.tensors[operation.outputs[0]].shape
+    return operation.kind == "Softmax" and shape[-1:] == (1,)
+
+
+def _is_summed(visit: Visit) -> bool:
+    weights = [np.asarray(value) for value in visit.received.values()]
+    same = all(np.allclose(w, w[..., :1]) for w in weights if w.ndim)
+    return visit.operation.kind == "Softmax" and same
+
+
+def _bent(case: Case, visit: Visit) -> Callable[[Source, int], Fix | None] | None:
+    if _is_alone(case, visit.operation):
+        return smoothing.sigmoid
+    return None if _is_summed(visit) else smoothing.less_flat
+
+
+def _is_backward(case: Case, operation: Operation) -> bool:
+    """Whether an op belongs to the answer of another tape."""
+    lines = [line for line in case.answers.values() if line is not None]
+    return operation.kind.endswith("Grad") or (
+        operation.kind in _FLAT and operation.line is not None and operation.line in lines
+    )
+
+
+def _straight(case: Case, operation: Operation) -> Diagnosis:
+    """The derivative of a slope that is constant but for jumps."""
+    kind = operation.kind.removesuffix("Grad")
+    forward = [
+        op
+        for op in case.trace.operations
+        if op.kind == kind and {*op.inputs, *op.outputs} & {*operation.inputs}
+    ]
+    line = forward[0].line if forward else operation.line
+    message = (
+        f"the slope of what was computed here is constant but for jumps ({kind}), as that of relu, "
+        "abs and max is: the derivative of that slope is 0 wherever there is one. Use a function "
+        "that bends, such as tanh or softplus."
+    )
+    return finding("higher_order", line, message, repaired(line, smoothing.bending))
 
 
 def _needs(case: Case, keys: set[int]) -> bool:
@@ -80,9 +164,8 @@ def _needs(case: Case, keys: set[int]) -> bool:
     return bool(needed & keys)
 
 
-def _underflows(case: Case, visit: Visit) -> bool:
+def _underflows(case: Case, operation: Operation) -> bool:
     """Whether the op multiplies what is nowhere all 0, so that only rounding can make it 0."""
-    operation = visit.operation
     values = [case.trace.array(key) for key in operation.inputs]
     outputs = [case.trace.array(key) for key in operation.outputs]
     if any(is_float(v) and v is not None and not v.size for v in (*values, *outputs)):

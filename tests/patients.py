@@ -17,6 +17,8 @@ class Patient:
     before: str = ""  # an earlier cell, run without the magic
     error: str = ""  # the exception's type; the cause is that of its note
     repairable: bool = True  # False where no edit gives a finite gradient that is not 0
+    zero: bool = False  # the repaired gradient is 0 by right
+    in_before: bool = False  # the line stands in the earlier cell, and so does the fix
 
 
 PATIENTS: tuple[Patient, ...] = (

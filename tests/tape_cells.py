@@ -2895,8 +2895,329 @@ a = t.gradient(z, x); b = t.gradient(z, y); print(a.numpy(), b.numpy())
     ),
 )
 
+UNUSUAL = (
+    TapeCell(
+        "unusual: class trainer",
+        """%%grad
+class Trainer:
+    def __init__(self, lr):
+        self.w = tf.Variable(1.0, name="w"); self.lr = lr
+    def __call__(self, x, y):
+        with tf.GradientTape() as self.tape:
+            self.loss = tf.reduce_mean((self.w * x - y) ** 2)
+        g = self.tape.gradient(self.loss, self.w)
+        self.w.assign_sub(self.lr * g)
+        return g
+t = Trainer(0.1)
+for _ in range(2):
+    t(tf.constant([1.0, 2.0]), tf.constant([2.0, 4.0]))
+""",
+        calls=2,
+    ),
+    TapeCell(
+        "unusual: closure grad",
+        """%%grad
+def make_grad(f):
+    def df(x):
+        x = tf.convert_to_tensor(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = f(x)
+        return tape.gradient(y, x)
+    return df
+dsin = make_grad(tf.sin)
+d2sin = make_grad(dsin)
+print(d2sin(1.0).numpy())
+""",
+        calls=2,
+    ),
+    TapeCell(
+        "unusual: decorator timed",
+        """%%grad
+import functools
+def logged(f):
+    @functools.wraps(f)
+    def inner(*a, **k):
+        out = f(*a, **k)
+        return out
+    return inner
+@logged
+def step(w):
+    with tf.GradientTape() as tape:
+        loss = tf.exp(w) * w
+    return tape.gradient(loss, w)
+g = step(tf.Variable(0.5))
+""",
+        calls=1,
+    ),
+    TapeCell(
+        "unusual: generator steps",
+        """%%grad
+def descend(w, n):
+    for _ in range(n):
+        with tf.GradientTape() as tape:
+            loss = (w - 2.0) ** 2
+        g = tape.gradient(loss, w)
+        w.assign_sub(0.2 * g)
+        yield loss.numpy(), g
+trace = [l for l, _ in descend(tf.Variable(0.0), 3)]
+""",
+        calls=3,
+    ),
+    TapeCell(
+        "unusual: with several managers",
+        """%%grad
+from contextlib import nullcontext
+x = tf.Variable(2.0)
+with nullcontext() as _, tf.GradientTape(persistent=True) as ta, tf.name_scope("f"), tf.GradientTape() as tb:
+    y = x ** 3
+    z = tf.sin(y)
+a = ta.gradient(z, x); b = tb.gradient(y, x)
+""",
+        calls=2,
+    ),
+    TapeCell(
+        "unusual: tape passed",
+        """%%grad
+def ask(tape, target, *sources):
+    return tape.gradient(target, sources)
+def forward(x, tape):
+    tape.watch(x)
+    return x * tf.cos(x)
+x = tf.constant(1.0)
+with tf.GradientTape() as tape:
+    y = forward(x, tape)
+(g,) = ask(tape, y, x)
+""",
+        calls=1,
+    ),
+    TapeCell(
+        "unusual: exitstack",
+        """%%grad
+from contextlib import ExitStack
+v = tf.Variable([1.0, 2.0])
+with ExitStack() as stack:
+    tape = stack.enter_context(tf.GradientTape())
+    s = tf.reduce_sum(v ** 3)
+g = tape.gradient(s, v)
+""",
+        calls=1,
+    ),
+    TapeCell(
+        "unusual: manual enter",
+        """%%grad
+v = tf.Variable(2.0)
+tape = tf.GradientTape()
+tape.__enter__()
+y = tf.math.log(v)
+tape.__exit__(None, None, None)
+print(tape.gradient(y, v))
+""",
+        calls=1,
+    ),
+    TapeCell(
+        "unusual: jacobian loop",
+        """%%grad
+x = tf.Variable([0.1, 0.2])
+with tf.GradientTape(persistent=True) as tape:
+    f = tf.stack([tf.sin(x[0]), x[0] * x[1], tf.exp(x[1])])
+    rows = tf.unstack(f)
+J = tf.stack([tape.gradient(r, x) for r in rows])
+""",
+        calls=3,
+    ),
+    TapeCell(
+        "unusual: jac in newton",
+        """%%grad
+x = tf.Variable([1.0, 1.0])
+for _ in range(3):
+    with tf.GradientTape() as tape:
+        F = tf.stack([x[0] ** 2 + x[1] ** 2 - 2.5, x[0] - x[1] ** 2])
+    J = tape.jacobian(F, x)
+    x.assign_sub(tf.linalg.solve(J, F[:, None])[:, 0])
+""",
+        calls=3,
+    ),
+    TapeCell(
+        "unusual: gan class",
+        """%%grad
+class GAN(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.g = keras.layers.Dense(2); self.d = keras.layers.Dense(1)
+    def losses_of(self, z, real):
+        fake = self.g(z)
+        return tf.reduce_mean(self.d(fake)), tf.reduce_mean(self.d(real)) - tf.reduce_mean(self.d(fake))
+    def custom_step(self, z, real):
+        with tf.GradientTape(persistent=True) as tape:
+            gl, dl = self.losses_of(z, real)
+        return (tape.gradient(gl, self.g.trainable_variables), tape.gradient(dl, self.d.trainable_variables))
+gan = GAN()
+out = gan.custom_step(tf.ones((2, 3)), tf.ones((2, 2)))
+""",
+        calls=2,
+    ),
+    TapeCell(
+        "unusual: maml functional",
+        """%%grad
+w = {"a": tf.Variable(0.5), "b": tf.Variable(0.1)}
+def model(p, x):
+    return p["a"] * x + p["b"]
+def mse(p, x, y):
+    return tf.reduce_mean((model(p, x) - y) ** 2)
+tasks = [(tf.constant([1.0, 2.0]), tf.constant([2.0, 3.0])), (tf.constant([0.0, 1.0]), tf.constant([1.0, 0.0]))]
+with tf.GradientTape() as meta:
+    total = 0.0
+    for x, y in tasks:
+        with tf.GradientTape() as inner:
+            l = mse(w, x, y)
+        g = inner.gradient(l, w)
+        fast = {k: w[k] - 0.1 * g[k] for k in w}
+        total += mse(fast, x, y)
+mg = meta.gradient(total, w)
+""",
+        calls=3,
+    ),
+    TapeCell(
+        "unusual: async def",
+        """%%grad
+async def slope(x):
+    with tf.GradientTape() as tape:
+        y = x ** 2 + x
+    return tape.gradient(y, x)
+g = await slope(tf.Variable(3.0))
+""",
+        calls=1,
+    ),
+    TapeCell(
+        "unusual: lambda one liner",
+        """%%grad
+X = [tf.Variable(1.0), tf.Variable(2.0)]
+grad = lambda t, y, v: t.gradient(y, v)
+with tf.GradientTape(persistent=True) as T: Y = X[0] * X[1] ** 2
+G = list(map(lambda v: grad(T, Y, v), X))
+""",
+        calls=2,
+    ),
+    TapeCell(
+        "unusual: partial and walrus",
+        """%%grad
+from functools import partial
+def loss(a, w): return tf.reduce_sum(tf.square(a - w))
+w = tf.Variable([1.0, 2.0])
+f = partial(loss, tf.constant([0.0, 1.0]))
+with tf.GradientTape() as tape:
+    l = f(w)
+if (g := tape.gradient(l, w)) is not None:
+    print(g.numpy())
+""",
+        calls=1,
+    ),
+    TapeCell(
+        "unusual: recursion",
+        """%%grad
+def nth(f, x, n):
+    if n == 0:
+        return f(x)
+    with tf.GradientTape() as t:
+        t.watch(x)
+        y = nth(f, x, n - 1)
+    return t.gradient(y, x)
+print(nth(lambda v: v ** 4, tf.constant(1.0), 3).numpy())
+""",
+        calls=3,
+    ),
+    TapeCell(
+        "unusual: dataclass state",
+        """%%grad
+from dataclasses import dataclass
+@dataclass
+class State:
+    q: tf.Variable
+    p: tf.Variable
+    @property
+    def energy(self):
+        return self.p ** 2 / 2 + (1 - tf.cos(self.q))
+s = State(tf.Variable(0.3), tf.Variable(1.0))
+with tf.GradientTape() as tape:
+    H = s.energy
+dq, dp = tape.gradient(H, (s.q, s.p))
+""",
+        calls=1,
+    ),
+    TapeCell(
+        "unusual: try finally",
+        """%%grad
+x = tf.Variable(1.0)
+tape = tf.GradientTape(persistent=True)
+try:
+    with tape:
+        y = x * x
+        raise ValueError("inside")
+except ValueError:
+    g = tape.gradient(y, x)
+finally:
+    h = tape.gradient(y, x)
+""",
+        calls=2,
+    ),
+    TapeCell(
+        "unusual: hvp",
+        """%%grad
+x = tf.Variable([1.0, 2.0]); v = tf.constant([1.0, 0.0])
+with tf.GradientTape() as outer:
+    with tf.GradientTape() as inner:
+        f = tf.reduce_sum(x ** 3) + x[0] * x[1]
+    g = inner.gradient(f, x)
+    gv = tf.tensordot(g, v, 1)
+hvp = outer.gradient(gv, x)
+""",
+        calls=2,
+    ),
+    TapeCell(
+        "unusual: dict nested model",
+        """%%grad
+params = {"enc": [tf.Variable([[1.0, 2.0]]), tf.Variable([0.5, 0.1])], "dec": (tf.Variable([[1.0], [2.0]]),)}
+x = tf.constant([[1.0], [2.0]])
+with tf.GradientTape() as tape:
+    h = tf.nn.sigmoid(x @ params["enc"][0] + params["enc"][1])
+    loss = tf.reduce_mean(h @ params["dec"][0])
+grads = tape.gradient(loss, params)
+""",
+        calls=1,
+    ),
+    TapeCell(
+        "unusual: exec string",
+        '''%%grad
+code = """
+q = tf.Variable(1.5)
+with tf.GradientTape() as tp:
+    r = tf.sqrt(q)
+gq = tp.gradient(r, q)
+"""
+exec(code)
+print(gq)
+''',
+        calls=1,
+    ),
+    TapeCell(
+        "unusual: while true break",
+        """%%grad
+p = tf.Variable(5.0)
+it = 0
+while True:
+    with tf.GradientTape() as tape: c = tf.abs(p) ** 1.5
+    d = tape.gradient(c, p); it += 1
+    p.assign_sub(d * 0.2)
+    if it == 4: break
+""",
+        calls=4,
+    ),
+)
+
+
 CELLS: tuple[TapeCell, ...] = (
-    BASICS + OPTIONS + NESTED + FUNCTIONS + SPELLINGS + TRAINING + SCIENCE + EDGES
+    BASICS + OPTIONS + NESTED + FUNCTIONS + SPELLINGS + TRAINING + SCIENCE + EDGES + UNUSUAL
 )
 
 # Asked twice, not persistent: raises RuntimeError.

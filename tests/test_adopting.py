@@ -296,3 +296,41 @@ def test_an_interrupted_explanation_leaves_nothing_behind(shell: Shell, monkeypa
     monkeypatch.setattr(Session, "_meaning", interrupted)
     assert shell.run(ASKED + "t.gradient(y, x) + None").error_in_exec is not None
     assert {name: getattr(tf.GradientTape, name) for name in METHODS} == before
+
+
+def test_what_was_answered_before_a_failure(shell: Shell) -> None:
+    """`%grad` after a cell that failed tells what its tapes had answered until then."""
+    error = shell.run(ASKED + "dy = t.gradient(y, x)\n1 / 0").error_in_exec
+    assert isinstance(error, ZeroDivisionError)
+    assert not getattr(error, "__notes__", [])
+    done = shell.run("%grad")
+    done.raise_error()
+    assert done.result["dy/dx"].value.numpy() == 4.0
+    shell.run("%%grad x -q\nx = tf.constant(1.0)\ny = 2 * x").raise_error()
+    assert shell.run("%grad").error_in_exec is not None  # of the cell that failed nothing is left
+
+
+def test_of_chooses_among_the_calls(shell: Shell) -> None:
+    body = (
+        "x = tf.Variable(2.0)\nwith tf.GradientTape(persistent=True) as t:\n    y = x**2\n"
+        "    z = y + x\ndy = t.gradient(y, x)\ndz = t.gradient(z, x)"
+    )
+    done = shell.run(f"%%grad --of z\n{body}")
+    done.raise_error()
+    assert list(done.result) == ["dz/dx"]
+    assert [call.target for call in done.result.calls] == ["z"]
+    error = shell.run(f"%%grad --of u\n{body}").error_in_exec
+    assert "the cell's tapes were asked for y, z" in str(error)
+
+
+def test_what_is_not_explained_is_named(shell: Shell) -> None:
+    inside = "    with tf.GradientTape() as t:\n        y = x**2\n    return t.gradient(y, x)\n"
+    done = shell.run(
+        f"%%grad\nx = tf.Variable(2.0)\n@tf.function\ndef compiled_step():\n{inside}"
+        "g = compiled_step()"
+    )
+    done.raise_error()
+    assert any("compiled_step.python_function(" in note for note in done.result.notes)
+    done = shell.run("%%grad\ng = compiled_step.python_function()")
+    done.raise_error()
+    assert done.result["dy/dx"].value.numpy() == 4.0

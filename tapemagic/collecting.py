@@ -1,0 +1,51 @@
+"""A fix for arrays of NumPy's that are filled entry by entry: a list of tensors, stacked."""
+
+from __future__ import annotations
+
+import ast
+
+from tapemagic import codes
+from tapemagic.rewriting import Fix, Source, combined, function_name
+
+_EMPTY = {"zeros", "empty", "ones", "zeros_like", "empty_like", "full"}
+
+
+def stacked(source: Source, number: int, back: int = 0) -> Fix | None:
+    """`a[i] = e` in a loop as `a.append(e)`, with `tf.stack(a)` wherever `a` is read below it."""
+    node = source.statement(number)
+    if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Subscript):
+        return None
+    target = node.targets[0]
+    loops = [n for n in codes.enclosing(source.file, number) if isinstance(n, ast.For)]
+    if not isinstance(target.value, ast.Name) or not loops or len(loops) > 1:
+        return None
+    name, loop = target.value.id, loops[0]
+    index = {n.id for n in ast.walk(target.slice) if isinstance(n, ast.Name)}
+    turns = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+    made = codes.last_assignment(source.file, name, loop.lineno)
+    if not isinstance(target.slice, ast.Name) or not index & turns or made is None:
+        return None
+    if function_name(made.value) not in _EMPTY:
+        return None
+    end = loop.end_lineno or loop.lineno
+
+    def read(part: ast.AST) -> str | None:
+        loaded = isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)
+        return f"tf.stack({name})" if loaded and part.id == name else None  # type: ignore[attr-defined]
+
+    def passed(part: ast.AST) -> str | None:
+        wrapped = function_name(part) in ("constant", "convert_to_tensor", "asarray", "array")
+        first = part.args[:1] if isinstance(part, ast.Call) else []
+        if wrapped and first and isinstance(first[0], ast.Name) and first[0].id == name:
+            return f"tf.stack({name})"
+        return read(part)
+
+    below = codes.statements_below(source.file, end)
+    return combined(
+        source,
+        [
+            source.replaced(made.lineno, f"{name} = []"),
+            source.replaced(number, f"{name}.append({source.text(node.value)})"),
+            *(source.rewritten(n, passed) for n in below),
+        ],
+    )

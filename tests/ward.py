@@ -1,0 +1,1659 @@
+"""More patients, as people post them: a cell each, in their own words; the doctor did not know them.
+
+A case is headed `=== name | cause | flags`; `#@` ends a line that may be named. An earlier cell stands
+between `--- before` and `--- cell`. Flags: `call=N` (which answer is ill, if not the last), `before`
+(the line and the fix are in the earlier cell), `nofix` (no edit of ours is asked for), `zero` (the
+repaired slope is 0 by right), `error=NAME`. `healthy` ones must be passed over in silence.
+"""
+
+# Cells keep the lines that people write.
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from patients import Patient
+
+MARK = re.compile(r"[ \t]*#@[ \t]*$", re.MULTILINE)
+
+
+def parsed(text: str) -> Iterator[Patient]:
+    for block in text.split("\n=== ")[1:]:
+        head, _, body = block.partition("\n")
+        name, cause, flags, *_ = [part.strip() for part in head.split("|")] + [""]
+        before, cell = "", body.rstrip("\n")
+        if body.startswith("--- before"):
+            before, cell = body.removeprefix("--- before\n").rstrip("\n").split("\n--- cell\n")
+        given = dict(flag.partition("=")[::2] for flag in flags.split())
+        cell = f"%%grad\n{cell}"
+        place = before if "before" in given else cell
+        yield Patient(
+            name,
+            MARK.sub("", cell),
+            None if cause == "healthy" else cause,
+            tuple(n for n, line in enumerate(place.split("\n"), 1) if MARK.search(line)),
+            int(given.get("call", -1)),
+            MARK.sub("", before),
+            given.get("error", ""),
+            "nofix" not in given,
+            "zero" in given,
+            "before" in given,
+        )
+
+
+WARD = tuple(
+    parsed("""
+=== saliency const | not_watched
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="tanh"), keras.layers.Dense(2)])
+image = tf.constant([[0.1, 0.2, 0.3, 0.4]])  #@
+with tf.GradientTape() as tape:
+    logits = model(image)   #@
+    top = logits[0, 1]
+grad = tape.gradient(top, image)
+=== watch after use | not_watched
+x = tf.constant([1.0, 2.0])
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(tf.exp(x))  #@
+    tape.watch(x)  #@
+g = tape.gradient(y, x)
+=== non trainable flag | not_watched | call=0
+scale = tf.Variable(1.5, trainable=False)  #@
+shift = tf.Variable(0.5)
+with tf.GradientTape() as tape:
+    out = scale * shift + shift ** 2
+g = tape.gradient(out, [scale, shift])
+=== rebind after step | not_watched | call=1
+w = tf.Variable(3.0)
+for step in range(3):
+    with tf.GradientTape() as tape:
+        loss = (w - 1.0) ** 2
+    g = tape.gradient(loss, w)
+    if g is not None:
+        w = w - 0.1 * g  #@
+=== slice of source | not_watched
+theta = tf.Variable([1.0, 2.0, 3.0])
+with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(theta ** 2)
+g = tape.gradient(loss, theta[0])  #@
+=== input split outside | outside_tape
+data = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+col0, col1 = data[:, 0], data[:, 1]    #@
+with tf.GradientTape() as tape:
+    tape.watch(data)
+    out = tf.reduce_sum(col0 * col1)  #@
+g = tape.gradient(out, data)
+=== pinn forgot watch | not_watched
+net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(1)])
+t = tf.reshape(tf.linspace(0.0, 1.0, 5), (5, 1))  #@
+with tf.GradientTape() as tape:
+    u = net(t)  #@
+u_t = tape.gradient(u, t)
+=== cast copy source | not_watched
+x64 = tf.constant([0.5, 1.5], dtype=tf.float64)  #@
+with tf.GradientTape() as tape:
+    x = tf.cast(x64, tf.float32)
+    tape.watch(x)
+    y = tf.reduce_sum(x ** 3)
+g = tape.gradient(y, x64)  #@
+=== numpy loss | left_tensorflow
+w = tf.Variable([1.0, 2.0])
+x = np.array([[1.0, 2.0], [3.0, 4.0]], dtype=np.float32)
+y = np.array([1.0, 0.0], dtype=np.float32)
+with tf.GradientTape() as tape:
+    pred = tf.linalg.matvec(x, w)
+    loss = np.mean((pred.numpy() - y) ** 2)  #@
+    loss = tf.convert_to_tensor(loss)
+g = tape.gradient(loss, w)
+=== numpy mean on tensor | left_tensorflow
+w = tf.Variable([1.0, 2.0])
+with tf.GradientTape() as tape:
+    err = w * 2.0 - 1.0
+    loss = tf.constant(np.mean(np.square(err)))  #@
+g = tape.gradient(loss, w)
+=== float item | left_tensorflow
+amp = tf.Variable(0.7)
+with tf.GradientTape() as tape:
+    s = tf.sin(amp)
+    total = tf.constant(0.0)
+    for k in range(3):
+        total = total + float(s) * k  #@
+g = tape.gradient(total, amp)
+=== math exp factor | left_tensorflow
+t = tf.Variable(1.0)
+with tf.GradientTape() as tape:
+    decay = math.exp(-t)  #@
+    wave = tf.cos(3.0 * t)
+    out = decay * wave
+g = tape.gradient(out, t)
+=== model predict | left_tensorflow | call=0
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+x = np.ones((3, 2), dtype=np.float32)
+y = np.zeros((3, 1), dtype=np.float32)
+with tf.GradientTape() as tape:
+    pred = model.predict(x, verbose=0)  #@
+    loss = tf.reduce_mean((pred - y) ** 2)
+g = tape.gradient(loss, model.trainable_variables)
+=== losses list float | left_tensorflow | call=0
+model = keras.layers.Dense(1)
+model.build((None, 2))
+xs = tf.constant([[1.0, 2.0], [0.5, -1.0]])
+def batch_loss(batch):
+    values = []
+    for row in batch:
+        values.append(float(tf.reduce_sum(model(row[None]) ** 2)))  #@
+    return tf.convert_to_tensor(values)
+with tf.GradientTape() as tape:
+    loss = tf.reduce_mean(batch_loss(xs))
+g = tape.gradient(loss, model.trainable_variables)
+=== numpy function metric | left_tensorflow
+w = tf.Variable([0.2, 0.8])
+def smooth(a):
+    return np.cumsum(a).astype(np.float32)
+with tf.GradientTape() as tape:
+    z = w * 3.0
+    s = tf.numpy_function(smooth, [z], tf.float32)  #@
+    loss = tf.reduce_sum(s)
+g = tape.gradient(loss, w)
+=== py function numpy inside | left_tensorflow
+w = tf.Variable(1.2)
+def inner(a):
+    return np.sin(a.numpy())  #@
+with tf.GradientTape() as tape:
+    loss = tf.py_function(inner, [w], tf.float32) * 2.0  #@
+g = tape.gradient(loss, w)
+=== sklearn like metric | left_tensorflow | before
+--- before
+def mean_absolute(y_true, y_pred):
+    y_true = np.asarray(y_true)
+    y_pred = np.asarray(y_pred)    #@
+    return np.average(np.abs(y_true - y_pred))  #@
+--- cell
+w = tf.Variable([[1.0], [2.0]])
+X = tf.constant([[1.0, 2.0], [3.0, 1.0]])
+with tf.GradientTape() as tape:
+    loss = mean_absolute([[1.0], [0.0]], X @ w)  #@
+    loss = tf.cast(loss, tf.float32)
+g = tape.gradient(loss, w)
+=== np stack list | left_tensorflow | call=0
+params = [tf.Variable(1.0), tf.Variable(2.0)]
+with tf.GradientTape() as tape:
+    vec = tf.constant(np.stack([p * 2.0 for p in params]))  #@
+    loss = tf.reduce_sum(vec ** 2)
+g = tape.gradient(loss, params)
+=== fill numpy array | left_tensorflow
+k = tf.Variable(0.5)
+with tf.GradientTape() as tape:
+    out = np.zeros(4, dtype=np.float32)
+    for i in range(4):
+        out[i] = tf.exp(-k * i)  #@
+    loss = tf.reduce_sum(out)
+g = tape.gradient(loss, k)
+=== assign to state | state
+acc = tf.Variable([0.0, 0.0, 0.0], trainable=False)
+x = tf.Variable(2.0)
+with tf.GradientTape() as tape:
+    for i in range(3):
+        acc[i].assign(x ** i)  #@
+    loss = tf.reduce_sum(acc)
+g = tape.gradient(loss, x)
+=== hypernet assign weights | state | call=0 nofix
+hyper = keras.layers.Dense(2)
+target = keras.layers.Dense(1, use_bias=False)
+z = tf.ones((1, 3))
+hyper.build((None, 3)); target.build((None, 2))
+x = tf.constant([[1.0, -1.0]])
+with tf.GradientTape() as tape:
+    w = tf.reshape(hyper(z), (2, 1))
+    target.kernel.assign(w)  #@
+    loss = tf.reduce_sum(target(x) ** 2)
+g = tape.gradient(loss, hyper.trainable_variables)
+=== maml assign inner | state
+w = tf.Variable(1.0)
+fast = tf.Variable(0.0)
+with tf.GradientTape() as outer:
+    with tf.GradientTape() as inner:
+        l1 = (w * 2.0 - 1.0) ** 2
+    g = inner.gradient(l1, w)
+    fast.assign(w - 0.1 * g)  #@
+    l2 = (fast * 3.0 - 2.0) ** 2
+meta = outer.gradient(l2, w)
+=== running average state | state
+avg = tf.Variable(0.0, trainable=False)
+w = tf.Variable([1.0, 3.0])
+with tf.GradientTape() as tape:
+    m = tf.reduce_mean(w)
+    avg.assign_add(0.5 * m)  #@
+    loss = avg ** 2 + 1.0
+g = tape.gradient(loss, w)
+=== forward before tape | outside_tape | call=0
+model = keras.layers.Dense(2)
+x = tf.ones((3, 4))
+pred = model(x)  #@
+with tf.GradientTape() as tape:
+    loss = tf.reduce_mean(tf.square(pred - 1.0))
+g = tape.gradient(loss, model.trainable_variables)
+=== loss after tape | outside_tape | call=0
+model = keras.layers.Dense(2)
+x = tf.ones((3, 4))
+with tf.GradientTape() as tape:
+    pred = model(x)
+loss = tf.reduce_mean(tf.square(pred - 1.0))  #@
+g = tape.gradient(loss, model.trainable_variables)
+=== regulariser outside | outside_tape
+W = tf.Variable([[1.0, 2.0], [0.0, 1.0]])
+penalty = 0.01 * tf.nn.l2_loss(W)  #@
+with tf.GradientTape() as tape:
+    total = penalty + 1.0
+g = tape.gradient(total, W)
+=== loss outside in function | outside_tape | before
+--- before
+w = tf.Variable(2.0)
+def train():
+    with tf.GradientTape() as t:
+        y = w * 4.0
+    loss = tf.abs(y - 1.0)  #@
+    return t.gradient(loss, w)
+--- cell
+grad = train()  #@
+=== unused variable | unconnected | zero
+a = tf.Variable(1.0)
+b = tf.Variable(2.0)
+with tf.GradientTape() as tape:
+    tape.watch(b)
+    y = a ** 2 + 1.0  #@
+g = tape.gradient(y, b)  #@
+=== unused head | unconnected | nofix
+body = keras.layers.Dense(3)
+main_head = keras.layers.Dense(1)
+aux_head = keras.layers.Dense(1)
+x = tf.ones((2, 4))
+with tf.GradientTape() as tape:
+    h = body(x)
+    y, aux = main_head(h), aux_head(h)
+    loss = tf.reduce_mean(y ** 2)  #@
+g = tape.gradient(loss, [body.kernel, main_head.kernel, aux_head.kernel])  #@
+=== branch not taken | unconnected | zero
+gate = tf.Variable(-1.0)
+boost = tf.Variable(4.0)
+with tf.GradientTape() as tape:
+    if gate > 0:
+        y = gate * boost
+    else:
+        y = gate * 2.0  #@
+g = tape.gradient(y, boost)  #@
+=== integer variable | integer
+n = tf.Variable(3)  #@
+with tf.GradientTape() as tape:
+    y = n * n
+g = tape.gradient(y, n)
+=== integer constant watched | integer
+x = tf.constant([1, 2, 3])  #@
+with tf.GradientTape() as tape:
+    tape.watch(x)
+    y = tf.reduce_sum(x * x)
+g = tape.gradient(y, x)
+=== int cast of image | integer
+img = tf.Variable([0.1, 0.6, 0.9])
+with tf.GradientTape() as tape:
+    pixels = tf.cast(img * 255.0, tf.uint8)  #@
+    back = tf.cast(pixels, tf.float32) / 255.0
+    loss = tf.reduce_mean(back ** 2)
+g = tape.gradient(loss, img)
+=== accuracy as loss | nondifferentiable
+W = tf.Variable([[0.5, -0.2], [0.1, 0.3]])
+x = tf.constant([[1.0, 2.0], [0.0, 1.0]])
+labels = tf.constant([0, 1], dtype=tf.int64)
+with tf.GradientTape() as tape:
+    logits = x @ W
+    hits = tf.equal(tf.argmax(logits, axis=1), labels)  #@
+    loss = 1.0 - tf.reduce_mean(tf.cast(hits, tf.float32))
+g = tape.gradient(loss, W)
+=== argmax policy | nondifferentiable
+prefs = tf.Variable([0.1, 0.5, 0.2])
+rewards = tf.constant([1.0, 2.0, 3.0])
+with tf.GradientTape() as tape:
+    action = tf.argmax(prefs)  #@
+    value = rewards[action]
+g = tape.gradient(value, prefs)
+=== threshold mask | nondifferentiable
+p = tf.Variable([0.2, 0.7, 0.9])
+with tf.GradientTape() as tape:
+    mask = tf.cast(p > 0.5, tf.float32)  #@
+    dice = 2.0 * tf.reduce_sum(mask) / (tf.reduce_sum(mask) + 3.0)
+g = tape.gradient(dice, p)
+=== round then mse | nondifferentiable
+q = tf.Variable([0.4, 1.6])
+with tf.GradientTape() as tape:
+    r = tf.round(q)  #@
+    loss = tf.reduce_mean((r - [1.0, 1.0]) ** 2)
+g = tape.gradient(loss, q)
+=== floor steps | nondifferentiable
+pos = tf.Variable(2.7)
+with tf.GradientTape() as tape:
+    bin_index = tf.floor(pos * 2.0)  #@
+    cost = bin_index ** 2 * 0.1
+g = tape.gradient(cost, pos)
+=== sign loss | flat
+m = tf.Variable([-0.3, 0.8])
+with tf.GradientTape() as tape:
+    h = tf.sign(m)  #@
+    loss = tf.reduce_sum((1.0 - h) ** 2)
+g = tape.gradient(loss, m)
+=== histogram | nondifferentiable | nofix
+x = tf.Variable([0.1, 0.4, 0.45, 0.9])
+with tf.GradientTape() as tape:
+    hist = tf.histogram_fixed_width(x, [0.0, 1.0], nbins=4)  #@
+    loss = tf.reduce_sum(tf.cast(hist, tf.float32) ** 2)
+g = tape.gradient(loss, x)
+=== one hot argmax | nondifferentiable
+logits = tf.Variable([[2.0, 1.0, 0.1]])
+with tf.GradientTape() as tape:
+    hard = tf.one_hot(tf.argmax(logits, axis=-1), 3)  #@
+    y = tf.reduce_sum(hard * [1.0, 2.0, 3.0])
+g = tape.gradient(y, logits)
+=== stop gradient whole | stopped
+w = tf.Variable(2.0)
+with tf.GradientTape() as tape:
+    y = w ** 2
+    target = tf.stop_gradient(y + 1.0)  #@
+    loss = target * 3.0
+g = tape.gradient(loss, w)
+=== stop gradient one path | stopped
+x = tf.Variable(1.5)
+with tf.GradientTape() as tape:
+    a = tf.sin(x)
+    b = tf.stop_gradient(tf.exp(x))  #@
+    y = a * b
+g = tape.gradient(y, x)
+=== stop recording block | stopped
+x = tf.Variable([1.0, 2.0])
+with tf.GradientTape() as tape:
+    z = x * 2.0
+    with tape.stop_recording():  #@
+        loss = tf.reduce_sum(z ** 2)  #@
+g = tape.gradient(loss, x)
+=== tape reset | stopped
+x = tf.Variable(3.0)
+with tf.GradientTape() as tape:
+    y = x ** 2
+    tape.reset()  #@
+    z = y + 1.0
+g = tape.gradient(z, x)
+=== second order linear | higher_order | zero
+x = tf.Variable(2.0)
+with tf.GradientTape() as t2:
+    with tf.GradientTape() as t1:
+        y = 3.0 * x + 1.0  #@
+    dy = t1.gradient(y, x)  #@
+d2y = t2.gradient(dy, x)  #@
+=== first gradient outside | outside_tape
+x = tf.Variable(2.0)
+with tf.GradientTape() as t2:
+    with tf.GradientTape() as t1:
+        y = x ** 3
+dy = t1.gradient(y, x)  #@
+d2y = t2.gradient(dy, x)
+=== relu net laplacian | higher_order
+net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(8, activation="relu"), keras.layers.Dense(1)])
+x = tf.constant([[0.3], [0.7]])
+with tf.GradientTape() as outer:
+    outer.watch(x)
+    with tf.GradientTape() as inner:
+        inner.watch(x)
+        u = net(x)  #@
+    u_x = inner.gradient(u, x)   #@
+u_xx = outer.gradient(u_x, x)
+=== norm zero | domain | zero
+a = tf.Variable([1.0, 2.0])
+b = tf.constant([1.0, 2.0])
+with tf.GradientTape() as tape:
+    dist = tf.norm(a - b)  #@
+g = tape.gradient(dist, a)
+=== sqrt zero distance | domain
+emb = tf.Variable([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
+with tf.GradientTape() as tape:
+    diff = emb[:, None, :] - emb[None, :, :]
+    sq = tf.reduce_sum(diff ** 2, axis=-1)
+    d = tf.sqrt(sq)  #@
+    loss = tf.reduce_mean(d)
+g = tape.gradient(loss, emb)
+=== log zero prob | domain
+p = tf.Variable([0.0, 0.3, 0.7])
+y = tf.constant([0.0, 1.0, 0.0])
+with tf.GradientTape() as tape:
+    ce = -tf.reduce_sum(y * tf.math.log(p))  #@
+g = tape.gradient(ce, p)
+=== entropy relu | domain
+z = tf.Variable([-1.0, 0.5, 2.0])
+with tf.GradientTape() as tape:
+    q = tf.nn.relu(z)
+    q = q / tf.reduce_sum(q)
+    ent = -tf.reduce_sum(q * tf.math.log(q))  #@
+g = tape.gradient(ent, z)
+=== division zero | domain | call=0
+num = tf.Variable(1.0)
+den = tf.Variable(0.0)
+with tf.GradientTape() as tape:
+    ratio = num / den  #@
+g = tape.gradient(ratio, [num, den])
+=== cosine zero vector | domain
+u = tf.Variable([0.0, 0.0, 0.0])
+v = tf.constant([1.0, 2.0, 3.0])
+with tf.GradientTape() as tape:
+    cos = tf.reduce_sum(u * v) / (tf.norm(u) * tf.norm(v))  #@
+g = tape.gradient(cos, u)
+=== pow fraction zero | domain
+r = tf.Variable(0.0)
+with tf.GradientTape() as tape:
+    f = r ** 0.5  #@
+g = tape.gradient(f, r)
+=== acos one | domain
+c = tf.Variable(1.0)
+with tf.GradientTape() as tape:
+    angle = tf.acos(c)  #@
+g = tape.gradient(angle, c)
+=== std constant batch | domain | zero
+x = tf.Variable([2.0, 2.0, 2.0])
+with tf.GradientTape() as tape:
+    s = tf.math.reduce_std(x)  #@
+g = tape.gradient(s, x)
+=== where log | where
+x = tf.Variable([0.0, 1.0, 2.0])
+with tf.GradientTape() as tape:
+    y = tf.where(x > 0.0, tf.math.log(x), 0.0)  #@
+    total = tf.reduce_sum(y)
+g = tape.gradient(total, x)
+=== where div function | where | before
+--- before
+def sinc(t):
+    return tf.where(tf.equal(t, 0.0), tf.ones_like(t), tf.sin(t) / t)  #@
+--- cell
+t = tf.Variable([0.0, 0.5])
+with tf.GradientTape() as tape:
+    s = tf.reduce_sum(sinc(t))  #@
+g = tape.gradient(s, t)
+=== softplus naive | overflow
+z = tf.Variable(100.0)
+with tf.GradientTape() as tape:
+    y = tf.math.log(1.0 + tf.exp(z))  #@
+g = tape.gradient(y, z)
+=== softmax by hand | overflow
+logits = tf.Variable([1.0, 120.0])
+with tf.GradientTape() as tape:
+    e = tf.exp(logits)  #@
+    p = e / tf.reduce_sum(e)
+    loss = -tf.math.log(p[0])
+g = tape.gradient(loss, logits)
+=== sigmoid saturated log | domain
+s = tf.Variable(-120.0)
+with tf.GradientTape() as tape:
+    p = tf.sigmoid(s)
+    nll = -tf.math.log(p)  #@
+g = tape.gradient(nll, s)
+=== sigmoid flat | flat
+w = tf.Variable(60.0)
+with tf.GradientTape() as tape:
+    y = tf.sigmoid(w)  #@
+    loss = (y - 0.5) ** 2
+g = tape.gradient(loss, w)
+=== dead relu | flat
+W = tf.Variable([[1.0], [2.0]])
+x = tf.constant([[-1.0, -2.0], [-0.5, -3.0]])
+with tf.GradientTape() as tape:
+    h = tf.nn.relu(x @ W)  #@
+    loss = tf.reduce_mean((h - 1.0) ** 2)
+g = tape.gradient(loss, W)
+=== clip flat | flat
+x = tf.Variable([1.5, 2.5])
+with tf.GradientTape() as tape:
+    y = tf.clip_by_value(x, 0.0, 1.0)  #@
+    loss = tf.reduce_sum(y * 3.0)
+g = tape.gradient(loss, x)
+=== softmax sum | flat | nofix
+z = tf.Variable([0.2, 1.2, -0.3])
+with tf.GradientTape() as tape:
+    s = tf.reduce_sum(tf.nn.softmax(z))  #@
+g = tape.gradient(s, z)
+=== softmax one unit | flat | call=0
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation="softmax")])
+x = tf.constant([[1.0, 2.0], [0.5, 0.1]])
+y = tf.constant([[1.0], [0.0]])
+with tf.GradientTape() as tape:
+    p = model(x)  #@
+    loss = tf.reduce_mean((y - p) ** 2)
+g = tape.gradient(loss, model.trainable_variables)
+=== float16 underflow | underflow
+w = tf.Variable(1e-3, dtype=tf.float16)
+with tf.GradientTape() as tape:
+    a = w * tf.constant(1e-3, tf.float16)  #@
+    b = a * a  #@
+    loss = b * tf.constant(2.0, tf.float16)
+g = tape.gradient(loss, w)
+=== exp minus large | underflow
+d = tf.Variable(12.0)
+with tf.GradientTape() as tape:
+    kern = tf.exp(-d ** 2)  #@
+g = tape.gradient(kern, d)
+=== relu at zero kink | kink
+b = tf.Variable(0.0)
+with tf.GradientTape() as tape:
+    y = tf.nn.relu(b) * 5.0  #@
+g = tape.gradient(y, b)
+=== abs kink | kink
+w = tf.Variable([0.0, 1.0])
+with tf.GradientTape() as tape:
+    l1 = tf.reduce_sum(tf.abs(w))  #@
+g = tape.gradient(l1, w)
+=== max ties | kink
+v = tf.Variable([2.0, 2.0, 1.0])
+with tf.GradientTape() as tape:
+    m = tf.reduce_max(v)  #@
+g = tape.gradient(m, v)
+=== summed vector target | summed
+x = tf.Variable([1.0, 2.0, 3.0])
+with tf.GradientTape() as tape:
+    y = x ** 2 * tf.reduce_sum(x)
+g = tape.gradient(y, x)  #@
+=== hessian by gradient | summed
+x = tf.Variable([1.0, 2.0])
+with tf.GradientTape() as t2:
+    with tf.GradientTape() as t1:
+        f = x[0] ** 2 * x[1] + x[1] ** 3
+    grad = t1.gradient(f, x)
+hess = t2.gradient(grad, x)  #@
+=== custom wrong | custom
+@tf.custom_gradient
+def noisy_square(v):
+    def back(dy):
+        return dy * v
+    return v * v, back
+x = tf.Variable(3.0)
+with tf.GradientTape() as tape:
+    y = noisy_square(x)  #@
+g = tape.gradient(y, x)
+=== complex convention | convention
+z = tf.Variable(1.0 + 2.0j, dtype=tf.complex64)
+with tf.GradientTape() as tape:
+    w = z * z  #@
+g = tape.gradient(w, z)  #@
+=== cancellation | precision
+x = tf.Variable(1e-4)
+with tf.GradientTape() as tape:
+    y = (1.0 - tf.cos(x)) / x ** 2  #@
+g = tape.gradient(y, x)
+=== eigh repeated | degenerate
+A = tf.Variable([[2.0, 0.0], [0.0, 2.0]])
+with tf.GradientTape() as tape:
+    vals, vecs = tf.linalg.eigh(A)  #@
+    loss = tf.reduce_sum(vecs[:, 0] * [1.0, 3.0])
+g = tape.gradient(loss, A)
+=== svd identity | degenerate
+M = tf.Variable(tf.eye(3))
+with tf.GradientTape() as tape:
+    s, u, v = tf.linalg.svd(M)  #@
+    loss = tf.reduce_sum(u[:, 0])
+g = tape.gradient(loss, M)
+=== second call | expired | error=RuntimeError
+x = tf.Variable(1.0)
+y = tf.Variable(2.0)
+with tf.GradientTape() as tape:
+    z = x * y
+gx = tape.gradient(z, x)
+gy = tape.gradient(z, y)  #@
+=== keras3 watch | keras_variable | error=ValueError
+layer = keras.layers.Dense(2)
+layer.build((None, 2))
+with tf.GradientTape(watch_accessed_variables=False) as tape:
+    tape.watch(layer.kernel)  #@
+    out = layer(tf.ones((1, 2)))
+g = tape.gradient(out, layer.kernel)
+=== python float source | not_a_tensor | error=AttributeError
+x = 3.0
+with tf.GradientTape() as tape:
+    y = tf.square(x)
+g = tape.gradient(y, x)  #@
+=== target python number | not_a_tensor | error=AttributeError
+w = tf.Variable(2.0)
+with tf.GradientTape() as tape:
+    loss = float(w * w)
+g = tape.gradient(loss, w)  #@
+=== mixed dtype | dtype | error=InvalidArgumentError
+w = tf.Variable([1.0, 2.0])
+x = np.array([0.5, 0.25])
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(w * tf.constant(x))  #@
+g = tape.gradient(y, w)
+=== dataset map lost | outside_tape
+w = tf.Variable(2.0)
+ds = tf.data.Dataset.from_tensor_slices([1.0, 2.0, 3.0]).map(lambda v: v * w)  #@
+with tf.GradientTape() as tape:
+    total = tf.constant(0.0)
+    for item in ds:  #@
+        total = total + item ** 2
+g = tape.gradient(total, w)
+=== mask neg inf | domain
+scores = tf.Variable([[1.0, 2.0], [0.5, 0.1]])
+mask = tf.constant([[0.0, 0.0], [-np.inf, -np.inf]])  #@
+with tf.GradientTape() as tape:
+    att = tf.nn.softmax(scores + mask, axis=-1)
+    loss = tf.reduce_sum(att[:, 0])
+g = tape.gradient(loss, scores)
+=== np name earlier cell | left_tensorflow
+--- before
+from numpy import tanh as activation
+--- cell
+w = tf.Variable(0.3)
+with tf.GradientTape() as tape:
+    h = activation(w * 2.0)  #@
+    loss = tf.square(h - 1.0)
+g = tape.gradient(loss, w)
+=== two escapes | left_tensorflow
+w = tf.Variable([0.3, 0.6])
+with tf.GradientTape() as tape:
+    a = np.sin(w * 2.0)  #@
+    b = tf.constant(a) * 3.0
+    c = np.sum(b)  #@
+    loss = tf.constant(c) ** 2
+g = tape.gradient(loss, w)
+=== tensor tolist | left_tensorflow
+w = tf.Variable([0.3, 0.6])
+with tf.GradientTape() as tape:
+    h = tf.tanh(w)
+    vals = [v * 2 for v in h.numpy().tolist()]  #@
+    loss = tf.reduce_sum(tf.constant(vals))
+g = tape.gradient(loss, w)
+=== class method numpy | left_tensorflow
+class Physics:
+    def __init__(self):
+        self.g = tf.Variable(9.8)
+    def fall(self, t):
+        return 0.5 * self.g.numpy() * t ** 2  #@
+p = Physics()
+t = tf.constant([0.1, 0.2])
+with tf.GradientTape() as tape:
+    loss = tf.reduce_sum((p.fall(t) - 1.0) ** 2)
+g = tape.gradient(loss, p.g)
+=== gradcam outside | outside_tape
+base = keras.Sequential([keras.Input((6, 6, 1)), keras.layers.Conv2D(2, 3, activation="tanh")])
+head = keras.Sequential([keras.Input((4, 4, 2)), keras.layers.Flatten(), keras.layers.Dense(3)])
+img = tf.random.normal((1, 6, 6, 1))
+maps = base(img)
+preds = head(maps)  #@
+with tf.GradientTape() as tape:
+    tape.watch(maps)
+    score = preds[:, 1]  #@
+g = tape.gradient(score, maps)
+=== gradcam unwatched maps | not_watched
+base = keras.Sequential([keras.Input((6, 6, 1)), keras.layers.Conv2D(2, 3, activation="tanh", trainable=False)])
+head = keras.Sequential([keras.Input((4, 4, 2)), keras.layers.Flatten(), keras.layers.Dense(3)])
+img = tf.random.normal((1, 6, 6, 1))
+maps = tf.constant(base(img).numpy())  #@
+with tf.GradientTape() as tape:  #@
+    score = head(maps)[:, 1]
+g = tape.gradient(score, maps)
+=== style loss list of floats | left_tensorflow
+pic = tf.Variable([[0.1, 0.4], [0.2, 0.9]])
+target = [tf.constant([0.3, 0.3]), tf.constant([0.1, 0.6])]
+def style(img):
+    total = 0.0
+    for i, t in enumerate(target):
+        total += tf.reduce_sum((img[i] - t) ** 2).numpy()  #@
+    return total
+with tf.GradientTape() as tape:
+    loss = tf.constant(style(pic)) * 2.0
+g = tape.gradient(loss, pic)
+=== rl returns numpy | left_tensorflow
+theta = tf.Variable([0.2, -0.1])
+states = tf.constant([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+with tf.GradientTape() as tape:
+    probs = tf.nn.softmax(states * theta)
+    picked = probs[:, 0]
+    logp = np.log(picked)  #@
+    returns = np.array([1.0, 2.0, 3.0], dtype=np.float32)
+    loss = -tf.reduce_sum(logp * returns)
+g = tape.gradient(loss, theta)
+=== sum builtin float generator | left_tensorflow
+w = tf.Variable(2.0)
+xs = [1.0, 2.0, 3.0]
+with tf.GradientTape() as tape:
+    loss = tf.constant(sum(float((w * x - 1.0) ** 2) for x in xs))  #@
+g = tape.gradient(loss, w)
+=== numpy linalg norm | left_tensorflow
+p = tf.Variable([3.0, 4.0])
+with tf.GradientTape() as tape:
+    q = p * 2.0
+    length = np.linalg.norm(q)  #@
+    y = tf.square(length)
+g = tape.gradient(y, p)
+=== keras ops convert | left_tensorflow
+w = tf.Variable([0.5, 0.25])
+with tf.GradientTape() as tape:
+    h = keras.ops.convert_to_numpy(tf.exp(w))  #@
+    loss = tf.reduce_sum(h * 2.0)
+g = tape.gradient(loss, w)
+=== layer call numpy | left_tensorflow
+class Norm(keras.layers.Layer):
+    def call(self, x):
+        m = np.mean(x)  #@
+        return x - m + 0.0 * x if False else tf.ones_like(x) * m
+layer = Norm()
+w = tf.Variable([[1.0, 3.0]])
+with tf.GradientTape() as tape:
+    out = tf.reduce_sum(layer(w * 2.0) ** 2)
+g = tape.gradient(out, w)
+=== variable wraps prediction | state
+w = tf.Variable([1.0, 2.0])
+with tf.GradientTape() as tape:
+    pred = w * 3.0
+    held = tf.Variable(pred)  #@
+    loss = tf.reduce_sum(held ** 2)
+g = tape.gradient(loss, w)
+=== polyak assign | state
+online = tf.Variable(1.0)
+target = tf.Variable(0.5)
+with tf.GradientTape() as tape:
+    target.assign(0.9 * target + 0.1 * online)  #@
+    loss = (target * 2.0 - 1.0) ** 2
+g = tape.gradient(loss, online)
+=== scatter update memory | state
+mem = tf.Variable(tf.zeros((3, 2)))
+x = tf.Variable([1.0, -1.0])
+with tf.GradientTape() as tape:
+    mem.scatter_nd_update([[1]], [tf.exp(x)])  #@
+    loss = tf.reduce_sum(mem[1] * [2.0, 3.0])
+g = tape.gradient(loss, x)
+=== features before two lines | outside_tape
+W = tf.Variable([[0.5, 0.1], [0.2, 0.3]])
+x = tf.constant([[1.0, 2.0]])
+h = tf.tanh(x @ W)  #@
+scale = 2.0 * h
+with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(scale ** 2)
+g = tape.gradient(loss, W)
+=== after two lines | outside_tape
+W = tf.Variable([[0.5, 0.1], [0.2, 0.3]])
+x = tf.constant([[1.0, 2.0]])
+with tf.GradientTape() as tape:
+    h = tf.tanh(x @ W)
+err = h - 1.0  #@
+mse = tf.reduce_mean(err ** 2)
+g = tape.gradient(mse, W)
+=== watch and outside | outside_tape
+x = tf.constant(2.0)
+y = x ** 3  #@
+with tf.GradientTape() as tape:
+    tape.watch(x)  #@
+    z = y * 2.0
+g = tape.gradient(z, x)
+=== const plus numpy | not_watched
+x = tf.constant([0.5, 1.0])  #@
+with tf.GradientTape() as tape:  #@
+    y = np.exp(x * 2.0)  #@
+    s = tf.reduce_sum(y)
+g = tape.gradient(s, x)
+=== stop and round | stopped
+x = tf.Variable(1.3)
+with tf.GradientTape() as tape:
+    a = tf.stop_gradient(x * 2.0)  #@
+    b = tf.round(a)  #@
+    y = b * 3.0
+g = tape.gradient(y, x)
+=== model rebuilt in loop | unconnected | call=0 nofix
+x = tf.constant([[1.0, 2.0]])
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+params = model.trainable_variables
+with tf.GradientTape() as tape:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    loss = tf.reduce_sum(model(x) ** 2)
+g = tape.gradient(loss, params)  #@
+=== wrong model vars | unconnected | call=0 nofix
+a = keras.layers.Dense(1); b = keras.layers.Dense(1)
+x = tf.ones((2, 2)); a.build((None, 2)); b.build((None, 2))
+with tf.GradientTape() as tape:
+    loss = tf.reduce_mean(a(x) ** 2)
+g = tape.gradient(loss, b.trainable_variables)  #@
+=== swapped args | unconnected
+x = tf.Variable(3.0)
+with tf.GradientTape() as tape:
+    y = x ** 2
+g = tape.gradient(x, y)  #@
+=== x rebound in tape | not_watched
+x = tf.constant([1.0, 2.0])
+with tf.GradientTape() as tape:
+    tape.watch(x)
+    x = tf.reshape(x, (1, 2))  #@
+    y = tf.reduce_sum(x ** 2)
+    x = x / 2.0  #@
+g = tape.gradient(y, x)  #@
+=== normalise rebound | not_watched
+img = tf.constant([0.2, 0.9])
+with tf.GradientTape() as tape:
+    tape.watch(img)
+    img = img / 255.0  #@
+    out = tf.reduce_sum(tf.sin(img))
+    img = tf.clip_by_value(img, 0.0, 1.0)  #@
+g = tape.gradient(out, img)
+=== integer labels float model | integer
+pos = tf.Variable([1, 2, 3])  #@
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(tf.cast(pos, tf.float32) ** 2)
+g = tape.gradient(y, pos)
+=== int32 floor div | integer
+x = tf.Variable(7.9)
+with tf.GradientTape() as tape:
+    k = tf.cast(x, tf.int32)  #@
+    y = tf.cast(k * 2, tf.float32)
+g = tape.gradient(y, x)
+=== sort indices | nondifferentiable | nofix
+s = tf.Variable([0.3, 0.1, 0.2])
+with tf.GradientTape() as tape:
+    order = tf.argsort(s)  #@
+    loss = tf.reduce_sum(tf.cast(order, tf.float32) * [1.0, 2.0, 3.0])
+g = tape.gradient(loss, s)
+=== bernoulli sample | nondifferentiable
+p = tf.Variable([0.3, 0.6])
+with tf.GradientTape() as tape:
+    u = tf.constant([0.5, 0.5])
+    sample = tf.cast(u < p, tf.float32)  #@
+    reward = tf.reduce_sum(sample * [1.0, 2.0])
+g = tape.gradient(reward, p)
+=== where condition only | nondifferentiable
+x = tf.Variable([0.2, 0.8])
+with tf.GradientTape() as tape:
+    y = tf.where(x > 0.5, 1.0, 0.0)  #@
+    s = tf.reduce_sum(y)
+g = tape.gradient(s, x)
+=== iou threshold | nondifferentiable
+pred = tf.Variable([0.2, 0.6, 0.8]); truth = tf.constant([0.0, 1.0, 1.0])
+with tf.GradientTape() as tape:
+    hard = tf.cast(tf.greater(pred, 0.5), tf.float32)  #@
+    inter = tf.reduce_sum(hard * truth)
+    union = tf.reduce_sum(hard) + tf.reduce_sum(truth) - inter
+    loss = 1.0 - inter / union
+g = tape.gradient(loss, pred)
+=== second order persistent outside | outside_tape
+x = tf.Variable(1.0)
+with tf.GradientTape(persistent=True) as tape:
+    y = x ** 4
+dy = tape.gradient(y, x)  #@
+d2y = tape.gradient(dy, x)  #@
+=== pinn linear output uxx | higher_order | zero
+x = tf.Variable([[0.5]])
+W = tf.constant([[2.0]])
+with tf.GradientTape() as t2:
+    with tf.GradientTape() as t1:
+        u = x @ W + 1.0  #@
+    u_x = t1.gradient(u, x)  #@
+u_xx = t2.gradient(u_x, x)  #@
+=== bce exact labels | domain
+p = tf.Variable([1.0, 0.0, 0.5])
+y = tf.constant([1.0, 0.0, 1.0])
+with tf.GradientTape() as tape:
+    loss = -tf.reduce_mean(y * tf.math.log(p) + (1 - y) * tf.math.log(1 - p))  #@
+g = tape.gradient(loss, p)
+=== kl zero | domain
+p = tf.constant([0.5, 0.5, 0.0])
+q = tf.Variable([0.6, 0.4, 0.0])
+with tf.GradientTape() as tape:
+    kl = tf.reduce_sum(p * tf.math.log(p / q))  #@
+g = tape.gradient(kl, q)
+=== cosine similarity function | domain | before
+--- before
+def cosine(a, b):
+    return tf.reduce_sum(a * b) / (tf.norm(a) * tf.norm(b))  #@
+--- cell
+a = tf.Variable([0.0, 0.0])
+b = tf.constant([1.0, 1.0])
+with tf.GradientTape() as tape:
+    c = cosine(a, b)
+g = tape.gradient(c, a)
+=== normalise layer std | domain | zero
+x = tf.Variable([[2.0, 2.0], [1.0, 3.0]])
+with tf.GradientTape() as tape:
+    mean = tf.reduce_mean(x, axis=1, keepdims=True)
+    std = tf.math.reduce_std(x, axis=1, keepdims=True)  #@
+    z = (x - mean) / std  #@
+    loss = tf.reduce_sum(z ** 2 * [[1.0, 2.0]])
+g = tape.gradient(loss, x)
+=== log negative | domain
+x = tf.Variable([-1.0, 2.0])
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(tf.math.log(x))  #@
+g = tape.gradient(y, x)
+=== sqrt negative disc | domain | call=0
+a = tf.Variable(1.0); b = tf.Variable(1.0); c = tf.Variable(2.0)
+with tf.GradientTape() as tape:
+    disc = b ** 2 - 4 * a * c
+    root = (-b + tf.sqrt(disc)) / (2 * a)  #@
+g = tape.gradient(root, [a, b, c])
+=== where pow | where
+x = tf.Variable([0.0, 4.0])
+with tf.GradientTape() as tape:
+    y = tf.where(tf.equal(x, 0.0), x, x ** 0.5)  #@
+    s = tf.reduce_sum(y * [1.0, 2.0])
+g = tape.gradient(s, x)
+=== exp growth loop | overflow
+r = tf.Variable(3.0)
+with tf.GradientTape() as tape:
+    p = tf.constant(1.0)
+    for _ in range(6):
+        p = p * tf.exp(r * 5.0)  #@
+    loss = tf.math.log(p)
+g = tape.gradient(loss, r)
+=== sigmoid by hand | overflow | zero
+z = tf.Variable(-100.0)
+with tf.GradientTape() as tape:
+    s = 1.0 / (1.0 + tf.exp(-z))  #@
+    loss = -tf.math.log(1.0 - s)
+g = tape.gradient(loss, z)
+=== logsumexp by hand | overflow
+v = tf.Variable([1000.0, 999.0])
+with tf.GradientTape() as tape:
+    lse = tf.math.log(tf.reduce_sum(tf.exp(v)))  #@
+g = tape.gradient(lse, v)
+=== f16 square | overflow
+w = tf.Variable([300.0, 2.0], dtype=tf.float16)
+with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(w * w)  #@
+    loss = tf.sqrt(loss)
+g = tape.gradient(loss, w)
+=== hinge satisfied | flat
+w = tf.Variable(3.0)
+with tf.GradientTape() as tape:
+    margin = 1.0 - w * 1.0
+    loss = tf.maximum(0.0, margin)  #@
+g = tape.gradient(loss, w)
+=== dead network keras | flat
+net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, activation="relu", bias_initializer=keras.initializers.Constant(-50.0)), keras.layers.Dense(1)])
+x = tf.constant([[0.1, 0.2]])
+with tf.GradientTape() as tape:
+    loss = tf.reduce_sum((net(x) - 1.0) ** 2)  #@
+g = tape.gradient(loss, net.layers[0].kernel)
+=== gaussian far | underflow | nofix
+mu = tf.Variable(0.0)
+x = tf.constant([40.0, 50.0])
+with tf.GradientTape() as tape:
+    pdf = tf.exp(-0.5 * (x - mu) ** 2) / 2.5066  #@
+    like = tf.reduce_prod(pdf)
+g = tape.gradient(like, mu)
+=== likelihood product | underflow
+p = tf.Variable(0.01)
+with tf.GradientTape() as tape:
+    like = tf.constant(1.0)
+    for _ in range(40):
+        like = like * p  #@
+g = tape.gradient(like, p)
+=== max pool tie | kink
+a = tf.Variable(1.0); b = tf.Variable(1.0)
+with tf.GradientTape() as tape:
+    m = tf.maximum(a, b)  #@
+g = tape.gradient(m, a)
+=== clip edge | kink
+x = tf.Variable(1.0)
+with tf.GradientTape() as tape:
+    y = tf.clip_by_value(x, -1.0, 1.0) * 2.0  #@
+g = tape.gradient(y, x)
+=== batch loss vector | summed
+w = tf.Variable(0.5)
+x = tf.constant([1.0, 2.0, 3.0])
+with tf.GradientTape() as tape:
+    losses = (w * x - 1.0) ** 2
+g = tape.gradient(losses, w)  #@
+=== custom clip | custom
+@tf.custom_gradient
+def limit(x):
+    def grad(dy):
+        return tf.clip_by_value(dy, -0.1, 0.1)
+    return tf.identity(x), grad
+w = tf.Variable(2.0)
+with tf.GradientTape() as tape:
+    y = limit(w) ** 2  #@
+g = tape.gradient(y, w)
+=== reversal | custom
+@tf.custom_gradient
+def reverse(x):
+    return x, lambda dy: -dy
+w = tf.Variable(2.0)
+with tf.GradientTape() as tape:
+    y = reverse(w * 3.0)  #@
+g = tape.gradient(y, w)
+=== complex fft phase | convention
+z = tf.Variable([1.0 + 1.0j, 0.5 - 2.0j], dtype=tf.complex64)
+with tf.GradientTape() as tape:
+    e = tf.reduce_sum(z ** 2)  #@
+g = tape.gradient(e, z)  #@
+=== variance cancellation | precision
+x = tf.Variable([10000.0, 10001.0, 10002.0])
+with tf.GradientTape() as tape:
+    var = tf.reduce_mean(x ** 2) - tf.reduce_mean(x) ** 2  #@
+g = tape.gradient(var, x)
+=== loss float then apply | left_tensorflow | error=ValueError
+w = tf.Variable(1.0)
+opt = keras.optimizers.SGD(0.1)
+with tf.GradientTape() as tape:
+    loss = tf.constant(float((w - 3.0) ** 2))  #@
+g = tape.gradient(loss, w)
+opt.apply_gradients([(g, w)])
+=== none times | not_watched | error=TypeError
+x = tf.constant(2.0)
+with tf.GradientTape() as tape:
+    y = x * x
+dx = tape.gradient(y, x)
+x_new = x - 0.1 * dx
+=== kerastensor watch | not_a_tensor | error=ValueError
+inp = keras.Input((2,))
+with tf.GradientTape() as tape:
+    tape.watch(inp)  #@
+=== list target | not_a_tensor | error=AttributeError
+w = tf.Variable(1.0)
+with tf.GradientTape() as tape:
+    y = [w * 2.0, 3.0]
+g = tape.gradient(y, w)
+=== numpy target | not_a_tensor | error=AttributeError
+w = tf.Variable([1.0])
+with tf.GradientTape() as tape:
+    y = np.square(w)
+g = tape.gradient(y, w)
+=== int float mul | dtype | error=InvalidArgumentError
+w = tf.Variable(2.0)
+n = tf.constant(3)
+with tf.GradientTape() as tape:
+    y = w * n
+g = tape.gradient(y, w)
+=== jac expired | expired | error=RuntimeError
+w = tf.Variable([1.0, 2.0])
+with tf.GradientTape() as tape:
+    y = w ** 2
+J = tape.jacobian(y, w)
+g = tape.gradient(y, w)
+=== integrated gradients | not_watched | call=0
+f = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(1)])
+baseline = tf.zeros((1, 3)); x = tf.constant([[0.2, 0.4, 0.6]])
+grads = []
+for alpha in [0.2, 0.6]:
+    point = baseline + alpha * (x - baseline)  #@
+    with tf.GradientTape() as tape:  #@
+        out = f(point)  #@
+    grads.append(tape.gradient(out, point))
+=== fgsm function | not_watched | before
+--- before
+net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+def fgsm(image, label):
+    with tf.GradientTape() as tape:  #@
+        loss = keras.losses.sparse_categorical_crossentropy(label, net(image), from_logits=True)
+    return tf.sign(tape.gradient(loss, image)) if False else tape.gradient(loss, image)
+--- cell
+img = tf.constant([[0.3, 0.7]])  #@
+delta = fgsm(img, tf.constant([1]))
+=== attribute not variable | not_watched
+class Model:
+    def __init__(self):
+        self.w = tf.constant([1.0, 2.0])  #@
+    def loss(self):
+        return tf.reduce_sum(self.w ** 2)
+m = Model()
+with tf.GradientTape() as tape:  #@
+    l = m.loss()
+g = tape.gradient(l, m.w)
+=== dict of tensors | not_watched | call=0
+params = {"a": tf.constant(1.0), "b": tf.constant(2.0)}  #@
+with tf.GradientTape() as tape:  #@
+    y = params["a"] * params["b"] ** 2
+g = tape.gradient(y, params)
+=== sgd rebinding list | not_watched | call=2
+ws = [tf.Variable(1.0), tf.Variable(2.0)]
+for epoch in range(2):
+    with tf.GradientTape() as tape:
+        loss = (ws[0] * 2.0 + ws[1] - 1.0) ** 2
+    gs = tape.gradient(loss, ws)
+    if gs[0] is not None:
+        ws = [w - 0.1 * g for w, g in zip(ws, gs)]  #@
+=== sampling layer numpy noise | left_tensorflow
+mu = tf.Variable([0.1, 0.2]); logvar = tf.Variable([0.0, -1.0])
+with tf.GradientTape() as tape:
+    std = np.exp(0.5 * logvar)  #@
+    z = mu + std * tf.constant([0.3, -0.2])
+    loss = tf.reduce_sum(z ** 2)
+g = tape.gradient(loss, logvar)
+=== metric result | state | nofix
+w = tf.Variable(1.0)
+m = keras.metrics.Mean()
+with tf.GradientTape() as tape:
+    m.update_state((w * 2.0 - 1.0) ** 2)  #@
+    loss = m.result()  #@
+g = tape.gradient(loss, w)
+=== interpolation np interp | left_tensorflow | nofix
+t = tf.Variable(0.4)
+with tf.GradientTape() as tape:
+    v = np.interp(t, [0.0, 1.0], [2.0, 5.0])  #@
+    y = tf.constant(v) ** 2
+g = tape.gradient(y, t)
+=== for loop item | left_tensorflow
+theta = tf.Variable([0.1, 0.2, 0.3])
+with tf.GradientTape() as tape:
+    acc = 0.0
+    for i in range(3):
+        acc += math.sin(theta[i].numpy())  #@
+    loss = tf.convert_to_tensor(acc) ** 2
+g = tape.gradient(loss, theta)
+=== helper returns python list | left_tensorflow | before
+--- before
+def smooth(values):
+    out = []
+    prev = 0.0
+    for v in values:
+        prev = 0.5 * prev + 0.5 * float(v)  #@
+        out.append(prev)
+    return out
+--- cell
+w = tf.Variable([1.0, 3.0])
+with tf.GradientTape() as tape:
+    s = tf.constant(smooth(w * 2.0))  #@
+    loss = tf.reduce_sum(s)
+g = tape.gradient(loss, w)
+=== einsum numpy | left_tensorflow
+A = tf.Variable([[1.0, 2.0], [3.0, 4.0]])
+v = tf.constant([1.0, 1.0])
+with tf.GradientTape() as tape:
+    y = np.einsum("ij,j->i", A, v)  #@
+    loss = tf.reduce_sum(tf.square(y))
+g = tape.gradient(loss, A)
+=== gradient numpy then outer | left_tensorflow
+x = tf.Variable(2.0)
+with tf.GradientTape() as outer:
+    with tf.GradientTape() as inner:
+        y = x ** 3
+    dy = inner.gradient(y, x).numpy()  #@
+    z = tf.constant(dy) * 2.0
+d2 = outer.gradient(z, x)
+=== list of arrays stack | left_tensorflow
+w = tf.Variable(0.5)
+with tf.GradientTape() as tape:
+    rows = []
+    for k in range(3):
+        rows.append(tf.exp(w * k).numpy())  #@
+    loss = tf.reduce_mean(np.array(rows))
+g = tape.gradient(loss, w)
+=== two factors numpy | left_tensorflow
+x = tf.Variable(0.8)
+with tf.GradientTape() as tape:
+    y = np.cos(x) * tf.sin(x) * math.exp(x)  #@
+g = tape.gradient(y, x)
+=== assign in loop euler | state
+y0 = tf.Variable(1.0); k = tf.Variable(0.5); y = tf.Variable(0.0)
+with tf.GradientTape() as tape:
+    y.assign(y0)  #@
+    for _ in range(3):
+        y.assign(y - 0.1 * k * y)  #@
+    loss = (y - 0.2) ** 2
+g = tape.gradient(loss, k)
+=== assign add accumulator | state
+total = tf.Variable(0.0)
+w = tf.Variable(2.0)
+with tf.GradientTape() as tape:
+    for x in [1.0, 2.0]:
+        total.assign_add((w * x) ** 2)  #@
+    loss = total * 1.0
+g = tape.gradient(loss, w)
+=== copy into target net | state
+a = tf.Variable([1.0, 2.0]); b = tf.Variable([0.0, 0.0])
+with tf.GradientTape() as tape:
+    b.assign(a * 2.0)  #@
+    q = tf.reduce_sum(b ** 2)
+g = tape.gradient(q, a)
+=== encoded before loop | outside_tape | call=0
+W = tf.Variable([[1.0], [2.0]]); V = tf.Variable(0.3)
+x = tf.constant([[1.0, 0.5], [0.2, 0.1]])
+code = tf.nn.sigmoid(x @ W)  #@
+for step in range(2):
+    with tf.GradientTape() as tape:
+        out = code * V
+        loss = tf.reduce_mean(out ** 2)
+    g = tape.gradient(loss, W)
+=== function forward before | outside_tape
+W = tf.Variable(2.0)
+def forward(x):
+    return tf.tanh(W * x)  #@
+pred = forward(tf.constant([0.1, 0.2]))  #@
+with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(pred ** 2)
+g = tape.gradient(loss, W)
+=== loss after in method | outside_tape
+class T:
+    def __init__(self): self.w = tf.Variable(1.5)
+    def step(self, x):
+        with tf.GradientTape() as tape:
+            y = self.w * x
+        loss = tf.reduce_mean((y - 1.0) ** 2)  #@
+        return tape.gradient(loss, self.w)
+g = T().step(tf.constant([1.0, 2.0]))
+=== regulariser lost one path | outside_tape
+w = tf.Variable([1.0, 2.0])
+reg = 0.1 * tf.reduce_sum(w ** 2)  #@
+with tf.GradientTape() as tape:
+    loss = tf.reduce_sum((w - 3.0) ** 2) + reg
+g = tape.gradient(loss, w)
+=== no dependence | unconnected | zero
+a = tf.Variable(1.0); b = tf.Variable(5.0)
+with tf.GradientTape() as tape:
+    y = tf.sin(a)
+    z = b * 2.0
+g = tape.gradient(y, b)  #@
+=== tiny int input | integer
+t = tf.range(4)  #@
+with tf.GradientTape() as tape:
+    tape.watch(t)
+    y = tf.reduce_sum(tf.cast(t, tf.float32) ** 2)
+g = tape.gradient(y, t)
+=== top1 index | nondifferentiable
+s = tf.Variable([0.1, 0.9, 0.3])
+values = tf.constant([10.0, 20.0, 30.0])
+with tf.GradientTape() as tape:
+    best = tf.argmax(s)  #@
+    y = tf.gather(values, best)
+g = tape.gradient(y, s)
+=== step function | nondifferentiable
+x = tf.Variable([-0.4, 0.7])
+with tf.GradientTape() as tape:
+    spikes = tf.where(x > 0.0, tf.ones_like(x), tf.zeros_like(x))  #@
+    loss = tf.reduce_sum(spikes * 2.0)
+g = tape.gradient(loss, x)
+=== boolean sum | nondifferentiable
+x = tf.Variable([0.2, 0.8, 0.9])
+with tf.GradientTape() as tape:
+    count = tf.reduce_sum(tf.cast(tf.math.greater_equal(x, 0.5), tf.float32))  #@
+g = tape.gradient(count, x)
+=== ceil price | nondifferentiable
+km = tf.Variable(3.2)
+with tf.GradientTape() as tape:
+    blocks = tf.math.ceil(km / 0.5)  #@
+    fare = 2.0 + 0.8 * blocks
+g = tape.gradient(fare, km)
+=== stop in helper | stopped | before
+--- before
+def baseline(v):
+    return tf.stop_gradient(tf.reduce_mean(v))  #@
+--- cell
+r = tf.Variable([1.0, 3.0])
+with tf.GradientTape() as tape:
+    b = baseline(r)  #@
+    loss = b ** 2
+g = tape.gradient(loss, r)
+=== reset in loop | stopped
+w = tf.Variable(1.0)
+with tf.GradientTape(persistent=True) as tape:
+    a = w * 2.0
+    tape.reset()  #@
+    b = a * 3.0
+g = tape.gradient(b, w)
+=== d2 of piecewise | higher_order
+x = tf.Variable([0.5, 2.0])
+with tf.GradientTape() as t2:
+    with tf.GradientTape() as t1:
+        y = tf.reduce_sum(tf.nn.relu(x - 1.0) * 3.0)  #@
+    d = t1.gradient(y, x)  #@
+h = t2.gradient(d, x)
+=== inner tape exited too early | outside_tape
+x = tf.constant(1.0)
+with tf.GradientTape() as t1:
+    t1.watch(x)
+    with tf.GradientTape() as t2:
+        t2.watch(x)
+        y = tf.exp(2.0 * x)
+d1 = t2.gradient(y, x)  #@
+d2 = t1.gradient(d1, x)  #@
+=== geometric mean zero | domain
+v = tf.Variable([0.0, 2.0, 4.0])
+with tf.GradientTape() as tape:
+    gm = tf.exp(tf.reduce_mean(tf.math.log(v)))  #@
+g = tape.gradient(gm, v)
+=== dice empty | domain | zero
+p = tf.Variable([0.0, 0.0]); t = tf.constant([0.0, 0.0])
+with tf.GradientTape() as tape:
+    dice = 2 * tf.reduce_sum(p * t) / (tf.reduce_sum(p) + tf.reduce_sum(t))  #@
+g = tape.gradient(dice, p)
+=== l2 normalise rows | domain
+e = tf.Variable([[0.0, 0.0], [3.0, 4.0]])
+with tf.GradientTape() as tape:
+    n = tf.norm(e, axis=1, keepdims=True)  #@
+    u = e / n  #@
+    s = tf.reduce_sum(u * [[1.0, 2.0]])
+g = tape.gradient(s, e)
+=== pairwise dist | domain
+pts = tf.Variable([[0.0, 1.0], [2.0, 2.0]])
+with tf.GradientTape() as tape:
+    d = tf.norm(pts[:, None] - pts[None, :], axis=-1)  #@
+    loss = tf.reduce_sum(d)
+g = tape.gradient(loss, pts)
+=== rsqrt zero var | domain
+x = tf.Variable([1.0, 1.0])
+with tf.GradientTape() as tape:
+    m = tf.reduce_mean(x); v = tf.reduce_mean((x - m) ** 2)
+    y = tf.reduce_sum((x - m) * tf.math.rsqrt(v) * [1.0, 2.0])  #@
+g = tape.gradient(y, x)
+=== asin out | domain
+u = tf.Variable([1.2, 0.3])
+with tf.GradientTape() as tape:
+    a = tf.reduce_sum(tf.asin(u))  #@
+g = tape.gradient(a, u)
+=== xlogx | domain
+p = tf.Variable([0.0, 0.4, 0.6])
+with tf.GradientTape() as tape:
+    logp = tf.math.log(p)  #@
+    h = -tf.reduce_sum(p * logp)
+g = tape.gradient(h, p)
+=== safe division where | where
+a = tf.Variable([1.0, 2.0]); b = tf.Variable([0.0, 4.0])
+with tf.GradientTape() as tape:
+    q = tf.where(b != 0.0, a / b, tf.zeros_like(a))  #@
+    s = tf.reduce_sum(q)
+g = tape.gradient(s, b)
+=== where exp branch | where
+x = tf.Variable([-5.0, 100.0])
+with tf.GradientTape() as tape:
+    elu = tf.where(x > 0, x, tf.exp(x) - 1.0)  #@
+    s = tf.reduce_sum(elu)
+g = tape.gradient(s, x)
+=== power tower | overflow
+x = tf.Variable(20.0)
+with tf.GradientTape() as tape:
+    y = tf.pow(x, 40.0)  #@
+    z = y / 2.0
+g = tape.gradient(z, x)
+=== leaky softplus manual | overflow
+x = tf.Variable([90.0, 1.0])
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(tf.math.log1p(tf.exp(x)))  #@
+g = tape.gradient(y, x)
+=== poisson rate | overflow
+eta = tf.Variable([2.0, 95.0]); counts = tf.constant([1.0, 3.0])
+with tf.GradientTape() as tape:
+    rate = tf.exp(eta)  #@
+    nll = tf.reduce_sum(rate - counts * eta)
+g = tape.gradient(nll, eta)
+=== relu6 flat | flat
+x = tf.Variable([7.0, -1.0])
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(tf.nn.relu6(x))  #@
+g = tape.gradient(y, x)
+=== minimum cap | flat
+r = tf.Variable(1.7)
+with tf.GradientTape() as tape:
+    surrogate = tf.minimum(r, 1.2) * 2.0  #@
+g = tape.gradient(surrogate, r)
+=== saturated softmax temp | flat
+z = tf.Variable([200.0, 0.0])
+with tf.GradientTape() as tape:
+    p = tf.nn.softmax(z)  #@
+    y = p[1] * 5.0
+g = tape.gradient(y, z)
+=== sorted median tie | kink
+v = tf.Variable([3.0, 3.0])
+with tf.GradientTape() as tape:
+    hi = tf.reduce_max(v)  #@
+g = tape.gradient(hi, v)
+=== jacobian expected | summed
+net_w = tf.Variable([[1.0, 2.0], [3.0, 4.0]])
+x = tf.Variable([[0.5, 0.1]])
+with tf.GradientTape() as tape:
+    y = x @ net_w
+g = tape.gradient(y, x)  #@
+=== straight estimator custom | custom
+@tf.custom_gradient
+def binarize(x):
+    return tf.cast(x > 0, tf.float32), lambda up: up
+w = tf.Variable([0.2, -0.4])
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(binarize(w) * [1.0, 2.0])  #@
+g = tape.gradient(y, w)
+=== complex real part | convention
+z = tf.Variable(0.5 + 0.25j, dtype=tf.complex64)
+with tf.GradientTape() as tape:
+    w = tf.exp(z)  #@
+g = tape.gradient(w, z)  #@
+=== sqrt difference | precision
+x = tf.Variable(1e8)
+with tf.GradientTape() as tape:
+    y = tf.sqrt(x + 1.0) - tf.sqrt(x)  #@
+g = tape.gradient(y, x)
+=== pca equal eigen | degenerate | zero
+C = tf.Variable([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 1.0]])
+with tf.GradientTape() as tape:
+    w, V = tf.linalg.eigh(C)  #@
+    loss = tf.reduce_sum(V[:, 2] ** 3)
+g = tape.gradient(loss, C)
+=== attention mask inf minus | domain | zero
+q = tf.Variable([1.0, 2.0])
+m = tf.constant([True, True])
+with tf.GradientTape() as tape:
+    s = tf.where(m, float("-inf"), q)  #@
+    a = tf.nn.softmax(s)
+    y = tf.reduce_sum(a * [1.0, 3.0])
+g = tape.gradient(y, q)
+=== nan data | domain
+X = tf.constant([[1.0, np.nan], [2.0, 3.0]])  #@
+w = tf.Variable([0.1, 0.2])
+with tf.GradientTape() as tape:
+    loss = tf.reduce_mean(tf.linalg.matvec(X, w) ** 2)  #@
+g = tape.gradient(loss, w)
+=== np alias other | left_tensorflow
+--- before
+import numpy as onumpy
+--- cell
+w = tf.Variable(0.3)
+with tf.GradientTape() as tape:
+    y = onumpy.tanh(w) * 2.0  #@
+    loss = tf.square(y)
+g = tape.gradient(loss, w)
+=== relu some dead | healthy
+net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(16, activation="relu"), keras.layers.Dense(1)])
+x = tf.random.normal((10, 2))
+with tf.GradientTape() as tape:
+    loss = tf.reduce_mean(net(x) ** 2)
+g = tape.gradient(loss, net.trainable_variables)
+=== clip inside | healthy
+a = tf.Variable([0.2, 0.5])
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(tf.clip_by_value(a, 0.0, 1.0) ** 2)
+g = tape.gradient(y, a)
+=== target network | healthy
+q = keras.layers.Dense(2); qt = keras.layers.Dense(2)
+s = tf.constant([[0.1, 0.2]]); s2 = tf.constant([[0.3, 0.1]])
+q.build((None, 2)); qt.build((None, 2))
+with tf.GradientTape() as tape:
+    target = 1.0 + 0.9 * tf.stop_gradient(tf.reduce_max(qt(s2), axis=1))
+    pred = tf.reduce_sum(q(s) * tf.one_hot([1], 2), axis=1)
+    loss = tf.reduce_mean((pred - target) ** 2)
+g = tape.gradient(loss, q.trainable_variables)
+=== log metrics numpy | healthy
+w = tf.Variable(2.0)
+history = []
+for i in range(3):
+    with tf.GradientTape() as tape:
+        loss = (w - 1.0) ** 2
+        history.append(loss.numpy())
+    g = tape.gradient(loss, w)
+    w.assign_sub(0.1 * g)
+print(np.mean(history))
+=== argmax for accuracy | healthy
+W = tf.Variable([[0.5, -0.2], [0.1, 0.3]])
+x = tf.constant([[1.0, 2.0], [0.0, 1.0]]); labels = tf.constant([0, 1])
+with tf.GradientTape() as tape:
+    logits = x @ W
+    acc = tf.reduce_mean(tf.cast(tf.argmax(logits, 1, output_type=tf.int32) == labels, tf.float32))
+    loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits))
+g = tape.gradient(loss, W)
+=== minimum reached | healthy
+x = tf.Variable(3.0)
+with tf.GradientTape() as tape:
+    y = (x - 3.0) ** 2
+g = tape.gradient(y, x)
+=== where safe | healthy
+x = tf.Variable([-1.0, 0.5, 2.0])
+with tf.GradientTape() as tape:
+    safe = tf.where(x > 0, x, 1.0)
+    y = tf.reduce_sum(tf.where(x > 0, tf.math.log(safe), x * 0.1))
+g = tape.gradient(y, x)
+=== huber | healthy
+e = tf.Variable([0.3, 2.0])
+with tf.GradientTape() as tape:
+    h = tf.reduce_sum(tf.where(tf.abs(e) < 1.0, 0.5 * e ** 2, tf.abs(e) - 0.5))
+g = tape.gradient(h, e)
+=== gather embedding | healthy
+table = tf.Variable(tf.random.normal((5, 3)))
+ids = tf.constant([0, 2, 2])
+with tf.GradientTape() as tape:
+    e = tf.nn.embedding_lookup(table, ids)
+    loss = tf.reduce_sum(e ** 2)
+g = tape.gradient(loss, table)
+=== jacobian vec | healthy
+x = tf.Variable([1.0, 2.0])
+with tf.GradientTape() as tape:
+    y = tf.stack([x[0] * x[1], tf.sin(x[0])])
+J = tape.jacobian(y, x)
+=== numpy inputs | healthy
+x = np.linspace(0, 1, 4).astype("float32")
+w = tf.Variable(1.0)
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(tf.sin(w * np.pi * x))
+g = tape.gradient(y, w)
+=== zeros requested | healthy
+a = tf.Variable(1.0); b = tf.Variable(2.0)
+with tf.GradientTape() as tape:
+    y = a ** 2
+ga, gb = tape.gradient(y, [a, b], unconnected_gradients=tf.UnconnectedGradients.ZERO)
+=== integer index | healthy
+v = tf.Variable([1.0, 2.0, 3.0])
+i = tf.constant(1)
+with tf.GradientTape() as tape:
+    y = v[i] ** 2 + tf.cast(i, tf.float32)
+g = tape.gradient(y, v)
+=== float condition | healthy
+x = tf.Variable(2.0)
+with tf.GradientTape() as tape:
+    y = x
+    while float(y) < 50.0:
+        y = y * x
+g = tape.gradient(y, x)
+=== straight through | healthy
+x = tf.Variable([0.3, 0.8])
+with tf.GradientTape() as tape:
+    q = x + tf.stop_gradient(tf.round(x) - x)
+    loss = tf.reduce_sum((q - 0.2) ** 2)
+g = tape.gradient(loss, x)
+=== custom ok | healthy
+@tf.custom_gradient
+def log1pexp(x):
+    e = tf.exp(x)
+    def grad(up):
+        return up * (1 - 1 / (1 + e))
+    return tf.math.log(1 + e), grad
+x = tf.Variable(1.0)
+with tf.GradientTape() as tape:
+    y = log1pexp(x)
+g = tape.gradient(y, x)
+=== padding mask | healthy
+s = tf.Variable([[1.0, 2.0, 3.0]])
+mask = tf.constant([[1.0, 1.0, 0.0]])
+with tf.GradientTape() as tape:
+    a = tf.nn.softmax(s + (1.0 - mask) * -1e9)
+    loss = tf.reduce_sum(a * [[1.0, 2.0, 3.0]])
+g = tape.gradient(loss, s)
+=== ema update | healthy
+w = tf.Variable(1.0); ema = tf.Variable(0.0, trainable=False)
+for i in range(3):
+    with tf.GradientTape() as tape:
+        loss = (w * 2.0 - 3.0) ** 2
+    g = tape.gradient(loss, w)
+    w.assign_sub(0.05 * g)
+    ema.assign(0.9 * ema + 0.1 * w)
+=== tf function loss | healthy
+w = tf.Variable(2.0)
+@tf.function
+def f(x):
+    return tf.reduce_sum(tf.tanh(w * x))
+with tf.GradientTape() as tape:
+    y = f(tf.constant([0.1, 0.2]))
+g = tape.gradient(y, w)
+=== intermediate source | healthy
+x = tf.Variable([0.5, 1.5])
+with tf.GradientTape() as tape:
+    h = tf.sin(x)
+    y = tf.reduce_sum(h ** 2)
+g = tape.gradient(y, h)
+=== loss scaling | healthy
+w = tf.Variable(1e-2)
+with tf.GradientTape() as tape:
+    loss = tf.cast(w, tf.float16) ** 2
+    scaled = tf.cast(loss, tf.float32) * 128.0
+g = tape.gradient(scaled, w) / 128.0
+=== sum over batch saliency | healthy
+m = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation="softplus"), keras.layers.Dense(1)])
+x = tf.Variable(tf.random.normal((4, 3)))
+with tf.GradientTape() as tape:
+    out = tf.reduce_sum(m(x))
+g = tape.gradient(out, x)
+=== rl sampling | healthy
+logits = tf.Variable([0.1, 0.2, 0.3])
+with tf.GradientTape() as tape:
+    action = tf.random.categorical(logits[None], 1)[0, 0]
+    logp = tf.nn.log_softmax(logits)[action]
+    loss = -logp * 2.0
+g = tape.gradient(loss, logits)
+=== tensorarray loop | healthy
+x = tf.Variable(0.5)
+with tf.GradientTape() as tape:
+    ta = tf.TensorArray(tf.float32, size=3)
+    for i in range(3):
+        ta = ta.write(i, tf.pow(x, tf.cast(i + 1, tf.float32)))
+    y = tf.reduce_sum(ta.stack())
+g = tape.gradient(y, x)
+=== cholesky | healthy
+A = tf.Variable([[2.0, 0.3], [0.3, 1.0]])
+with tf.GradientTape() as tape:
+    L = tf.linalg.cholesky(A)
+    logdet = 2.0 * tf.reduce_sum(tf.math.log(tf.linalg.diag_part(L)))
+g = tape.gradient(logdet, A)
+=== fft power | healthy
+s = tf.Variable([1.0, 2.0, 0.5, -1.0])
+with tf.GradientTape() as tape:
+    spec = tf.signal.rfft(s)
+    power = tf.reduce_sum(tf.abs(spec) ** 2)
+g = tape.gradient(power, s)
+=== top k values | healthy
+v = tf.Variable([3.0, 1.0, 2.0])
+with tf.GradientTape() as tape:
+    top, idx = tf.math.top_k(v, k=2)
+    y = tf.reduce_sum(top ** 2)
+g = tape.gradient(y, v)
+=== sparse weights zero entries | healthy
+w = tf.Variable([1.0, 2.0, 3.0])
+x = tf.constant([0.0, 1.0, 0.0])
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(w * x) ** 2
+g = tape.gradient(y, w)
+=== seed zero rows | healthy
+x = tf.Variable([[1.0, 2.0], [3.0, 4.0]])
+with tf.GradientTape() as tape:
+    y = x ** 2
+g = tape.gradient(y, x, output_gradients=tf.constant([[1.0, 0.0], [0.0, 0.0]]))
+=== print in tape | healthy
+x = tf.Variable(1.0)
+with tf.GradientTape() as tape:
+    y = tf.exp(x)
+    print("y is", float(y), y.numpy().round(2), f"{y:.3f}")
+    z = y * 2
+g = tape.gradient(z, x)
+=== early stop | healthy
+w = tf.Variable(4.0)
+best = math.inf
+for i in range(20):
+    with tf.GradientTape() as tape:
+        loss = (w - 1.0) ** 2
+    if loss.numpy() > best - 1e-3:
+        break
+    best = float(loss)
+    w.assign_sub(0.3 * tape.gradient(loss, w))
+""")
+)
