@@ -22,7 +22,7 @@ from tapemagic.tensors.operand import Context, NotLiftable, Operand
 from tapemagic.tensors.recognition import at
 from tapemagic.trace import Line, Operation, Trace
 
-INLINE = 14  # nodes of an unnamed tensor that is still written inside another
+INLINE = 20  # nodes of an unnamed tensor that is still written inside another
 SHARED = 4  # the same where it is used more than once
 KEPT = 2**16  # entries of a source or constant that are kept for evaluating again
 _DEVICES = {"Identity", "Snapshot", "ReadVariableOp"}
