@@ -83,6 +83,7 @@ ELEMENTWISE = [
     E("Pow", (n(2, 3), np.array([2.0, 3.0, -1.0])), wrt=(0,)),
     E("Pow", (-r(3), np.array([2.0, 3.0, -1.0])), differences=False),
     E("LogicalNot", (b(0, 1),), tape=False),
+    *(E(kind, (n(3),), tape=False) for kind in ("IsFinite", "IsInf", "IsNan")),
     E("AddN", ([n(3), n(3), n(3)],)),
     E("Acosh", (r(3, low=1.2, high=3.0),)),
     E("Softplus", (np.array([-800.0, 800.0]),), differences=False),
