@@ -25,6 +25,7 @@ from tapemagic.equations import (
 from tapemagic.numeric import NotReplayable
 from tapemagic.result import Derivative
 from tapemagic.tensors import forms
+from tapemagic.tensors.evaluation import cost
 from tapemagic.tensors.forms import Shared, TensorForm, TooLarge
 from tapemagic.tensors.sweep import again
 from tapemagic.trace import Answer, Array, Operation, Trace
@@ -170,8 +171,9 @@ def _tensor(
 
 
 def _enough(tensor: TensorForm | None, question: Question) -> bool:
-    """Whether nobody would write the entries out: there is a form of more than a few."""
-    if tensor is None or tensor.closed is None:
+    """Whether nobody would write the entries out: there are more than a few, and a form, or one
+    that is only too long."""
+    if tensor is None or (tensor.closed is None and tensor.definitions.opaque):
         return False
     return question.notation != "auto" or tensor.definitions.largest > _BESIDE
 
@@ -208,8 +210,10 @@ def _shaken(trace: Trace, question: Question, tensor: TensorForm | None) -> Arra
         return 0.0
     epsilon = checking.EPSILON.get(tensor.definitions.dtype, 2.0**-23)
     base = tensor.evaluate({})
-    if base is None or base.size > 2**16:
+    if base is None:
         return 0.0
+    if base.size > 2**16 or cost([tensor.closed]) > forms.LITTLE:
+        return 2 * epsilon * float(np.max(np.abs(base), initial=0.0))
     spread: Array = np.zeros(base.shape)
     for period in (1, 2):
         moved = {}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -54,6 +55,13 @@ class Sweep:
         return _numbers(self)
 
 
+@dataclass(eq=False)
+class Memo:
+    """What the forms of one target have in common, in numbers at the recorded point."""
+
+    arrays: dict[Node, Array] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class TensorForm:
     """The derivative by one source in whole tensors.
@@ -68,6 +76,7 @@ class TensorForm:
     sweep: Sweep | None = None
     lead: int = 0
     reason: str = ""
+    memo: weakref.ref[Memo] | None = field(default=None, repr=False, compare=False)
 
     def evaluate(self, chosen: Mapping[Leaf, Array]) -> Array | None:
         """The closed form in float64 with these values in place of the recorded ones; None
@@ -82,7 +91,8 @@ class TensorForm:
                 if value is None:
                     return None
                 values[node] = value
-        return evaluate([self.closed], values)[0]
+        known = None if chosen or self.memo is None else self.memo()
+        return evaluate([self.closed], values, None if known is None else known.arrays)[0]
 
     def followed(self) -> Array | None:
         """The derivative by following the sweep in numbers; None where a value is gone."""
