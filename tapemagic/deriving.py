@@ -26,6 +26,7 @@ from tapemagic.numeric import NotReplayable
 from tapemagic.result import Derivative
 from tapemagic.substitution import is_long
 from tapemagic.tensors import forms
+from tapemagic.tensors.evaluation import cost
 from tapemagic.tensors.forms import Shared, TensorForm, TooLarge
 from tapemagic.tensors.sweep import again, batched
 from tapemagic.trace import Answer, Array, Operation, Trace
@@ -111,7 +112,7 @@ def _in_components(
 ) -> tuple[Derivation | None, ClosedForm | None, list[str]]:
     """The derivation entry by entry, where anybody would write the entries out."""
     whole = tensor is not None and tensor.closed is not None
-    if whole and tensor is not None:
+    if tensor is not None and (whole or not tensor.definitions.opaque):
         few = tensor.definitions.largest <= _BESIDE
         if question.notation != "auto" or not few:
             return None, None, []
@@ -233,8 +234,10 @@ def _shaken(trace: Trace, question: Question, tensor: TensorForm | None) -> Arra
         return 0.0
     epsilon = checking.EPSILON.get(tensor.definitions.dtype, 2.0**-23)
     base = tensor.evaluate({})
-    if base is None or base.size > 2**16:
+    if base is None:
         return 0.0
+    if base.size > 2**16 or cost([tensor.closed]) > forms.LITTLE:
+        return 2 * epsilon * float(np.max(np.abs(base), initial=0.0))
     spread: Array = np.zeros(base.shape)
     for period in (1, 2):
         moved = {}

@@ -11,6 +11,7 @@ There are two ways to build one:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
@@ -377,6 +378,11 @@ def _product(factors: list[Formula]) -> Formula:
 def times(*factors: Scalar) -> Formula:
     """The tidied product: numbers folded to the front, equal bases merged into powers."""
     parts = [formula(factor) for factor in factors]
+    signed = [_signed(part) for part in parts]
+    if all(part and _folds(part, Fraction(1)) for part in signed):  # the short way to the same
+        value = math.prod(part.value for part in signed if part)
+        decimal = any(part.decimal for part in signed if part)
+        return _written(Number(Fraction(value), decimal), {}) if value else ZERO
     coefficient, merged = _monomial(Product(tuple(parts)))
     return ZERO if coefficient.value == 0 else _written(coefficient, merged)
 
@@ -397,8 +403,13 @@ def power(base: Scalar, exponent: Scalar) -> Formula:
 
 def plus(*terms: Scalar) -> Formula:
     """The tidied sum: like terms collected at the place of the first."""
+    parts = [formula(term) for term in terms]
+    if len(parts) == 2 and ZERO in parts:  # the short way to the same, for numbers
+        rest = parts[1] if parts[0] == ZERO else parts[0]
+        if isinstance(rest, Number) and rest.value > 0:
+            return _written(rest, {})
     collected: dict[frozenset[tuple[Formula, Formula]], tuple[Number, _Factors]] = {}
-    pending = [(formula(term), 1) for term in reversed(terms)]
+    pending = [(term, 1) for term in reversed(parts)]
     while pending:
         term, sign = pending.pop()
         if isinstance(term, Sum):

@@ -199,7 +199,8 @@ class Recorder:
                 touched.clear()
                 return
             # Some callers go on to change the lists that they pass: TensorArray does.
-            inputs, outputs = tuple(inputs), tuple(outputs)
+            given = inputs = tuple(inputs)
+            outputs = tuple(outputs)
             try:
                 for tensor in (*inputs, *outputs):
                     if tensor._num_elements() > SMALL:
@@ -208,7 +209,7 @@ class Recorder:
             except AttributeError:  # an op inside a graph that came without one
                 return
             if touched:
-                self._reads_in_c(op_type, inputs)
+                self._reads_in_c(op_type, given)
             for depth, code in places.get(op_type, ()):
                 try:
                     frame = frame_at(depth)

@@ -1,10 +1,12 @@
-"""python -m tapemagic.rules: the op types with a rule, and TensorFlow's that have none."""
+"""python -m tapemagic.rules: the op types with a rule, entry by entry or for whole tensors, and
+those of the installed TensorFlow's differentiable ones that have none."""
 
 from __future__ import annotations
 
 import os
 
 from tapemagic.rules import ROWS
+from tapemagic.tensors import lifting
 
 
 def _differentiable() -> set[str]:
@@ -20,10 +22,17 @@ def _differentiable() -> set[str]:
 
 def main() -> None:
     """Print the table."""
-    for kind, row in sorted(ROWS.items()):
-        print(f"{kind:36} {'entry by entry' if row.elementwise else '':15} {row.rule}")
-    missing = sorted(_differentiable() - set(ROWS))
-    print(f"\n{len(ROWS)} op types have a rule. Differentiable without one ({len(missing)}):")
+    whole = set(lifting.ROWS) | {kind for kind, row in ROWS.items() if row.elementwise}
+    every = sorted(set(ROWS) | whole)
+    print(f"{'op type':40} {'in formulas of entries':40} in whole tensors")
+    for kind in every:
+        rule = ROWS[kind].rule if kind in ROWS else "—"
+        print(f"{kind:40} {rule:40} {'yes' if kind in whole else '—'}")
+    missing = sorted(_differentiable() - set(every))
+    print(
+        f"\n{len(every)} op types have a rule: {len(ROWS)} in formulas of entries,"
+        f" {len(whole)} in whole tensors.\nDifferentiable without one ({len(missing)}):"
+    )
     print("  ".join(missing))
 
 

@@ -85,6 +85,12 @@ def contract(
     return _canonical(coefficient, merged, tuple(out), shape)
 
 
+def _times(one: Formula, other: Formula) -> Formula:
+    if one == ONE or other == ONE:
+        return other if one == ONE else one
+    return times(one, other)
+
+
 def _opened(
     given: Sequence[tuple[Node, tuple[Label, ...]]], coefficient: Formula, known: dict[Label, int]
 ) -> tuple[Formula, list[tuple[Node, tuple[Label, ...]]]]:
@@ -93,13 +99,13 @@ def _opened(
     for node, labels in given:
         if isinstance(node, Plus):
             common, rest = _common(node)
-            coefficient = times(coefficient, common)
+            coefficient = _times(coefficient, common)
             found.append((rest, labels))
             continue
         if not isinstance(node, Contract):
             found.append((node, labels))
             continue
-        coefficient = times(coefficient, node.coefficient)
+        coefficient = _times(coefficient, node.coefficient)
         inner = node.summed
         names: dict[int, Label] = dict(enumerate(labels))
         names.update(zip(inner, fresh(len(inner))))
@@ -226,8 +232,9 @@ def plus(terms: Sequence[Node], shape: Shape) -> Node:
     """The sum, like terms collected at the place of the first."""
     collected: dict[Node, Formula] = {}
     for coefficient, term in _flat(terms, ONE):
-        collected[term] = total(collected.get(term, ZERO), coefficient)
-    kept = [scaled(term, c) for term, c in collected.items() if c != ZERO]
+        known = collected.get(term)
+        collected[term] = coefficient if known is None else total(known, coefficient)
+    kept = [term if c == ONE else scaled(term, c) for term, c in collected.items() if c != ZERO]
     if not kept:
         return constant(ZERO, shape)
     return kept[0] if len(kept) == 1 else Plus(shape, tuple(kept))
@@ -242,7 +249,7 @@ def _flat(terms: Iterable[Node], sign: Formula) -> Iterable[tuple[Formula, Node]
         if isinstance(rest, Plus) and coefficient in (ONE, MINUS):
             yield from _flat(rest.terms, times(sign, coefficient))
         else:
-            yield times(sign, coefficient), rest
+            yield _times(sign, coefficient), rest
 
 
 def unscaled(node: Node) -> tuple[Formula, Node]:

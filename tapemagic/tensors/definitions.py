@@ -236,7 +236,8 @@ class _Writer:
     def _operand(self, key: int) -> Operand:
         data = None if key in self._varying else self._trace.array(key)
         name = self._names.of.get(key)
-        return Operand(self._shape(key), lambda: self._node(key), data, name)
+        recorded = self._trace.array
+        return Operand(self._shape(key), lambda: self._node(key), data, name, lambda: recorded(key))
 
     def _node(self, key: int) -> Node:
         if key not in self._written:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 import opt_einsum
@@ -34,14 +34,19 @@ class TooLarge(Exception):
     """An array on the way would not fit; the message says how large."""
 
 
-def evaluate(roots: Sequence[Node], values: Mapping[Leaf, Array]) -> list[Array]:
-    """The value of each root; `values` of its leaves in their whole shape.
+def evaluate(
+    roots: Sequence[Node], values: Mapping[Leaf, Array], known: dict[Node, Array] | None = None
+) -> list[Array]:
+    """The value of each root; `values` of its leaves in their whole shape. What is `known` for
+    these values is not computed again, and what is computed becomes known.
 
     Raises `KeyError` for a leaf without a value and `TooLarge`.
     """
-    known: dict[Node, Array] = {}
+    known = {} if known is None else known
     with np.errstate(all="ignore"):
         for node in postorder(roots):
+            if node in known:
+                continue
             size = math.prod(node.shape)
             if size > LARGEST:
                 raise TooLarge(f"an array of {size:.2g} entries")
@@ -49,15 +54,20 @@ def evaluate(roots: Sequence[Node], values: Mapping[Leaf, Array]) -> list[Array]
     return [known[root] for root in roots]
 
 
-def cost(roots: Sequence[Node]) -> float:
-    """About how many multiplications it takes to evaluate them."""
+def cost(roots: Sequence[Node], known: Container[Node] = ()) -> float:
+    """About how many multiplications it takes to evaluate them; infinitely many where an array
+    on the way would not fit."""
     total = 0.0
     for node in postorder(roots):
+        if node in known:
+            continue
         total += math.prod(node.shape)
         if isinstance(node, Contract) and node.factors:
             shapes = [part.shape for part, _ in node.factors]
             _, path = opt_einsum.contract_path(_equation(node), *shapes, shapes=True)
             total += float(path.opt_cost)
+            if len(shapes) > 1 and path.largest_intermediate > LARGEST:
+                return math.inf
         elif isinstance(node, Function):
             total += 10 * math.prod(node.shape) * max(node.shape, default=1)
     return total

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from tapemagic.tensors import sweep as sweeping
 from tapemagic.tensors.definitions import define
 from tapemagic.tensors.evaluation import TooLarge, cost
 from tapemagic.tensors.nodes import Array
-from tapemagic.tensors.sweep import Sweep, TensorForm
+from tapemagic.tensors.sweep import Memo, Sweep, TensorForm
 from tapemagic.trace import Trace
 
 WORK = 3e8  # multiplications that checking a form may cost
+LITTLE = 2e7  # and those that may be done three times
 _Key = tuple[object, ...]
 
 
@@ -26,6 +28,7 @@ class Shared:
 
     sweeps: dict[_Key, Sweep] = field(default_factory=dict)
     tensors: dict[int, bool] = field(default_factory=dict)
+    memos: dict[_Key, Memo] = field(default_factory=dict)
 
 
 def has_tensors(trace: Trace, shared: Shared) -> bool:
@@ -59,14 +62,21 @@ def first_order(
     if key not in shared.sweeps:
         definitions = define(trace, target, text, sources, names)
         shared.sweeps[key] = sweeping.sweep(definitions, jacobian, seed)
-    return sweeping.form(shared.sweeps[key], place)
+    memo = shared.memos.setdefault(key, Memo())
+    return replace(sweeping.form(shared.sweeps[key], place), memo=weakref.ref(memo))
+
+
+def work(form: TensorForm) -> float:
+    """How many multiplications it takes to evaluate the closed form."""
+    memo = None if form.memo is None else form.memo()
+    return cost([form.closed] if form.closed else [], () if memo is None else memo.arrays)
 
 
 def value(form: TensorForm) -> Array | None:
     """The form in numbers at the recorded point, by its closed form or by following the sweep;
     None where a value is gone. Raises `TooLarge`."""
     if form.closed is not None:
-        if cost([form.closed]) > WORK:
+        if work(form) > WORK:
             raise TooLarge("so many multiplications")
         return form.evaluate({})
     if form.sweep is None:

@@ -213,8 +213,8 @@ def _solutions(part: Structure, labels: Labels) -> list[tuple[int, _Build]]:
         place = number(part.parameters[0] + 1)
         return [(labels[0], lambda places: place)]
     if part.kind == "one_hot" and part.of is not None:
-        (i, j), name = labels, d.Tensor(part.of)
-        return [(j, lambda places: d.Subscripted(name, (places[i],)))]
+        (*rows, j), name = labels, d.Tensor(part.of)
+        return [(j, lambda places: d.Subscripted(name, tuple(places[i] for i in rows)))]
     if part.kind == "strided":
         (i, j), (start, step) = labels, part.parameters
         forward = j, lambda places: plus(times(step, places[i]), start + 1 - step)
@@ -243,7 +243,7 @@ def _structure(node: Structure, at: Sequence[Formula]) -> Formula:
     if node.kind == "unit":
         return d.Subscripted(delta, (at[0], number(node.parameters[0] + 1)))
     if node.kind == "one_hot" and node.of is not None:
-        return d.Subscripted(delta, (at[1], d.Subscripted(d.Tensor(node.of), (at[0],))))
+        return d.Subscripted(delta, (at[-1], d.Subscripted(d.Tensor(node.of), tuple(at[:-1]))))
     if node.kind == "strided":
         start, step = node.parameters
         return d.Subscripted(delta, (at[1], plus(times(step, at[0]), start + 1 - step)))

@@ -14,7 +14,15 @@ import numpy as np
 
 from tapemagic import rules
 from tapemagic.formula import ONE, Formula, Symbol, call, number
-from tapemagic.tensors import moving, whole, windows
+from tapemagic.tensors import (
+    decompositions,
+    diagonals,
+    moving,
+    normalising,
+    scattering,
+    whole,
+    windows,
+)
 from tapemagic.tensors.algebra import (
     Factor,
     contract,
@@ -27,10 +35,8 @@ from tapemagic.tensors.algebra import (
 from tapemagic.tensors.nodes import (
     PLACES,
     Array,
-    Function,
     Node,
     Shape,
-    Structure,
     constant,
     core,
 )
@@ -195,16 +201,18 @@ def _extreme(name: str) -> Rule:
         turned = rearranged(operand.node, operand.axes, (*rest, *own), shape)
         if not own:
             return (turned,)
+        if name == "prod":
+            return (whole.product(turned, len(own), operand.has_zero),)
         return (whole.make(name, shape[: len(rest)], turned, parameters=(len(own),)),)
 
     return rule
 
 
-def _last_axis(name: str) -> Rule:
+def _last_axis(name: str, of_one: int) -> Rule:
     def rule(context: Context) -> Sequence[Node]:
         (operand,) = context.inputs
         if operand.shape[-1] == 1:
-            raise NotLiftable(f"{context.kind} of one entry")
+            return (constant(number(of_one), core(operand.shape)),)
         return (whole.make(name, core(operand.shape), operand.node),)
 
     return rule
@@ -212,22 +220,26 @@ def _last_axis(name: str) -> Rule:
 
 def _cross_entropy(context: Context) -> Sequence[Node]:
     logits, labels = context.inputs
-    if logits.shape[-1] == 1 or labels.shape != logits.shape:
-        raise NotLiftable(f"{context.kind} with labels that broadcast")
-    return _with_gap(context, logits.node, labels.node)
+    if logits.shape[-1] == 1:
+        raise NotLiftable(f"{context.kind} of one class")
+    shape = context.outputs[1]
+    out, sizes = kept(shape), core(shape)
+    wide = [
+        rearranged(o.node, [a + len(shape) - len(o.shape) for a in o.axes], out, sizes)
+        for o in (logits, labels)
+    ]
+    return _with_gap(context, *wide)
 
 
 def _sparse_cross_entropy(context: Context) -> Sequence[Node]:
     logits, places = context.inputs
-    classes = logits.shape[-1]
-    if classes == 1 or len(logits.shape) != 2:
-        raise NotLiftable(f"{context.kind} of these shapes")
-    hot = Structure(
-        (len(places.numbers), classes), "one_hot", (tuple(places.numbers),), places.name
-    )
-    labels = hot
-    if logits.shape[0] == 1:
-        labels = Structure((classes,), "unit", (places.number,))
+    rows, classes = logits.shape
+    if classes == 1:
+        raise NotLiftable(f"{context.kind} of one class")
+    hot = scattering.hot(np.asarray(places.numbers), classes, ["row"], "class", places.name)
+    out = ["row", "class"] if rows > 1 else ["class"]
+    sizes = {"row": rows, "class": classes}
+    labels = contract(hot, out, {k: sizes[k] for k in out})
     return _with_gap(context, logits.node, labels)
 
 
@@ -236,67 +248,6 @@ def _with_gap(context: Context, logits: Node, labels: Node) -> Sequence[Node]:
     loss = whole.make("cross_entropy", core(context.outputs[0]), logits, labels)
     gap = plus([whole.softmax(logits), scaled(labels, MINUS)], logits.shape)
     return (loss, gap)
-
-
-def _square(operand: Operand) -> None:
-    if 1 in operand.shape[-2:]:
-        raise NotLiftable("a matrix of one row or column")
-
-
-def _inverse(context: Context) -> Sequence[Node]:
-    return (_inverted(context.inputs[0], bool(context.attributes.get("adjoint"))),)
-
-
-def _inverted(operand: Operand, adjoint: bool) -> Node:
-    _square(operand)
-    node = whole.inverse(operand.node)
-    rank = node.rank
-    turned = (*range(rank - 2), rank - 1, rank - 2)
-    return rearranged(node, turned, range(rank), node.shape) if adjoint else node
-
-
-def _solve(context: Context) -> Sequence[Node]:
-    matrix, right = context.inputs
-    return (
-        _solved(context, matrix, _inverted(matrix, bool(context.attributes.get("adjoint"))), right),
-    )
-
-
-def _triangular_solve(context: Context) -> Sequence[Node]:
-    matrix, right = context.inputs
-    _square(matrix)
-    lower = bool(context.attributes.get("lower", True))
-    node, rank = matrix.node, matrix.node.rank
-    if not (isinstance(node, Function) and node.function == "cholesky" and lower):
-        size = matrix.shape[-1]
-        mask = Structure((size, size), "triangle", (lower, 0, False))
-        axes = tuple(range(rank))
-        node = contract([(mask, axes[-2:]), (node, axes)], axes, {})
-    part = Operand(matrix.shape, lambda: node)
-    inverted = _inverted(part, bool(context.attributes.get("adjoint")))
-    return (_solved(context, matrix, inverted, right),)
-
-
-def _solved(context: Context, matrix: Operand, inverted: Node, right: Operand) -> Node:
-    rank = len(context.output)
-    left = Operand(matrix.shape, lambda: inverted)
-    factors = [
-        _factor(left, [*_batch(matrix, rank), rank - 2, rank]),
-        _factor(right, [*_batch(right, rank), rank, rank - 1]),
-    ]
-    return _contracted(factors, context.output)
-
-
-def _of_matrix(name: str) -> Rule:
-    def rule(context: Context) -> Sequence[Node | None]:
-        (operand,) = context.inputs
-        _square(operand)
-        batch = core(operand.shape[:-2])
-        shape = core(operand.shape) if name == "cholesky" else batch
-        made = whole.make(name, shape, operand.node)
-        return (None, made) if name == "logdet" else (made,)
-
-    return rule
 
 
 def _like(value: int) -> Rule:
@@ -333,16 +284,14 @@ ROWS: dict[str, Rule] = {
     "AddN": _add_n,
     "OnesLike": _like(1),
     "ZerosLike": _like(0),
-    "Softmax": _last_axis("softmax"),
-    "LogSoftmax": _last_axis("log_softmax"),
+    "Softmax": _last_axis("softmax", 1),
+    "LogSoftmax": _last_axis("log_softmax", 0),
     "SoftmaxCrossEntropyWithLogits": _cross_entropy,
     "SparseSoftmaxCrossEntropyWithLogits": _sparse_cross_entropy,
-    "MatrixInverse": _inverse,
-    "MatrixSolve": _solve,
-    "MatrixTriangularSolve": _triangular_solve,
-    "MatrixDeterminant": _of_matrix("det"),
-    "LogMatrixDeterminant": _of_matrix("logdet"),
-    "Cholesky": _of_matrix("cholesky"),
+    **decompositions.ROWS,
     **moving.ROWS,
+    **scattering.ROWS,
+    **diagonals.ROWS,
     **windows.ROWS,
+    **normalising.ROWS,
 }

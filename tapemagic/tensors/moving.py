@@ -6,14 +6,43 @@ E has its 1 at i + 2), so that its pullback, which puts the part back in its pla
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from tapemagic.formula import ZERO
-from tapemagic.tensors.algebra import contract, fresh, plus, rearranged, reshaped
-from tapemagic.tensors.nodes import Function, Node, Shape, Structure, constant, core
-from tapemagic.tensors.operand import Context, NotLiftable, Operand, Rule, kept
+from tapemagic.formula import ONE, ZERO, Formula, call, number
+from tapemagic.tensors import whole
+from tapemagic.tensors.algebra import (
+    applied,
+    contract,
+    fresh,
+    plus,
+    rearranged,
+    reshaped,
+    scaled,
+)
+from tapemagic.tensors.nodes import (
+    PLACES,
+    Array,
+    Function,
+    Node,
+    Shape,
+    Structure,
+    constant,
+    core,
+    ones,
+)
+from tapemagic.tensors.operand import (
+    Attributes,
+    Context,
+    NotLiftable,
+    Operand,
+    Rule,
+    kept,
+    text,
+)
 
 
 def _same(context: Context) -> Sequence[Node]:
@@ -80,9 +109,17 @@ def _slice(context: Context) -> Sequence[Node]:
 
 def _strided_slice(context: Context) -> Sequence[Node]:
     operand = context.inputs[0]
-    begin, end, step = (o.numbers for o in context.inputs[1:4])
+    places = _strided_places(context.inputs[1:4], context.attributes, operand.shape)
+    return (taken(operand.node, operand.shape, places),)
+
+
+def _strided_places(
+    bounds: Sequence[Operand], attributes: Attributes, shape: Shape
+) -> list[Structure | int | None]:
+    """What a slice with masks takes along each axis of `shape`."""
+    begin, end, step = (bound.numbers for bound in bounds)
     masks = {
-        name: int(context.attributes.get(f"{name}_mask") or 0)
+        name: int(attributes.get(f"{name}_mask") or 0)
         for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
     }
     index: list[object] = []
@@ -98,8 +135,52 @@ def _strided_slice(context: Context) -> Sequence[Node]:
             first = None if masks["begin"] & bit else begin[place]
             last = None if masks["end"] & bit else end[place]
             index.append(slice(first, last, step[place]))
-    places = [_indexed(i, size) for i, size in _spread(index, operand.shape)]
-    return (taken(operand.node, operand.shape, places),)
+    return [_indexed(i, size) for i, size in _spread(index, shape)]
+
+
+def put(node: Node, shape: Shape, places: Sequence[Structure | int | None]) -> Node:
+    """The transpose of `taken`: the part back in its place in `shape`, zeros elsewhere."""
+    axes = kept(shape)
+    labels: dict[int, object] = dict(zip(axes, fresh(len(axes))))
+    own: list[object] = []
+    factors: list[tuple[Node, Sequence[object]]] = []
+    for axis, place in enumerate(places):
+        if isinstance(place, int):
+            if axis in labels:
+                factors.append((Structure((shape[axis],), "unit", (place,)), (labels[axis],)))
+        elif place is None:
+            own += [labels[axis]] if axis in labels else []
+        else:
+            (new,) = fresh(1)
+            own.append(new)
+            if axis in labels:
+                factors.append((place, (new, labels[axis])))
+    out = [labels[axis] for axis in axes]
+    return contract([(node, own), *factors], out, dict(zip(out, core(shape))))
+
+
+def _strided_slice_back(context: Context) -> Sequence[Node]:
+    shape = tuple(context.inputs[0].numbers)
+    places = _strided_places(context.inputs[1:4], context.attributes, shape)
+    if any(isinstance(p, Structure) and p.shape[0] == 0 for p in places):
+        return (constant(ZERO, core(shape)),)
+    return (put(context.inputs[4].node, shape, places),)
+
+
+def _strided_update(context: Context) -> Sequence[Node]:
+    operand, value = context.inputs[0], context.inputs[4]
+    shape = operand.shape
+    places = _strided_places(context.inputs[1:4], context.attributes, shape)
+    part = tuple(p.shape[0] if isinstance(p, Structure) else 0 for p in places)
+    sizes = [size if p is None else count for p, size, count in zip(places, shape, part)]
+    counted = core([size for p, size in zip(places, sizes) if not isinstance(p, int)])
+    if value.node.shape != counted:
+        raise NotLiftable("a value that is broadcast to the part that it replaces")
+    inside = put(ones(counted), shape, places)
+    axes = tuple(range(inside.rank))
+    rest = plus([ones(inside.shape), scaled(inside, number(-1))], inside.shape)
+    kept_ = contract([(rest, axes), (operand.node, axes)], axes, {})
+    return (plus([kept_, put(value.node, shape, places)], core(shape)),)
 
 
 def _spread(index: Sequence[object], shape: Shape) -> list[tuple[object, int]]:
@@ -119,52 +200,6 @@ def _indexed(index: object, size: int) -> Structure | int | None:
     assert isinstance(index, slice)
     start, stop, step = index.indices(size)
     return _part(start, step, len(range(start, stop, step)), size)
-
-
-def _gather(context: Context) -> Sequence[Node]:
-    operand, indices = context.inputs[:2]
-    axis = context.inputs[2].number if len(context.inputs) > 2 else 0
-    axis %= max(1, len(operand.shape))
-    if context.attributes.get("batch_dims"):
-        raise NotLiftable("a gather with batch axes")
-    places = indices.numbers
-    size = operand.shape[axis]
-    picked: Structure | int | None
-    if len(places) == 1:
-        picked = places[0]
-    elif size == 1:
-        picked = None
-    else:
-        picked = Structure((len(places), size), "one_hot", (tuple(places),), indices.name)
-    per_axis: list[Structure | int | None] = [None] * len(operand.shape)
-    per_axis[axis] = picked
-    if size == 1 and len(places) > 1:
-        raise NotLiftable("a gather from an axis of one entry")
-    return (reshaped(taken(operand.node, operand.shape, per_axis), core(context.output)),)
-
-
-def _resource_gather(context: Context) -> Sequence[Node]:
-    return _gather(Context("GatherV2", context.inputs[:2], {}, context.outputs))
-
-
-def _gather_nd(context: Context) -> Sequence[Node]:
-    operand, indices = context.inputs
-    depth = indices.shape[-1]
-    if depth == 1:
-        flat = Operand((len(indices.numbers),), indices.make, indices.data, indices.name)
-        return _gather(Context("GatherV2", (operand, flat), {}, context.outputs))
-    if depth != len(operand.shape) or 1 in operand.shape:
-        raise NotLiftable("a gather of parts of several axes")
-    rows = np.asarray(indices.numbers).reshape(-1, depth)
-    if len(rows) == 1:
-        return (taken(operand.node, operand.shape, [int(i) for i in rows[0]]),)
-    (new,), labels = fresh(1), fresh(depth)
-    hots = [
-        Structure((len(rows), size), "one_hot", (tuple(int(i) for i in column),))
-        for size, column in zip(operand.shape, rows.T)
-    ]
-    factors = [(operand.node, labels), *((hot, (new, k)) for hot, k in zip(hots, labels))]
-    return (reshaped(contract(factors, (new,), {}), core(context.output)),)
 
 
 def _placed(node: Node, shape: Shape, axis: int, start: int, size: int) -> Node:
@@ -238,29 +273,48 @@ def _split(context: Context) -> Sequence[Node]:
 
 def _pad(context: Context) -> Sequence[Node]:
     operand, pads = context.inputs[:2]
-    if len(context.inputs) > 2 and np.any(context.inputs[2].data):
-        raise NotLiftable("a padding with another value than 0")
-    node, shape = operand.node, list(operand.shape)
     rows = np.asarray(pads.numbers).reshape(-1, 2)
+    node = padded(operand.node, operand.shape, rows)
+    value = context.inputs[2] if len(context.inputs) > 2 else None
+    if value is None or (value.data is not None and not np.any(value.data)):
+        return (node,)
+    if value.data is None:
+        raise NotLiftable("a padding that varies, which the tape takes as constant")
+    shape = context.output
+    around = 1 - np.pad(np.ones(operand.shape), rows)
+    if not around.any():
+        return (node,)
+    mask = Structure(core(shape), "given", ("around",), given=around.reshape(core(shape)))
+    axes = kept(shape)
+    return (plus([node, contract([(mask, axes), (value.node, ())], axes, {})], core(shape)),)
+
+
+def padded(node: Node, shape: Shape, rows: Array) -> Node:
+    """Zeros before and after along each axis."""
+    sizes = list(shape)
     for axis, (before, after) in enumerate(rows):
-        size = shape[axis] + int(before) + int(after)
-        node = _placed(node, tuple(shape), axis, int(before), size)
-        shape[axis] = size
-    return (node,)
+        size = sizes[axis] + int(before) + int(after)
+        node = _placed(node, tuple(sizes), axis, int(before), size)
+        sizes[axis] = size
+    return node
 
 
 def _mirror_pad(context: Context) -> Sequence[Node]:
     operand, pads = context.inputs
     rows = np.asarray(pads.numbers).reshape(-1, 2)
+    return (taken(operand.node, operand.shape, _mirrored(context, operand.shape, rows)),)
+
+
+def _mirrored(context: Context, shape: Shape, rows: Array) -> list[Structure | int | None]:
     symmetric = int("SYMMETRIC" in str(context.attributes.get("mode")))
     places: list[Structure | int | None] = []
-    for size, (before, after) in zip(operand.shape, rows):
+    for size, (before, after) in zip(shape, rows):
         total = size + int(before) + int(after)
         if size == 1 and total > 1:
             raise NotLiftable("a mirrored axis of one entry")
         picked = Structure((total, size), "mirrored", (int(before), symmetric))
         places.append(picked if total != size else None)
-    return (taken(operand.node, operand.shape, places),)
+    return places
 
 
 def _tile(context: Context) -> Sequence[Node]:
@@ -285,6 +339,8 @@ def _tile(context: Context) -> Sequence[Node]:
 def _reverse(context: Context) -> Sequence[Node]:
     operand, axes = context.inputs
     turned = {axis % len(operand.shape) for axis in axes.numbers}
+    if context.kind == "Reverse":
+        turned = {axis for axis, yes in enumerate(axes.numbers) if yes}
     places = [
         Structure((size, size), "strided", (size - 1, -1)) if a in turned and size > 1 else None
         for a, size in enumerate(operand.shape)
@@ -294,26 +350,58 @@ def _reverse(context: Context) -> Sequence[Node]:
 
 def _roll(context: Context) -> Sequence[Node]:
     operand, shifts, axes = context.inputs
-    moves = dict(zip((a % len(operand.shape) for a in axes.numbers), shifts.numbers))
+    moves: Counter[int] = Counter()
+    for axis, shift in zip(axes.numbers, shifts.numbers):
+        moves[axis % len(operand.shape)] += shift
     places = []
     for axis, size in enumerate(operand.shape):
-        rows = tuple(int(i) for i in np.roll(np.arange(size), moves.get(axis, 0)))
+        rows = tuple(int(i) for i in np.roll(np.arange(size), moves[axis]))
         same = rows == tuple(range(size))
         places.append(None if same else Structure((size, size), "one_hot", (rows,)))
     return (taken(operand.node, operand.shape, places),)
 
 
 def _cumulative(context: Context) -> Sequence[Node]:
+    operand = context.inputs[0]
+    triangle, along = _before(context)
+    if triangle is None:
+        late = context.attributes.get("exclusive")
+        return (constant(ZERO, core(operand.shape)) if late else operand.node,)
+    places = [triangle if a == along else None for a in range(len(operand.shape))]
+    return (taken(operand.node, operand.shape, places),)
+
+
+def _before(context: Context) -> tuple[Structure | None, int]:
+    """[i, j] = 1 where j comes before i (or is i): what a running sum adds up."""
     operand, axis = context.inputs
     along = axis.number % len(operand.shape)
     size = operand.shape[along]
     late = -1 if context.attributes.get("exclusive") else 0
-    if size == 1:
-        return (constant(ZERO, core(operand.shape)) if late else operand.node,)
     reverse = bool(context.attributes.get("reverse"))
     triangle = Structure((size, size), "triangle", (not reverse, late, False))
-    places = [triangle if a == along else None for a in range(len(operand.shape))]
-    return (taken(operand.node, operand.shape, places),)
+    return (triangle if size > 1 else None), along
+
+
+def _running(name: str, neutral: Formula) -> Rule:
+    """Over what comes before each entry; the rest counts as the neutral element."""
+
+    def rule(context: Context) -> Sequence[Node]:
+        operand = context.inputs[0]
+        triangle, along = _before(context)
+        late = context.attributes.get("exclusive")
+        if triangle is None:
+            return (constant(neutral, core(operand.shape)) if late else operand.node,)
+        axes = operand.axes
+        out = ["new" if a == along else a for a in axes] + [along]
+        shape = (*core(operand.shape), operand.shape[along])
+        before = contract([(triangle, ("new", along))], out, dict(zip(out, shape)))
+        spread = rearranged(operand.node, axes, out, shape)
+        chosen = applied(call("where", PLACES[0], PLACES[1], neutral), [before, spread], shape)
+        if name == "prod":
+            return (whole.product(chosen, 1, operand.has_zero),)
+        return (whole.make(name, shape[:-1], chosen),)
+
+    return rule
 
 
 def _top(context: Context) -> Sequence[Node | None]:
@@ -335,89 +423,90 @@ def _top(context: Context) -> Sequence[Node | None]:
     return (contract([(picks, labels), (node, axes)], out, {}), None)
 
 
-def _main_diagonal(context: Context, at: int) -> None:
-    if any(context.inputs[at].numbers):
-        raise NotLiftable("a diagonal beside the main one")
+def _fill(context: Context) -> Sequence[Node]:
+    value = context.inputs[1]
+    out, shape = kept(context.output), core(context.output)
+    return (rearranged(value.node, (), out, shape),)
 
 
-def _diag(context: Context) -> Sequence[Node]:
-    operand = context.inputs[0]
-    if len(context.inputs) > 1:
-        _main_diagonal(context, 1)
-    rank, size = len(operand.shape), context.output[-1]
-    if context.output[-2:] != (operand.shape[-1],) * 2 or size == 1:
-        raise NotLiftable("a diagonal of another size")
-    eye = Structure((size, size), "identity")
-    factors = [(operand.node, operand.axes), (eye, (rank - 1, rank))]
-    out = [*(a for a in operand.axes if a != rank - 1), rank - 1, rank]
-    return (contract(factors, out, {}),)
+def _copies(context: Context) -> Sequence[Node]:
+    return [operand.node for operand in context.inputs]
 
 
-def _diag_part(context: Context) -> Sequence[Node]:
-    operand = context.inputs[0]
-    if len(context.inputs) > 1:
-        _main_diagonal(context, 1)
-    rows, columns = operand.shape[-2:]
-    if rows != columns or rows == 1:
-        raise NotLiftable("the diagonal of a matrix that is not square")
-    rank = len(operand.shape)
-    labels = [rank - 2 if a == rank - 1 else a for a in operand.axes]
-    out = [a for a in operand.axes if a != rank - 1]
-    return (contract([(operand.node, labels)], out, {}),)
+def _mirror_pad_back(context: Context) -> Sequence[Node]:
+    operand, pads = context.inputs
+    rows = np.asarray(pads.numbers).reshape(-1, 2)
+    places = _mirrored(context, context.output, rows)
+    if 1 in context.output:
+        raise NotLiftable("a mirrored axis of one entry")
+    return (put(operand.node, context.output, places),)
 
 
-def _set_diag(context: Context) -> Sequence[Node]:
-    operand, diagonal = context.inputs[:2]
-    _main_diagonal(context, 2)
-    size = operand.shape[-1]
-    if operand.shape[-2] != size or size == 1:
-        raise NotLiftable("the diagonal of a matrix that is not square")
-    rest = Structure((size, size), "given", ("off diagonal",), given=1 - np.eye(size))
-    rank = len(operand.shape)
-    off = contract([(operand.node, operand.axes), (rest, (rank - 2, rank - 1))], operand.axes, {})
-    (on,) = _diag(Context("MatrixDiag", (diagonal,), {}, context.outputs))
-    return (plus([off, on], off.shape),)
+def _turned(node: Node, shape: Shape, order: Sequence[int], into: Shape) -> Node:
+    """Cut into axes of that shape, these transposed, and put together again."""
+    cut = reshaped(node, core(shape))
+    labels = kept(shape)
+    out = [axis for axis in order if axis in labels]
+    turned = rearranged(cut, labels, out, tuple(shape[axis] for axis in out))
+    return reshaped(turned, core(into))
 
 
-def _band(context: Context) -> Sequence[Node]:
-    operand, lower, upper = context.inputs
-    rows, columns = operand.shape[-2:]
-    if 1 in (rows, columns):
-        raise NotLiftable("a band of one row or column")
-    low, high = lower.number, upper.number
-    i, j = np.ogrid[:rows, :columns]
-    mask = ((low < 0) | (i - j <= low)) & ((high < 0) | (j - i <= high))
-    if (low, high) in ((-1, 0), (0, -1)):
-        band = Structure((rows, columns), "triangle", (high == 0, 0, False))
-    else:
-        band = Structure((rows, columns), "given", ("band", low, high), given=mask)
-    rank = len(operand.shape)
-    factors = [(operand.node, operand.axes), (band, (rank - 2, rank - 1))]
-    return (contract(factors, operand.axes, {}),)
+def _blocks(to_space: bool) -> Rule:
+    """Channels to blocks of pixels, or back."""
 
-
-def _segments(mean: bool) -> Rule:
     def rule(context: Context) -> Sequence[Node]:
-        operand, ids = context.inputs[:2]
-        groups, places = context.output[0], ids.numbers
-        rows = operand.shape[0]
-        if len(ids.shape) != 1 or 1 in (rows, groups):
-            raise NotLiftable("groups along more than one axis, or of one row")
-        if min(places) < 0:
-            raise NotLiftable("rows that belong to no group")
-        hot = Structure((rows, groups), "one_hot", (tuple(places),), ids.name)
-        labels = operand.axes
-        (new,) = fresh(1)
-        factors = [(hot, (0, new)), (operand.node, labels)]
-        total = contract(factors, (new, *labels[1:]), {})
-        if not mean:
-            return (total,)
-        counts = np.maximum(np.bincount(places, minlength=groups), 1)
-        share = Structure((groups,), "given", ("1/counts", *counts), given=1 / counts)
-        axes = tuple(range(total.rank))
-        return (contract([(share, (0,)), (total, axes)], axes, {}),)
+        (operand,) = context.inputs
+        size = int(context.attributes["block_size"])
+        if text(context.attributes.get("data_format") or "NHWC") != "NHWC":
+            raise NotLiftable("channels in front of the spatial axes")
+        batch, rows, columns, channels = operand.shape
+        if to_space:
+            shape = (batch, rows, columns, size, size, channels // size**2)
+            order = (0, 1, 3, 2, 4, 5)
+        else:
+            shape = (batch, rows // size, size, columns // size, size, channels)
+            order = (0, 1, 3, 2, 4, 5)
+        return (_turned(operand.node, shape, order, context.output),)
 
     return rule
+
+
+def _to_batch(context: Context) -> Sequence[Node]:
+    operand, blocks, pads = context.inputs
+    sizes = blocks.numbers
+    count = len(sizes)
+    rows = np.zeros((len(operand.shape), 2), dtype=np.int64)
+    rows[1 : 1 + count] = np.asarray(pads.numbers).reshape(-1, 2)
+    node = padded(operand.node, operand.shape, rows)
+    whole_shape = [size + int(sum(row)) for size, row in zip(operand.shape, rows)]
+    shape = [whole_shape[0]]
+    for size, block in zip(whole_shape[1:], sizes):
+        shape += [size // block, block]
+    rest = whole_shape[1 + count :]
+    inner = [2 + 2 * k for k in range(count)]
+    order = [*inner, 0, *(k - 1 for k in inner), *range(1 + 2 * count, 1 + 2 * count + len(rest))]
+    return (_turned(node, (*shape, *rest), order, context.output),)
+
+
+def _from_batch(context: Context) -> Sequence[Node]:
+    operand, blocks, crops = context.inputs
+    sizes = blocks.numbers
+    count = len(sizes)
+    batch = operand.shape[0] // int(np.prod(sizes))
+    shape = (*sizes, batch, *operand.shape[1:])
+    order = [count]
+    for k in range(count):
+        order += [count + 1 + k, k]
+    order += range(2 * count + 1, len(shape))
+    rest = operand.shape[1 + count :]
+    full = (batch, *(size * block for size, block in zip(operand.shape[1:], sizes)), *rest)
+    node = _turned(operand.node, shape, order, full)
+    starts = [0] * len(full)
+    starts[1 : 1 + count] = [row[0] for row in np.asarray(crops.numbers).reshape(-1, 2).tolist()]
+    places = [
+        _part(start, 1, kept_, size) for start, kept_, size in zip(starts, context.output, full)
+    ]
+    return (taken(node, full, places),)
 
 
 ROWS: dict[str, Rule] = {
@@ -427,10 +516,6 @@ ROWS: dict[str, Rule] = {
     "BroadcastTo": _broadcast,
     "Slice": _slice,
     "StridedSlice": _strided_slice,
-    "GatherV2": _gather,
-    "Gather": _gather,
-    "ResourceGather": _resource_gather,
-    "GatherNd": _gather_nd,
     "ConcatV2": _concat,
     "Concat": _concat,
     "Pack": _pack,
@@ -442,16 +527,19 @@ ROWS: dict[str, Rule] = {
     "MirrorPad": _mirror_pad,
     "Tile": _tile,
     "ReverseV2": _reverse,
+    "Reverse": _reverse,
     "Roll": _roll,
     "Cumsum": _cumulative,
+    "Cumprod": _running("prod", ONE),
+    "CumulativeLogsumexp": _running("logsumexp", number(-math.inf)),
+    "StridedSliceGrad": _strided_slice_back,
+    "TensorStridedSliceUpdate": _strided_update,
+    "MirrorPadGrad": _mirror_pad_back,
+    "Fill": _fill,
+    "IdentityN": _copies,
+    "DepthToSpace": _blocks(to_space=True),
+    "SpaceToDepth": _blocks(to_space=False),
+    "SpaceToBatchND": _to_batch,
+    "BatchToSpaceND": _from_batch,
     "TopKV2": _top,
-    **dict.fromkeys(("MatrixDiag", "MatrixDiagV2", "MatrixDiagV3", "Diag"), _diag),
-    **dict.fromkeys(
-        ("MatrixDiagPart", "MatrixDiagPartV2", "MatrixDiagPartV3", "DiagPart"), _diag_part
-    ),
-    **dict.fromkeys(("MatrixSetDiagV2", "MatrixSetDiagV3"), _set_diag),
-    "MatrixBandPart": _band,
-    "SegmentSum": _segments(mean=False),
-    "SegmentMean": _segments(mean=True),
-    "UnsortedSegmentSum": _segments(mean=False),
 }

@@ -96,7 +96,7 @@ class Structure(Node):
             self.kind,
             self.parameters,
             self.of,
-            id(self.given) if self.given is not None else 0,
+            self.given.tobytes() if self.given is not None else b"",
         )
 
 

@@ -21,12 +21,14 @@ class NotLiftable(Exception):
 @dataclass(frozen=True)
 class Operand:
     """An input of an operation. `shape` has all axes; `node` those of more than one entry.
-    `data` are the recorded numbers of what is constant, `name` is its name."""
+    `data` are the recorded numbers of what is constant, `name` is its name; `recorded` also has
+    the numbers of what varies, for the choice between two ways of writing."""
 
     shape: Shape
     make: Callable[[], Node]
     data: Array | None = None
     name: Name | None = None
+    recorded: Callable[[], Array | None] = lambda: None
 
     @property
     def node(self) -> Node:
@@ -37,6 +39,12 @@ class Operand:
     def axes(self) -> tuple[int, ...]:
         """The places of the node's axes among those of `shape`."""
         return tuple(axis for axis, size in enumerate(self.shape) if size != 1)
+
+    @property
+    def has_zero(self) -> bool:
+        """Whether an entry was 0 when it was recorded."""
+        values = self.recorded()
+        return values is not None and not np.all(values)
 
     @property
     def numbers(self) -> list[int]:

@@ -230,16 +230,18 @@ def _logsumexp_shifted(node: Node) -> Node | None:
 def _log_softmax(node: Node) -> Node | None:
     """x − logsumexp(x) = log softmax(x)"""
     assert isinstance(node, Plus)
-    if not node.rank:
-        return None
-    axes = tuple(range(node.rank))
-    for place, term in enumerate(node.terms):
-        for other, rest in enumerate(node.terms):
-            if other == place:
-                continue
-            log = make("logsumexp", node.shape[:-1], term)
-            if rest == scaled(rearranged(log, axes[:-1], axes, node.shape), MINUS):
-                found = make("log_softmax", node.shape, term)
+    present = set(node.terms)
+    for other, rest in enumerate(node.terms):
+        if not (isinstance(rest, Contract) and len(rest.factors) == 1 and not rest.summed):
+            continue
+        log, labels = rest.factors[0]
+        if not (isinstance(log, Function) and log.function == "logsumexp"):
+            continue
+        (logits,) = log.operands
+        if labels == tuple(range(node.rank - 1)) and times(-1) == rest.coefficient:
+            if logits in present and logits.shape == node.shape:
+                found = make("log_softmax", node.shape, logits)
+                place = node.terms.index(logits)
                 kept = [t for k, t in enumerate(node.terms) if k not in (place, other)]
                 return plus([found, *kept], node.shape)
     return None

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tapemagic.tensors.nodes import Array, Shape, Structure
+from tapemagic.formula import number
+from tapemagic.tensors.nodes import Array, Node, Shape, Structure, constant
 
 Make = Callable[..., Array]
 
@@ -28,8 +29,9 @@ def _strided(shape: Shape, start: int, step: int) -> Array:
 
 
 def _one_hot(shape: Shape, places: tuple[int, ...]) -> Array:
-    """[i, j] = 1 where j is the i-th place: a gather, or groups to be summed."""
-    return np.asarray(np.array(places, dtype=np.int64)[:, None] == np.arange(shape[1]))
+    """[i, …, j] = 1 where j is the place of i, …: a gather, or groups to be summed."""
+    rows = np.array(places, dtype=np.int64).reshape(*shape[:-1], 1)
+    return np.asarray(rows == np.arange(shape[-1]))
 
 
 def _unit(shape: Shape, place: int) -> Array:
@@ -74,6 +76,13 @@ KINDS: dict[str, Make] = {
     "mirrored": _mirrored,
     "given": _given,
 }
+
+
+def given(array: Array, what: str) -> Node:
+    """A constant with these entries (more than one along every axis); `what` says which."""
+    if not array.shape:
+        return constant(number(float(array)))
+    return Structure(array.shape, "given", (what,), given=array)
 
 
 def entries(structure: Structure) -> Array:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -55,6 +56,13 @@ class Sweep:
         return _numbers(self)
 
 
+@dataclass(eq=False)
+class Memo:
+    """What the forms of one target have in common, in numbers at the recorded point."""
+
+    arrays: dict[Node, Array] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class TensorForm:
     """The derivative by one source in whole tensors.
@@ -71,6 +79,7 @@ class TensorForm:
     lead: int = 0
     reason: str = ""
     batch: bool = False
+    memo: weakref.ref[Memo] | None = field(default=None, repr=False, compare=False)
 
     def evaluate(self, chosen: Mapping[Leaf, Array]) -> Array | None:
         """The closed form in float64 with these values in place of the recorded ones; None
@@ -85,7 +94,8 @@ class TensorForm:
                 if value is None:
                     return None
                 values[node] = value
-        return evaluate([self.closed], values)[0]
+        known = None if chosen or self.memo is None else self.memo()
+        return evaluate([self.closed], values, None if known is None else known.arrays)[0]
 
     def followed(self) -> Array | None:
         """The derivative by following the sweep in numbers; None where a value is gone."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tapemagic.equations import NotDerivable
 from tapemagic.formula import ONE, call, number
 from tapemagic.tensors.algebra import (
     Factor,
@@ -64,6 +65,12 @@ def inverse(matrix: Node) -> Node:
 def softmax(logits: Node) -> Node:
     """softmax over the last axis"""
     return make("softmax", logits.shape, logits)
+
+
+def product(node: Node, count: int, has_zero: bool = False) -> Node:
+    """The product over the last `count` axes."""
+    shape = node.shape[: node.rank - count]
+    return make("prod_with_zero" if has_zero else "prod", shape, node, parameters=(count,))
 
 
 def _axes(g: Node, lead: int) -> tuple[list[Label], list[Label]]:
@@ -120,6 +127,45 @@ def _cholesky_back(node: Function, g: Node, lead: int) -> list[Node | None]:
     return [scaled(plus([one, other], one.shape), number(Fraction(1, 2)))]
 
 
+def _eigenvalues_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """V diag(ḡ) Vᵀ, folded onto the lower triangle, which alone is read"""
+    matrix = node.operands[0]
+    front, (*batch, k) = _axes(g, lead)
+    i, j = fresh(2)
+    size = matrix.shape[-1]
+    vectors = make("eigenvectors", matrix.shape, matrix)
+    half = Structure((size, size), "triangle", (True, 0, True))
+    factors: list[Factor] = [
+        (half, (i, j)),
+        (vectors, (*batch, i, k)),
+        (g, (*front, *batch, k)),
+        (vectors, (*batch, j, k)),
+    ]
+    return [_join(factors, (*front, *batch, i, j), number(2))]
+
+
+def _singular_values_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """U diag(ḡ) Vᵀ, where U = A V diag(1/σ)"""
+    matrix = node.operands[0]
+    front, (*batch, k) = _axes(g, lead)
+    i, j, p = fresh(3)
+    shape = (*matrix.shape[:-2], matrix.shape[-1], node.shape[-1])
+    right = make("right_singular_vectors", shape, matrix)
+    factors: list[Factor] = [
+        (matrix, (*batch, i, p)),
+        (right, (*batch, p, k)),
+        (g, (*front, *batch, k)),
+        (to_power(node, MINUS), (*batch, k)),
+        (right, (*batch, j, k)),
+    ]
+    return [_join(factors, (*front, *batch, i, j))]
+
+
+def _right_singular(matrix: Array) -> Array:
+    """The columns that belong to the singular values, largest first."""
+    return np.swapaxes(np.linalg.svd(matrix, full_matrices=False)[2], -1, -2)
+
+
 def _softmax_back(node: Function, g: Node, lead: int) -> list[Node | None]:
     """p ∘ (ḡ − Σ ḡ p)"""
     front, (*batch, k) = _axes(g, lead)
@@ -166,16 +212,28 @@ def _extreme_back(node: Function, g: Node, lead: int) -> list[Node | None]:
     operand, count = node.operands[0], node.parameters[0]
     front, batch = _axes(g, lead)
     own = fresh(count)
+    if len(node.parameters) > 1:  # pooling: the first of them has it all
+        chosen = first_largest(operand, count)
+        factors = [(g, (*front, *batch)), (chosen, (*batch, *own))]
+        return [_join(factors, (*front, *batch, *own))]
     spread = rearranged(node, batch, (*batch, *own), operand.shape)
     equal = call("indicator", call("equal", PLACES[0], PLACES[1]))
     chosen = applied(equal, [operand, spread], operand.shape)
     number_of = rearranged(chosen, (*batch, *own), batch, node.shape)
-    factors = [
-        (g, (*front, *batch)),
-        (chosen, (*batch, *own)),
-        (to_power(number_of, MINUS), batch),
-    ]
+    share = to_power(number_of, MINUS), tuple(batch)
+    factors = [(g, (*front, *batch)), (chosen, (*batch, *own)), share]
     return [_join(factors, (*front, *batch, *own))]
+
+
+def first_largest(node: Node, count: int) -> Node:
+    """1 at the first of the largest entries of the last `count` axes, 0 elsewhere."""
+    return make("first_largest", node.shape, node, parameters=(count,))
+
+
+def _first_largest(array: Array, count: int) -> Array:
+    flat = array.reshape(*array.shape[: array.ndim - count], -1)
+    found = np.argmax(flat, axis=-1)[..., None] == np.arange(flat.shape[-1])
+    return np.asarray(found.reshape(array.shape), dtype=np.float64)
 
 
 def _product_back(node: Function, g: Node, lead: int) -> list[Node | None]:
@@ -186,6 +244,28 @@ def _product_back(node: Function, g: Node, lead: int) -> list[Node | None]:
     reciprocal = to_power(operand, MINUS)
     factors = [(g, (*front, *batch)), (node, batch), (reciprocal, (*batch, *own))]
     return [_join(factors, (*front, *batch, *own))]
+
+
+def _product_with_zero_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """ḡ Π of the others"""
+    operand, count = node.operands[0], node.parameters[0]
+    front, batch = _axes(g, lead)
+    own = fresh(count)
+    others = make("prod_of_others", operand.shape, operand, parameters=(count,))
+    return [_join([(g, (*front, *batch)), (others, (*batch, *own))], (*front, *batch, *own))]
+
+
+def _not_derived(node: Function, g: Node, lead: int) -> list[Node | None]:
+    raise NotDerivable(f"the derivative of {row(node.function).rule} is not derived")
+
+
+def _product_of_others(array: Array, count: int) -> Array:
+    """[…, i] = Π of the entries but i."""
+    flat = array.reshape(*array.shape[: array.ndim - count], -1)
+    ahead, behind = np.ones_like(flat), np.ones_like(flat)
+    ahead[..., 1:] = np.cumprod(flat[..., :-1], axis=-1)
+    behind[..., :-1] = np.cumprod(flat[..., :0:-1], axis=-1)[..., ::-1]
+    return np.asarray((ahead * behind).reshape(array.shape))
 
 
 def _cross_entropy(logits: Array, labels: Array) -> Array:
@@ -216,7 +296,7 @@ def _places_of_largest(array: Array, count: int) -> Array:
 
 
 def _over_last(fold: Callable[..., Any]) -> Callable[..., Array]:
-    return lambda array, count: np.asarray(fold(array, axis=tuple(range(-count, 0))))
+    return lambda array, count, first=False: np.asarray(fold(array, axis=tuple(range(-count, 0))))
 
 
 FUNCTIONS: dict[str, Row] = {
@@ -226,6 +306,15 @@ FUNCTIONS: dict[str, Row] = {
         Row("det", "determinant rule", np.linalg.det, _determinant_back),
         Row("logdet", "log-determinant rule", lambda a: np.linalg.slogdet(a)[1], _logdet_back),
         Row("cholesky", "Cholesky rule", np.linalg.cholesky, _cholesky_back),
+        Row("eigenvalues", "eigenvalue rule", np.linalg.eigvalsh, _eigenvalues_back),
+        Row("eigenvectors", "eigenvectors", lambda a: np.linalg.eigh(a)[1], _not_derived),
+        Row(
+            "singular_values",
+            "singular value rule",
+            lambda a: np.linalg.svd(a, compute_uv=False),
+            _singular_values_back,
+        ),
+        Row("right_singular_vectors", "singular vectors", _right_singular, _not_derived),
         Row("softmax", "softmax rule", _softmax, _softmax_back),
         Row("log_softmax", "log-softmax rule", _log_softmax, _log_softmax_back),
         Row("logsumexp", "log-sum-exp rule", _logsumexp, _logsumexp_back),
@@ -233,6 +322,9 @@ FUNCTIONS: dict[str, Row] = {
         Row("max", "maximum rule", _over_last(np.max), _extreme_back),
         Row("min", "minimum rule", _over_last(np.min), _extreme_back),
         Row("prod", "product rule", _over_last(np.prod), _product_back),
+        Row("prod_with_zero", "product rule", _over_last(np.prod), _product_with_zero_back),
+        Row("prod_of_others", "a product of all but one", _product_of_others, _not_derived),
         Row("topk", "choice of the largest", _places_of_largest, lambda node, g, lead: [None]),
+        Row("first_largest", "choice of the largest", _first_largest, lambda node, g, lead: [None]),
     )
 }

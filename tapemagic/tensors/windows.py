@@ -6,185 +6,421 @@ is the convolution x_{i+p} w_p, and its pullbacks are contractions with the same
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from tapemagic.formula import ONE, Formula, number
+from tapemagic.formula import ONE, ZERO, Formula, call, number
 from tapemagic.tensors import whole
-from tapemagic.tensors.algebra import contract
-from tapemagic.tensors.nodes import Node, Shape, Structure
-from tapemagic.tensors.operand import Attributes, Context, NotLiftable, Operand, Rule, text
+from tapemagic.tensors.algebra import Factor, Label, applied, contract, plus, rearranged, reshaped
+from tapemagic.tensors.nodes import PLACES, Array, Node, Shape, Structure, constant, core
+from tapemagic.tensors.operand import Attributes, Context, NotLiftable, Rule, text
+from tapemagic.tensors.structures import given
+
+BATCH, CHANNEL = "batch", "channel"
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One spatial axis: entries, places of the window, positions of the window."""
+
+    size: int
+    places: int
+    count: int
+    stride: int
+    dilation: int
+    pad: int
+
+    @property
+    def entries(self) -> Array:
+        """[i, j, p] = 1 where place p of the window at i lies on j."""
+        i, j, p = np.ogrid[: self.count, : self.size, : self.places]
+        return np.asarray(j == i * self.stride + p * self.dilation - self.pad)
+
+    @property
+    def inside(self) -> Array:
+        """[i, p] = 1 where place p of the window at i lies on an entry at all."""
+        return np.asarray(self.entries.any(axis=1))
+
+    def factor(self, i: Label, j: Label, p: Label) -> list[Factor]:
+        """The structure, axes of one entry left out."""
+        sizes = (self.count, self.size, self.places)
+        labels = [label for label, size in zip((i, j, p), sizes) if size != 1]
+        if len(labels) == 3:
+            kind = "window", (self.stride, self.dilation, self.pad)
+            return [(Structure(sizes, *kind), labels)]
+        entries = self.entries.reshape(core(sizes)).astype(float)
+        if entries.all():
+            return []
+        return [(given(entries, "window"), labels)]
 
 
 class _Grid:
-    """The spatial axes of a convolution: labels and window structures for each."""
+    """The spatial axes of a convolution: labels of image and output, a structure for each."""
 
     def __init__(
         self, image: Shape, window: Sequence[int], output: Shape, attributes: Attributes
     ) -> None:
-        if text(attributes.get("data_format") or "NHWC") not in ("NHWC", "NDHWC", "NWC"):
-            raise NotLiftable("channels in front of the spatial axes")
-        self.rank = len(image)
-        strides = list(attributes.get("strides") or [1] * self.rank)
-        dilations = list(attributes.get("dilations") or [1] * self.rank)
-        padding = text(attributes["padding"])
-        if padding not in ("SAME", "VALID"):
-            raise NotLiftable("explicit paddings")
-        self.factors: list[tuple[Node, Sequence[object]]] = []
-        self.image: list[object] = ["batch"]
-        self.window: list[object] = []
-        self.output: list[object] = ["batch"]
-        self.padded = False
-        for axis, places in enumerate(window, 1):
-            self._axis(
-                axis, image[axis], places, output[axis], strides[axis], dilations[axis], padding
-            )
+        layout = text(attributes.get("data_format") or "NHWC")
+        self.first = layout.startswith("NC")
+        spatial = range(2, len(image)) if self.first else range(1, len(image) - 1)
+        strides = list(attributes.get("strides") or [1] * len(image))
+        dilations = list(attributes.get("dilations") or [1] * len(image))
+        explicit = list(attributes.get("explicit_paddings") or [])
+        self.axes: list[_Axis] = []
+        for axis, places in zip(spatial, window):
+            stride, dilation = int(strides[axis]), int(dilations[axis])
+            needed = (output[axis] - 1) * stride + (places - 1) * dilation + 1
+            pad = 0
+            if text(attributes["padding"]) == "SAME":
+                pad = max(0, needed - image[axis]) // 2
+            elif text(attributes["padding"]) == "EXPLICIT":
+                pad = int(explicit[2 * axis])
+            self.axes.append(_Axis(image[axis], places, output[axis], stride, dilation, pad))
+        count = len(self.axes)
+        self.window = [("p", k) for k in range(count)]
+        self._i = [("i", k) for k in range(count)]
+        self._j = [("j", k) for k in range(count)]
+        self.factors: list[Factor] = []
+        for k, along in enumerate(self.axes):
+            if along.places == 1 and along.stride == 1 and along.count == along.size:
+                self._j[k] = self._i[k]  # a window of one place: the same entry
+            else:
+                self.factors += along.factor(self._i[k], self._j[k], self.window[k])
 
-    def _axis(
-        self,
-        axis: int,
-        size: int,
-        places: int,
-        count: int,
-        stride: int,
-        dilation: int,
-        padding: str,
-    ) -> None:
-        needed = (count - 1) * stride + (places - 1) * dilation + 1
-        pad = max(0, needed - size) // 2 if padding == "SAME" else 0
-        self.padded = self.padded or (padding == "SAME" and needed > size)
-        i, j, p = ("i", axis), ("j", axis), ("p", axis)
-        self.image.append(j)
-        self.window.append(p)
-        self.output.append(i)
-        if places == 1 and stride == 1 and not pad:
-            # A window of one place: the same entry.
-            self.image[-1] = i
-            return
-        full = np.ogrid[:count, :size, :places]
-        entries = full[1] == full[0] * stride + full[2] * dilation - pad
-        sizes, labels = (count, size, places), (i, j, p)
-        kept = [k for k in range(3) if sizes[k] != 1]
-        if len(kept) == 3:
-            window = Structure(sizes, "window", (stride, dilation, pad))
-        else:  # some axis has one entry: what is left of the structure
-            given = entries.reshape([sizes[k] for k in kept]).astype(float)
-            if not kept:
-                return
-            window = Structure(
-                tuple(sizes[k] for k in kept),
-                "given",
-                ("window", *sizes, stride, dilation, pad),
-                given=given,
-            )
-        self.factors.append((window, tuple(labels[k] for k in kept)))
+    def image(self, channel: Sequence[Label] = (CHANNEL,)) -> list[Label]:
+        """The labels of the image."""
+        return self._whole(self._j, channel)
+
+    def output(self, channel: Sequence[Label] = (CHANNEL,)) -> list[Label]:
+        """The labels of what comes out."""
+        return self._whole(self._i, channel)
+
+    def _whole(self, spatial: Sequence[Label], channel: Sequence[Label]) -> list[Label]:
+        return [BATCH, *channel, *spatial] if self.first else [BATCH, *spatial, *channel]
+
+    @property
+    def padded(self) -> bool:
+        """Whether windows reach over the edge."""
+        return any(not axis.inside.all() for axis in self.axes)
+
+    def shares(self) -> list[Factor]:
+        """1/count of the entries under each window."""
+        found: list[Factor] = []
+        for axis, label in zip(self.axes, self._i):
+            counts = axis.inside.sum(axis=1)
+            if len(set(counts.tolist())) == 1:
+                found.append((constant(number(Fraction(1, int(counts[0])))), ()))
+            else:
+                found.append((given(1 / counts, "share"), (label,)))
+        return found
+
+    def patches(self, node: Node, shape: Shape, output: Shape, outside: Formula) -> Node:
+        """What lies under each window, [output, places of the window]."""
+        labels = [*self.output(), *self.window]
+        sizes = (*output, *(axis.places for axis in self.axes))
+        factors = [_factor(node, shape, self.image()), *self.factors]
+        found = _result(factors, labels, sizes)
+        if not self.padded or outside == ZERO:
+            return found
+        masks: list[Factor] = []
+        for axis, i, p in zip(self.axes, self._i, self.window):
+            if not axis.inside.all():
+                own = [k for k, size in ((i, axis.count), (p, axis.places)) if size != 1]
+                entries = axis.inside.astype(float)
+                masks.append((given(entries.reshape(core(entries.shape)), "inside"), own))
+        inside = _result(masks, labels, sizes)
+        return applied(call("where", PLACES[0], PLACES[1], outside), [inside, found], core(sizes))
 
 
-def _factor(node: Node, shape: Shape, labels: Sequence[object]) -> tuple[Node, Sequence[object]]:
+def _factor(node: Node, shape: Shape, labels: Sequence[Label]) -> Factor:
     return node, tuple(label for label, size in zip(labels, shape) if size != 1)
 
 
 def _result(
-    factors: Sequence[tuple[Node, Sequence[object]]],
-    labels: Sequence[object],
-    shape: Shape,
-    coefficient: Formula = ONE,
+    factors: Sequence[Factor], labels: Sequence[Label], shape: Shape, coefficient: Formula = ONE
 ) -> Node:
     sizes = {label: size for label, size in zip(labels, shape) if size != 1}
     return contract(factors, tuple(sizes), sizes, coefficient)
 
 
-def _convolution(context: Context) -> Sequence[Node]:
-    image, kernel = context.inputs
-    grid = _Grid(image.shape, kernel.shape[:-2], context.output, context.attributes)
-    if kernel.shape[-2] != image.shape[-1]:
-        raise NotLiftable("a convolution in groups of channels")
-    factors = [
-        _factor(image.node, image.shape, [*grid.image, "in"]),
-        *grid.factors,
-        _factor(kernel.node, kernel.shape, [*grid.window, "in", "out"]),
-    ]
-    return (_result(factors, [*grid.output, "out"], context.output),)
+# -- convolutions -------------------------------------------------------------------------------
 
 
-def _depthwise(context: Context) -> Sequence[Node]:
-    image, kernel = context.inputs
-    if kernel.shape[-1] != 1:
-        raise NotLiftable("a depthwise convolution with several kernels a channel")
-    grid = _Grid(image.shape, kernel.shape[:-2], context.output, context.attributes)
-    factors = [
-        _factor(image.node, image.shape, [*grid.image, "in"]),
-        *grid.factors,
-        _factor(kernel.node, kernel.shape, [*grid.window, "in", "one"]),
-    ]
-    return (_result(factors, [*grid.output, "in"], context.output),)
+class _Convolution:
+    """Labels of image, kernel and output; channels in groups are two axes each."""
+
+    def __init__(
+        self, image: Shape, kernel: Shape, output: Shape, attributes: Attributes, depthwise: bool
+    ) -> None:
+        self.grid = _Grid(image, kernel[:-2], output, attributes)
+        channel = 1 if self.grid.first else len(image) - 1
+        into, out = image[channel], output[channel]
+        self.groups = 1 if depthwise else into // kernel[-2]
+        self._channel, self._depthwise = channel, depthwise
+        self._split_image = (self.groups, into // self.groups)
+        self._split_kernel = (self.groups, out // self.groups)
+        if depthwise:
+            self._split_output = (kernel[-2], kernel[-1])
+        else:
+            self._split_output = self._split_kernel
+        self.shapes = image, kernel, output
+
+    def image(self, node: Node) -> Factor:
+        """The image and its labels."""
+        return self._channels(
+            node, self.shapes[0], self.grid.image, ("group", "in"), self._split_image
+        )
+
+    def output(self, node: Node) -> Factor:
+        """What came out, or its cotangent."""
+        names = ("in", "out") if self._depthwise else ("group", "out")
+        return self._channels(node, self.shapes[2], self.grid.output, names, self._split_output)
+
+    def _channels(
+        self,
+        node: Node,
+        shape: Shape,
+        whole_: object,
+        names: tuple[str, str],
+        split: tuple[int, int],
+    ) -> Factor:
+        assert callable(whole_)
+        wide = (*shape[: self._channel], *split, *shape[self._channel + 1 :])
+        return _factor(reshaped(node, core(wide)), wide, whole_(names))
+
+    def kernel(self, node: Node) -> Factor:
+        """The kernel and its labels."""
+        kernel = self.shapes[1]
+        if self._depthwise:
+            return _factor(node, kernel, [*self.grid.window, "in", "out"])
+        wide = (*kernel[:-1], *self._split_kernel)
+        return _factor(reshaped(node, core(wide)), wide, [*self.grid.window, "in", "group", "out"])
+
+    def made(self, factors: Sequence[Factor], like: Factor, shape: Shape) -> Node:
+        """The contraction of factors with the axes of `like`, in that shape."""
+        node, labels = like
+        found = contract([*factors], tuple(labels), dict(zip(labels, node.shape)))
+        return reshaped(found, core(shape))
 
 
-def _input_back(context: Context) -> Sequence[Node]:
+def _convolution(depthwise: bool = False) -> Rule:
+    def rule(context: Context) -> Sequence[Node]:
+        image, kernel = context.inputs
+        made = _Convolution(
+            image.shape, kernel.shape, context.output, context.attributes, depthwise
+        )
+        factors = [made.image(image.node), *made.grid.factors, made.kernel(kernel.node)]
+        like = made.output(constant(ONE, core(context.output)))
+        return (made.made(factors, like, context.output),)
+
+    return rule
+
+
+def _input_back(depthwise: bool = False) -> Rule:
     """The convolution transposed, as a layer or as the way back of an inner tape."""
-    _, kernel, cotangent = context.inputs
-    grid = _Grid(context.output, kernel.shape[:-2], cotangent.shape, context.attributes)
-    factors = [
-        _factor(cotangent.node, cotangent.shape, [*grid.output, "out"]),
-        *grid.factors,
-        _factor(kernel.node, kernel.shape, [*grid.window, "in", "out"]),
-    ]
-    return (_result(factors, [*grid.image, "in"], context.output),)
+
+    def rule(context: Context) -> Sequence[Node]:
+        _, kernel, cotangent = context.inputs
+        made = _Convolution(
+            context.output, kernel.shape, cotangent.shape, context.attributes, depthwise
+        )
+        factors = [made.output(cotangent.node), *made.grid.factors, made.kernel(kernel.node)]
+        return (
+            made.made(factors, made.image(constant(ONE, core(context.output))), context.output),
+        )
+
+    return rule
 
 
-def _filter_back(context: Context) -> Sequence[Node]:
-    image, _, cotangent = context.inputs
-    grid = _Grid(image.shape, context.output[:-2], cotangent.shape, context.attributes)
-    factors = [
-        _factor(image.node, image.shape, [*grid.image, "in"]),
-        *grid.factors,
-        _factor(cotangent.node, cotangent.shape, [*grid.output, "out"]),
-    ]
-    return (_result(factors, [*grid.window, "in", "out"], context.output),)
+def _filter_back(depthwise: bool = False) -> Rule:
+    def rule(context: Context) -> Sequence[Node]:
+        image, _, cotangent = context.inputs
+        made = _Convolution(
+            image.shape, context.output, cotangent.shape, context.attributes, depthwise
+        )
+        factors = [made.image(image.node), *made.grid.factors, made.output(cotangent.node)]
+        like = made.kernel(constant(ONE, core(context.output)))
+        return (made.made(factors, like, context.output),)
+
+    return rule
 
 
-def _pooled(context: Context) -> tuple[Operand, _Grid, int]:
-    (image,) = context.inputs
-    window = list(context.attributes["ksize"])[1:-1]
-    grid = _Grid(image.shape, window, context.output, context.attributes)
-    return image, grid, int(np.prod(window))
+# -- pooling ------------------------------------------------------------------------------------
+
+
+def _pool_grid(image: Shape, output: Shape, attributes: Attributes) -> _Grid:
+    window = [int(size) for size in attributes["ksize"]]
+    first = text(attributes.get("data_format") or "NHWC").startswith("NC")
+    if window[0] != 1 or window[1 if first else -1] != 1:
+        raise NotLiftable("pooling over the batch or the channels")
+    return _Grid(image, window[2:] if first else window[1:-1], output, attributes)
 
 
 def _average_pool(context: Context) -> Sequence[Node]:
-    image, grid, count = _pooled(context)
-    if grid.padded:
-        raise NotLiftable("an average over windows that reach over the edge")
-    factors = [_factor(image.node, image.shape, [*grid.image, "in"]), *grid.factors]
-    share = number(Fraction(1, count))
-    return (_result(factors, [*grid.output, "in"], context.output, share),)
+    (image,) = context.inputs
+    grid = _pool_grid(image.shape, context.output, context.attributes)
+    factors = [*grid.shares(), _factor(image.node, image.shape, grid.image()), *grid.factors]
+    return (_result(factors, grid.output(), context.output),)
+
+
+def _average_pool_back(context: Context) -> Sequence[Node]:
+    cotangent = context.inputs[1]
+    grid = _pool_grid(context.output, cotangent.shape, context.attributes)
+    factors = [
+        *grid.shares(),
+        _factor(cotangent.node, cotangent.shape, grid.output()),
+        *grid.factors,
+    ]
+    return (_result(factors, grid.image(), context.output),)
+
+
+def _patches(grid: _Grid, node: Node, shape: Shape, output: Shape) -> tuple[Node, int]:
+    own = sum(1 for axis in grid.axes if axis.places != 1)
+    return grid.patches(node, shape, output, number(-math.inf)), own
 
 
 def _max_pool(context: Context) -> Sequence[Node]:
-    image, grid, count = _pooled(context)
-    if grid.padded:
-        raise NotLiftable("a maximum over windows that reach over the edge")
-    if count == 1:
+    """The first of the largest entries gets the whole cotangent, as in TensorFlow."""
+    image = context.inputs[0]
+    attributes = _with_windows(context)
+    grid = _pool_grid(image.shape, context.output, attributes)
+    patches, own = _patches(grid, image.node, image.shape, context.output)
+    if not own:
+        return (patches,)
+    shape = patches.shape[: patches.rank - own]
+    return (whole.make("max", shape, patches, parameters=(own, True)),)
+
+
+def _with_windows(context: Context) -> Attributes:
+    """MaxPoolV2 has the window and the strides among its inputs."""
+    if not context.kind.endswith("V2"):
+        return context.attributes
+    ksize, strides = (operand.numbers for operand in context.inputs[-2:])
+    return {**context.attributes, "ksize": ksize, "strides": strides}
+
+
+def _max_pool_back(context: Context) -> Sequence[Node]:
+    image, pooled, cotangent = context.inputs[:3]
+    grid = _pool_grid(image.shape, pooled.shape, _with_windows(context))
+    factors = [_factor(cotangent.node, cotangent.shape, grid.output()), *grid.factors]
+    factors += _chosen(grid, image.node, image.shape, pooled.shape)
+    return (_result(factors, grid.image(), context.output),)
+
+
+def _max_pool_back_again(context: Context) -> Sequence[Node]:
+    image, pooled, cotangent = context.inputs[:3]
+    grid = _pool_grid(image.shape, pooled.shape, _with_windows(context))
+    factors = [_factor(cotangent.node, cotangent.shape, grid.image()), *grid.factors]
+    factors += _chosen(grid, image.node, image.shape, pooled.shape)
+    return (_result(factors, grid.output(), context.output),)
+
+
+def _chosen(grid: _Grid, node: Node, shape: Shape, output: Shape) -> list[Factor]:
+    """1 at the first of the largest entries under each window."""
+    patches, own = _patches(grid, node, shape, output)
+    if not own:
+        return []
+    labels = [*grid.output(), *grid.window]
+    sizes = (*output, *(axis.places for axis in grid.axes))
+    return [_factor(whole.first_largest(patches, own), sizes, labels)]
+
+
+def _dilation(context: Context) -> Sequence[Node]:
+    """max over p of x_{i+p} + w_p"""
+    image, kernel = context.inputs
+    attributes = {**context.attributes, "dilations": context.attributes["rates"]}
+    grid = _Grid(image.shape, kernel.shape[:-1], context.output, attributes)
+    patches, own = _patches(grid, image.node, image.shape, context.output)
+    if not own:
         raise NotLiftable("a window of one entry")
-    window = tuple(context.attributes["ksize"])[1:-1]
-    labels = [*grid.output, "in", *grid.window]
-    shape = (*context.output, *(int(size) for size in window))
-    factors = [_factor(image.node, image.shape, [*grid.image, "in"]), *grid.factors]
-    patches = _result(factors, labels, shape)
-    own = sum(1 for size in window if size != 1)
-    made = whole.make("max", patches.shape[: patches.rank - own], patches, parameters=(own,))
-    return (made,)
+    sizes = (*context.output, *(axis.places for axis in grid.axes))
+    labels = [k for k, size in zip([*grid.output(), *grid.window], sizes) if size != 1]
+    weights = _factor(kernel.node, kernel.shape, [*grid.window, CHANNEL])
+    spread = rearranged(*weights, labels, patches.shape)
+    shifted = plus([patches, spread], patches.shape)
+    shape = patches.shape[: patches.rank - own]
+    return (whole.make("max", shape, shifted, parameters=(own, True)),)
+
+
+# -- patches and images of another size ---------------------------------------------------------
+
+
+def _image_patches(context: Context) -> Sequence[Node]:
+    """Each window laid out along the channels."""
+    (image,) = context.inputs
+    window = [int(size) for size in context.attributes["ksizes"]][1:-1]
+    attributes = {**context.attributes, "dilations": context.attributes.get("rates")}
+    grid = _Grid(image.shape, window, context.output, attributes)
+    output = (*context.output[:-1], image.shape[-1])
+    found = grid.patches(image.node, image.shape, output, ZERO)
+    labels = [*grid.output(), *grid.window]
+    sizes: Mapping[Label, int] = dict(zip(labels, (*output, *window)))
+    out = [k for k in (*labels[: len(window) + 1], *grid.window, CHANNEL) if sizes[k] != 1]
+    own = [k for k in labels if sizes[k] != 1]
+    turned = rearranged(found, own, out, tuple(sizes[k] for k in out))
+    return (reshaped(turned, core(context.output)),)
+
+
+def _resized(weights: str) -> Rule:
+    """Each spatial axis times a matrix of weights."""
+
+    def rule(context: Context) -> Sequence[Node]:
+        image = context.inputs[0]
+        labels: list[Label] = [BATCH, "j0", "j1", CHANNEL]
+        factors = [_factor(image.node, image.shape, labels)]
+        for k, (old, new) in enumerate(zip(image.shape[1:3], context.output[1:3])):
+            matrix = _weights(old, new, weights, context.attributes)
+            shape = core(matrix.shape)
+            own = [label for label, n in zip((f"i{k}", f"j{k}"), matrix.shape) if n != 1]
+            factors.append((given(matrix.reshape(shape), f"{weights} weights"), own))
+        return (_result(factors, [BATCH, "i0", "i1", CHANNEL], context.output),)
+
+    return rule
+
+
+def _weights(old: int, new: int, kind: str, attributes: Attributes) -> Array:
+    corners = bool(attributes.get("align_corners"))
+    half = bool(attributes.get("half_pixel_centers"))
+    scale = (old - 1) / (new - 1) if corners and new > 1 else old / new
+    places = np.arange(new)
+    at = (places + 0.5) * scale - 0.5 if half else places * scale
+    found = np.zeros((new, old))
+    if kind == "nearest":
+        at = (places + 0.5) * scale if half else at
+        nearest = np.floor(at + 0.5) if corners else np.floor(at)
+        found[places, np.clip(nearest, 0, old - 1).astype(int)] = 1
+        return found
+    low = np.floor(at)
+    share = at - low
+    np.add.at(found, (places, np.clip(low, 0, old - 1).astype(int)), 1 - share)
+    np.add.at(found, (places, np.clip(low + 1, 0, old - 1).astype(int)), share)
+    return found
 
 
 ROWS: dict[str, Rule] = {
-    "Conv2D": _convolution,
-    "Conv3D": _convolution,
-    "DepthwiseConv2dNative": _depthwise,
-    "Conv2DBackpropInput": _input_back,
-    "Conv2DBackpropFilter": _filter_back,
+    "Conv2D": _convolution(),
+    "Conv3D": _convolution(),
+    "DepthwiseConv2dNative": _convolution(depthwise=True),
+    "Conv2DBackpropInput": _input_back(),
+    "Conv3DBackpropInputV2": _input_back(),
+    "DepthwiseConv2dNativeBackpropInput": _input_back(depthwise=True),
+    "Conv2DBackpropFilter": _filter_back(),
+    "Conv3DBackpropFilterV2": _filter_back(),
+    "DepthwiseConv2dNativeBackpropFilter": _filter_back(depthwise=True),
     "AvgPool": _average_pool,
     "AvgPool3D": _average_pool,
-    "MaxPool": _max_pool,
-    "MaxPool3D": _max_pool,
+    "AvgPoolGrad": _average_pool_back,
+    "AvgPool3DGrad": _average_pool_back,
+    **dict.fromkeys(("MaxPool", "MaxPoolV2", "MaxPool3D"), _max_pool),
+    **dict.fromkeys(("MaxPoolGrad", "MaxPoolGradV2", "MaxPool3DGrad"), _max_pool_back),
+    **dict.fromkeys(("MaxPoolGradGrad", "MaxPool3DGradGrad"), _max_pool_back_again),
+    "Dilation2D": _dilation,
+    "ExtractImagePatches": _image_patches,
+    "ExtractVolumePatches": _image_patches,
+    "ResizeBilinear": _resized("bilinear"),
+    "ResizeNearestNeighbor": _resized("nearest"),
 }
