@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tapemagic import codes
 from tapemagic.asked import asked_source, asked_tape
+from tapemagic.blocks import shorter, with_outputs
 from tapemagic.calls import FIRST, OwnCall
 from tapemagic.case import Case
 from tapemagic.check import Check
@@ -108,14 +109,21 @@ class Adopter:
     ) -> Iterator[Derivative]:
         trace = self._seen(call)
         trace, target, text = self._target(trace, call, text)
+        texts = {**call.variables, **{s.id: s.alias or s.text for s in sources}}
+        short = shorter(trace, texts)
+        texts.update({key: called for key, (called, _) in short.items()})
+        meanings = dict(short.values())
+        trace = with_outputs(trace, texts.values())
         leaves = tuple(
-            leaf_of(trace, s.id, s.alias or s.text, is_variable(s.value)) for s in sources
+            leaf_of(trace, s.id, s.alias or s.text, is_variable(s.value), called)
+            for s in sources
+            for called in [short.get(s.id, ("",))[0]]
         )
         answers = tf.nest.flatten(call.answer)
         several = len(sources) > 1 or any(_rank(source.value) for source in sources)
         names = {
             tensor: name
-            for key, name in call.variables.items()
+            for key, name in texts.items()
             for tensor in trace.variables.get(key, ())
         }
         lower = self._answered.get(target)
@@ -128,7 +136,7 @@ class Adopter:
             seed, method = self._seed(call), call.method
             question = Question(
                 key, target, text, leaves, (i,), method, seed, names, several, self._notation
-            )
+            , meanings)
             if derived:
                 found = explain(trace, question, answer, measured(answer), None, shared)
                 case = self._case(call, trace, question, source, found, graphs)

@@ -6,7 +6,7 @@ Nothing here may take the user's cell down: what cannot be derived becomes a rea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,8 @@ class Question:
     `kind` is "gradient", "jacobian", "batch_jacobian" or "hessian". `seed` weights the target's
     entries (default ones). `names` has names that no binding gave, by tensor id. `several`: it
     is one of several partial derivatives, so that they are written with ∂.
-    `notation` is "auto", "matrix", "index" or "components".
+    `notation` is "auto", "matrix", "index" or "components". `meanings` says what short names
+    stand for.
     """
 
     key: str
@@ -54,6 +55,7 @@ class Question:
     names: Mapping[int, str] | None = None
     several: bool = False
     notation: str = "auto"
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def entrywise(self) -> bool:
@@ -123,6 +125,7 @@ def explain(
         tuple(reasons),
         question.several,
         tensor=tensor,
+        meanings=question.meanings,
     )
 
 
@@ -272,7 +275,7 @@ def _closed(
     question: Question, derivation: Derivation, lower: Derivative | None
 ) -> ClosedForm | None:
     equations = derivation.equations
-    last = question.sources[question.order[-1]].text
+    last = question.sources[question.order[-1]].name
     names = next(group for group in equations.sources if group[0].text == last)
     below = lower.closed_form if lower is not None else None
     if lower is not None and below is None:
@@ -471,9 +474,10 @@ def _probed(trace: Trace, operation: Operation, place: int) -> Answer:
     return tuple(cotangents), tuple(operation.vjp([c for c in cotangents if c is not None]))
 
 
-def leaf_of(trace: Trace, key: int, text: str, is_variable: bool) -> Leaf:
+def leaf_of(trace: Trace, key: int, text: str, is_variable: bool, shown: str = "") -> Leaf:
     """The source with this tensor or variable id; a variable is what was read of it."""
-    return Leaf(text, trace.read(key) if is_variable else (trace.canonical(key),))
+    tensors = trace.read(key) if is_variable else (trace.canonical(key),)
+    return Leaf(text, tensors, shown)
 
 
 __all__ = ["Question", "explain", "leaf_of", "settled"]

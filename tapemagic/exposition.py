@@ -248,7 +248,8 @@ def _differential(derivative: Derivative) -> Formula:
         target = whole_.target.name
         versions = [tuple(leaf.name for leaf in group) for group in whole_.sources]
     names = {group[0].text: group[0] for group in versions}
-    sources = derivative.sources
+    short = {long: name for name, long in derivative.meanings.items()}
+    sources = tuple(short.get(text, text) for text in derivative.sources)
     if derivative.inner is not None:  # dy/dx by x: d²y/dx²
         target, sources = Name(derivative.inner[0]), (*derivative.inner[1], *sources)
     counts = Counter(names.get(text, Name(text)) for text in sources)

@@ -106,7 +106,7 @@ class _Writer:
         names: Mapping[int, str],
     ) -> None:
         self._trace, self._slice, self._sources, self._target = trace, part, sources, target
-        own = {key: source.text for source in sources for key in source.tensors}
+        own = {key: source.name for source in sources for key in source.tensors}
         self._names = Names(trace, part.reach, {**names, **own})
         named = self._names.of.get(target)
         self._alias = named if named is not None and named.text == text else self._names.next(text)
