@@ -122,9 +122,7 @@ class Adopter:
         answers = tf.nest.flatten(call.answer)
         several = len(sources) > 1 or any(_rank(source.value) for source in sources)
         names = {
-            tensor: name
-            for key, name in texts.items()
-            for tensor in trace.variables.get(key, ())
+            tensor: name for key, name in texts.items() for tensor in trace.variables.get(key, ())
         }
         lower = self._answered.get(target)
         graphs: dict[int, Dependence] = {}
@@ -135,8 +133,18 @@ class Adopter:
             key = derivative_key(base.target, wrt)
             seed, method = self._seed(call), call.method
             question = Question(
-                key, target, text, leaves, (i,), method, seed, names, several, self._notation
-            , meanings)
+                key,
+                target,
+                text,
+                leaves,
+                (i,),
+                method,
+                seed,
+                names,
+                several,
+                self._notation,
+                meanings,
+            )
             if derived:
                 found = explain(trace, question, answer, measured(answer), None, shared)
                 case = self._case(call, trace, question, source, found, graphs)

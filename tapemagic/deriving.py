@@ -141,7 +141,7 @@ def _tensor(
     if question.notation == "components" or not forms.has_tensors(trace, shared):
         return None, ""
     try:
-        leaves = _leaves(trace, question)
+        leaves = _leaves(trace, question, shared)
         last = question.sources[question.order[-1]]
         if not last.tensors:
             return None, ""
@@ -262,11 +262,22 @@ def _derivation(trace: Trace, question: Question) -> Derivation:
     return derive(equations, place, question.seed, jacobian)
 
 
-def _leaves(trace: Trace, question: Question) -> list[Leaf]:
+def _leaves(trace: Trace, question: Question, shared: Shared | None = None) -> list[Leaf]:
     """All sources, so that the equations serve all derivatives alike; only those that count
-    where one source is computed from another, for then the way leads through the other."""
+    where one source is computed from another, for then the way leads through the other.
+
+    Entry by entry (without `shared`) only few are taken together."""
     every = [leaf for leaf in question.sources if leaf.tensors]
-    if len(every) <= SEVERAL and not depend_on_each_other(trace, every):
+    key = (id(trace), question.sources)
+    if shared is None and len(every) > SEVERAL:
+        apart = False
+    elif shared is not None and key in shared.apart:
+        apart = shared.apart[key]
+    else:
+        apart = not depend_on_each_other(trace, every)
+    if shared is not None:
+        shared.apart[key] = apart
+    if apart:
         return every
     return [question.sources[i] for i in dict.fromkeys(question.order)]
 

@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tapemagic.log import OPEN, LayerCall
@@ -23,11 +23,13 @@ class Layers:
     to ask for Keras, it is wrapped as soon as it is there.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, namespace: Mapping[str, Any]) -> None:
+        self._namespace = namespace
         self._recorder, self._log = recorder, recorder.log
         self._thread = threading.get_ident()
         self._depth = 0
         self._known: dict[int, tuple[Any, tuple[tuple[int, str], ...]]] = {}
+        self._names: dict[int, tuple[Any, str]] = {}
         self._undo: list[Callable[[], None]] = []
 
     def start(self) -> None:
@@ -44,12 +46,13 @@ class Layers:
         while self._undo:
             self._undo.pop()()
         self._known.clear()
+        self._names.clear()
 
     def _follow(self, module: Any) -> None:
         owner = getattr(module, "Layer", None)
-        original = getattr(owner, "__call__", None)
-        if owner is None or original is None:
+        if owner is None:
             return
+        original: Any = vars(owner)["__call__"]
 
         @functools.wraps(original)
         def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -70,10 +73,8 @@ class Layers:
     # -- one call ----------------------------------------------------------------------------
 
     def _begin(self, layer: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> LayerCall:
-        kind, first = type(layer).__name__, len(self._log.raw)
         inputs = tuple(tensor._id for tensor in _tensors((args, kwargs)))
-        name = str(getattr(layer, "name", "") or kind)
-        call = LayerCall(name, kind, self._depth, inputs, first, OPEN)
+        call = LayerCall(self._name(layer), self._depth, inputs, len(self._log.raw), OPEN)
         self._log.layers.append(call)
         self._depth += 1
         return call
@@ -92,6 +93,16 @@ class Layers:
             call.parameters = self._parameters(layer)
         except Exception:  # noqa: BLE001 - a layer of the user's: then its parameters have no names
             call.parameters = ()
+
+    def _name(self, layer: Any) -> str:
+        """The user's name for it, else its own."""
+        known = self._names.get(id(layer))
+        if known is None:
+            own = str(getattr(layer, "name", "") or type(layer).__name__)
+            items = list(self._namespace.items())
+            found = next((k for k, v in items if v is layer and not k.startswith("_")), own)
+            known = self._names[id(layer)] = layer, found
+        return known[1]
 
     def _parameters(self, layer: Any) -> tuple[tuple[int, str], ...]:
         """The ids of the variables that the layer holds, each with its role in it: kernel …"""

@@ -89,7 +89,6 @@ class LayerCall:
     variables, each with its role."""
 
     name: str
-    kind: str
     depth: int
     inputs: tuple[int, ...]
     first: int

@@ -11,6 +11,7 @@ import numpy as np
 from tapemagic.asked import asked_source, asked_tape
 from tapemagic.blocks import shorter, with_outputs
 from tapemagic.case import Case
+from tapemagic.dependence import Dependence
 from tapemagic.deriving import Question, explain, leaf_of, settled
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.disconnection import higher_order
@@ -75,6 +76,7 @@ class Explainer:
         except Exception as error:  # noqa: BLE001 - an error of ours must not cost the values
             recorder.unreadable = f"the recording cannot be read ({error})"
             self._trace = Trace((), {})
+        self._graphs: dict[int, Dependence] = {}
         self._shared, self._notation = Shared(), options.notation
         self._several = len(sources) > 1 or not _scalars(sources)
         self._seed = None if seed is None else np.asarray(seed, dtype=np.float64)
@@ -136,6 +138,7 @@ class Explainer:
             found.derivation,
             question.seed,
             self._zero,
+            graphs=self._graphs,
         )
         return diagnose(case)
 

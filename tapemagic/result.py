@@ -144,9 +144,7 @@ class Derivative:
         """The chosen values by what they stand for, in its shape."""
         for text, value in values.items():
             names = [
-                name
-                for name in given
-                if text in (text_of(name), self.meanings.get(text_of(name)))
+                name for name in given if text in (text_of(name), self.meanings.get(text_of(name)))
             ]
             if not names:
                 known = sorted({text_of(name) for name in given})

@@ -71,7 +71,7 @@ class Session:
         self._plain = {t: _Versions() for t in sources if is_plain_name(t)}
         self._looked_up = [t for t in options.wrt if t not in self._plain and is_safe(t)]
         self.wants_reads = bool(self._looked_up)
-        self._layers = Layers(self._recorder)
+        self._layers = Layers(self._recorder, namespace)
         self._own_calls = OwnCalls(self._recorder, self._lives, self._adopt)
         self._bound: dict[str, None] = {}
         self._watched: set[int] = set()

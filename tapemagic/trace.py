@@ -86,7 +86,6 @@ class Block:
     variables, each with its role in the layer: kernel, bias …"""
 
     name: str
-    kind: str
     depth: int
     first: int
     last: int
@@ -147,7 +146,7 @@ class Trace:
             bindings=tuple(b for b in self.bindings if b.at <= until),
             escapes=tuple(e for e in self.escapes if e.at <= until),
             local=tuple(b for b in self.local if b.at <= until),
-            blocks=tuple(b for b in self.blocks if b.first < until),
+            blocks=tuple(b for b in self.blocks if b.first < until and not off(b.first)),
         )
 
     def read(self, variable: int) -> tuple[int, ...]:

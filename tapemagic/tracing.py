@@ -160,7 +160,7 @@ def _block(call: LayerCall, alias: Mapping[int, int]) -> Block:
         tuple(alias.get(k, k) for k in dict.fromkeys(keys)) for keys in (call.inputs, call.outputs)
     )
     span = call.first, call.last
-    return Block(call.name, call.kind, call.depth, *span, inputs, outputs, call.parameters)
+    return Block(call.name, call.depth, *span, inputs, outputs, call.parameters)
 
 
 def _stored(log: Log, reads: _Reads) -> list[tuple[CodeType, Binding]]:

@@ -12,7 +12,7 @@ import numpy as np
 from tapemagic.equations import NotDerivable
 from tapemagic.tensors.algebra import plus, replaced
 from tapemagic.tensors.definitions import Definition, Definitions
-from tapemagic.tensors.evaluation import evaluate
+from tapemagic.tensors.evaluation import cost, evaluate
 from tapemagic.tensors.nodes import Array, Leaf, Node, Shape, ones, postorder
 from tapemagic.tensors.pullback import cotangents, gradient, identity_seed
 from tapemagic.tensors.recognition import at, recognised
@@ -46,6 +46,13 @@ class Sweep:
     def front(self) -> Shape:
         """The axes of the target that stay."""
         return self.definitions.target.shape if self.jacobian else ()
+
+    @cached_property
+    def work(self) -> float:
+        """About how many multiplications it takes to follow it in numbers."""
+        nodes = [part.node for part in self.definitions.definitions]
+        nodes += [a.node for a in self.adjoints.values() if a.node is not None]
+        return cost(nodes)
 
     @cached_property
     def values(self) -> Mapping[Leaf, Array]:
@@ -95,7 +102,7 @@ class TensorForm:
         found = [known[leaf] for leaf in self.source if leaf in known]
         return np.asarray(sum(found)) if found else None
 
-    @property
+    @cached_property
     def path(self) -> tuple[AdjointForm, ...]:
         """The adjoints that lead from the target to this source, in the order of the sweep."""
         if self.sweep is None:
