@@ -173,10 +173,14 @@ def _tensor(
 
 
 def _enough(tensor: TensorForm | None, question: Question) -> bool:
-    """Whether nobody would write the entries out: there is a form of more than a few."""
-    if tensor is None or tensor.closed is None:
+    """Whether nobody would write the entries out: there is a form of more than a few, or the
+    way leads through layers."""
+    if tensor is None:
         return False
-    return question.notation != "auto" or tensor.definitions.largest > _BESIDE
+    definitions = tensor.definitions
+    if tensor.closed is None:
+        return tensor.sweep is not None and bool(definitions.layers)
+    return question.notation != "auto" or definitions.largest > _BESIDE
 
 
 def _in_numbers(

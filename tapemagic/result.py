@@ -100,7 +100,7 @@ class Derivative:
         by_components = self.derivation is not None and (
             self.order == 1 or self.closed_form is not None
         )
-        if self.closed_form is None and self.tensor is not None and self.tensor.closed is not None:
+        if self.closed_form is None and self.derivation is None and self._is_followed:
             return self._evaluated_whole(values)
         if self.derivation is None or not by_components:
             raise ValueError(f"{self.key} has no closed form: {'; '.join(self.reasons)}")
@@ -112,6 +112,14 @@ class Derivative:
         else:
             found = self.derivation.evaluate(chosen)
         return float(found) if np.ndim(found) == 0 else found
+
+    @property
+    def _is_followed(self) -> bool:
+        """Whether the form in whole tensors can be computed again with other values."""
+        if self.tensor is None:
+            return False
+        followed = self.tensor.sweep is not None and not self.tensor.definitions.opaque
+        return self.tensor.closed is not None or followed
 
     def _evaluated_whole(self, values: Mapping[str, Any]) -> Any:
         """The closed form in whole tensors, in the shape of the tape's answer."""

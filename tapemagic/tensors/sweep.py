@@ -77,10 +77,11 @@ class TensorForm:
     reason: str = ""
 
     def evaluate(self, chosen: Mapping[Leaf, Array]) -> Array | None:
-        """The closed form in float64 with these values in place of the recorded ones; None
-        where there is no form, or a value is gone. Raises `TooLarge`."""
+        """The closed form in float64 with these values in place of the recorded ones (without
+        one, the sweep is followed, if all in it has a formula); None where there is no form, or
+        a value is gone. Raises `TooLarge`."""
         if self.closed is None:
-            return None
+            return None if self.definitions.opaque else self.followed(chosen)
         values = {}
         for node in postorder([self.closed]):
             if isinstance(node, Leaf):
@@ -91,12 +92,12 @@ class TensorForm:
                 values[node] = value
         return evaluate([self.closed], values)[0]
 
-    def followed(self) -> Array | None:
+    def followed(self, chosen: Mapping[Leaf, Array] | None = None) -> Array | None:
         """The derivative by following the sweep in numbers; None where a value is gone."""
         if self.sweep is None:
             return None
         try:
-            known = self.sweep.values
+            known = _numbers(self.sweep, chosen) if chosen else self.sweep.values
         except LookupError:
             return None
         found = [known[leaf] for leaf in self.source if leaf in known]
@@ -261,13 +262,16 @@ def again(lower: TensorForm, place: int, jacobian: bool) -> TensorForm:
 # -- in numbers ---------------------------------------------------------------------------------
 
 
-def forward(definitions: Definitions) -> dict[Leaf, Array]:
+def forward(
+    definitions: Definitions, chosen: Mapping[Leaf, Array] | None = None
+) -> dict[Leaf, Array]:
     """All names in float64, from the recorded values of what is given (and of what an opaque
-    operation made). Raises `LookupError` where a value is gone."""
+    operation made) or those `chosen` in their place. Raises `LookupError` where one is gone."""
     known: dict[Leaf, Array] = {}
     opaque = [d.leaf for d in definitions.definitions if d.opaque]
     for leaf in (*definitions.given, *opaque):
-        value = definitions.look(leaf)
+        value = chosen.get(leaf) if chosen else None
+        value = definitions.look(leaf) if value is None else value
         if value is None:
             raise LookupError(leaf.name.text)
         known[leaf] = value
@@ -277,9 +281,9 @@ def forward(definitions: Definitions) -> dict[Leaf, Array]:
     return known
 
 
-def _numbers(found: Sweep) -> dict[Leaf, Array]:
+def _numbers(found: Sweep, chosen: Mapping[Leaf, Array] | None = None) -> dict[Leaf, Array]:
     definitions, front = found.definitions, found.front
-    values = forward(definitions)
+    values = forward(definitions, chosen)
     adjoints: dict[Leaf, Array] = {}
     known: dict[Leaf, Array] = dict(values)
     by_leaf = {d.leaf: d for d in definitions.definitions}
