@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tapemagic import codes, origins
 from tapemagic.asked import Circumstances
+from tapemagic.blocks import shorter, with_outputs
 from tapemagic.calls import FIRST, OwnCall
 from tapemagic.check import Check
 from tapemagic.deriving import Question, explain, leaf_of, settled
@@ -98,15 +99,20 @@ class Adopter:
     ) -> Iterator[Derivative]:
         trace = self._seen(call)
         trace, target, text = self._target(trace, call, text)
+        texts = {**call.variables, **{s.id: s.alias or s.text for s in sources}}
+        short = shorter(trace, texts)
+        texts.update({key: called for key, (called, _) in short.items()})
+        meanings = dict(short.values())
+        trace = with_outputs(trace, texts.values())
         leaves = tuple(
-            leaf_of(trace, s.id, s.alias or s.text, is_variable(s.value)) for s in sources
+            leaf_of(trace, s.id, s.alias or s.text, is_variable(s.value), called)
+            for s in sources
+            for called in [short.get(s.id, ("",))[0]]
         )
         answers = tf.nest.flatten(call.answer)
         several = len(sources) > 1 or any(_rank(source.value) for source in sources)
         names = {
-            tensor: name
-            for key, name in call.variables.items()
-            for tensor in trace.variables.get(key, ())
+            tensor: name for key, name in texts.items() for tensor in trace.variables.get(key, ())
         }
         lower = self._answered.get(target)
         asked = self._circumstances(call)
@@ -117,7 +123,17 @@ class Adopter:
             key = derivative_key(base.target, wrt)
             seed, method = self._seed(call), call.method
             question = Question(
-                key, target, text, leaves, (i,), method, seed, names, several, self._notation
+                key,
+                target,
+                text,
+                leaves,
+                (i,),
+                method,
+                seed,
+                names,
+                several,
+                self._notation,
+                meanings,
             )
             if derived:
                 found = explain(trace, question, answer, measured(answer), None, shared)

@@ -28,7 +28,7 @@ METHODS = ("gradient", "jacobian", "batch_jacobian")
 FIRST = 4  # calls from one place in the code that are kept, and the latest, and the first bad one
 _DEEPEST = 12  # calls of the user's that tell ways apart
 _ROOM = 2_000  # entries that a loop may write before its old steps are dropped
-_WHOLE = 2**16  # entries of an answer that are looked at for nan
+_WHOLE = 2**16  # entries of an answer that are looked at for nan, of a given tensor that is kept
 _MOST_ALIVE = 2**26  # entries of tensors that are held for a diagnosis
 
 
@@ -224,11 +224,23 @@ class OwnCalls:
                     found.append(tensor)
         return tuple(found)
 
+    def _given(self, call: OwnCall) -> tuple[Any, ...]:
+        """Of what is alive, what a derivation starts from: no op made it, or it is a variable's
+        value, and it is of moderate size."""
+        first = call.on[0][0] if call.on else call.start
+        made = {
+            tensor._id
+            for kind, _, _, outputs, _, _ in self._log.raw[first:]
+            for tensor in outputs
+            if kind != "ReadVariableOp"
+        }
+        return tuple(t for t in call.alive if t._id not in made and t._num_elements() <= _WHOLE)
+
     def _after(self, call: OwnCall) -> None:
         call.at = len(self._log.raw)
         call.ill = call.error is None and _is_ill(call.answer)
         if not call.ill:
-            call.alive = ()
+            call.alive = self._given(call)
         here = self._at.setdefault(call.way, [])
         if len(here) > FIRST and not (here[-1].ill and not any(c.ill for c in here[:-1])):
             self._log.calls.remove(here.pop())

@@ -6,7 +6,7 @@ Nothing here may take the user's cell down: what cannot be derived becomes a rea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,8 @@ class Question:
     `kind` is "gradient", "jacobian", "batch_jacobian" or "hessian". `seed` weights the target's
     entries (default ones). `names` has names that no binding gave, by tensor id. `several`: it
     is one of several partial derivatives, so that they are written with ∂.
-    `notation` is "auto", "matrix", "index" or "components".
+    `notation` is "auto", "matrix", "index" or "components". `meanings` says what short names
+    stand for.
     """
 
     key: str
@@ -56,6 +57,7 @@ class Question:
     names: Mapping[int, str] | None = None
     several: bool = False
     notation: str = "auto"
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def entrywise(self) -> bool:
@@ -104,6 +106,7 @@ def explain(
         tuple(reasons),
         question.several,
         tensor=tensor,
+        meanings=question.meanings,
     )
 
 
@@ -112,8 +115,8 @@ def _in_components(
 ) -> tuple[Derivation | None, ClosedForm | None, list[str]]:
     """The derivation entry by entry, where anybody would write the entries out."""
     whole = tensor is not None and tensor.closed is not None
-    if tensor is not None and (whole or not tensor.definitions.opaque):
-        few = tensor.definitions.largest <= _BESIDE
+    if tensor is not None and (whole or not tensor.definitions.opaque or _by_layers(tensor)):
+        few = tensor.definitions.largest <= _BESIDE and not _by_layers(tensor)
         if question.notation != "auto" or not few:
             return None, None, []
     derivation = None
@@ -127,6 +130,11 @@ def _in_components(
     except Exception as error:  # noqa: BLE001 - as above
         return derivation, None, [f"tapemagic failed on it ({type(error).__name__}: {error})"]
     return derivation, closed, []
+
+
+def _by_layers(tensor: TensorForm) -> bool:
+    """Whether the way leads through layers."""
+    return tensor.sweep is not None and bool(tensor.definitions.layers)
 
 
 def _checked(
@@ -169,7 +177,7 @@ def _tensor(
     if question.notation == "components" or not forms.has_tensors(trace, shared):
         return None, ""
     try:
-        leaves = _leaves(trace, question)
+        leaves = _leaves(trace, question, shared)
         last = question.sources[question.order[-1]]
         if not last.tensors:
             return None, ""
@@ -287,11 +295,22 @@ def _derivation(trace: Trace, question: Question) -> Derivation:
     return derive(equations, place, question.seed, jacobian)
 
 
-def _leaves(trace: Trace, question: Question) -> list[Leaf]:
+def _leaves(trace: Trace, question: Question, shared: Shared | None = None) -> list[Leaf]:
     """All sources, so that the equations serve all derivatives alike; only those that count
-    where one source is computed from another, for then the way leads through the other."""
+    where one source is computed from another, for then the way leads through the other.
+
+    Entry by entry (without `shared`) only few are taken together."""
     every = [leaf for leaf in question.sources if leaf.tensors]
-    if len(every) <= SEVERAL and not depend_on_each_other(trace, every):
+    key = (id(trace), question.sources)
+    if shared is None and len(every) > SEVERAL:
+        apart = False
+    elif shared is not None and key in shared.apart:
+        apart = shared.apart[key]
+    else:
+        apart = not depend_on_each_other(trace, every)
+    if shared is not None:
+        shared.apart[key] = apart
+    if apart:
         return every
     return [question.sources[i] for i in dict.fromkeys(question.order)]
 
@@ -300,7 +319,7 @@ def _closed(
     question: Question, derivation: Derivation, lower: Derivative | None
 ) -> ClosedForm | None:
     equations = derivation.equations
-    last = question.sources[question.order[-1]].text
+    last = question.sources[question.order[-1]].name
     names = next(group for group in equations.sources if group[0].text == last)
     below = lower.closed_form if lower is not None else None
     if lower is not None and below is None:
@@ -500,9 +519,10 @@ def _probed(trace: Trace, operation: Operation, place: int) -> Answer:
     return tuple(cotangents), tuple(operation.vjp([c for c in cotangents if c is not None]))
 
 
-def leaf_of(trace: Trace, key: int, text: str, is_variable: bool) -> Leaf:
+def leaf_of(trace: Trace, key: int, text: str, is_variable: bool, shown: str = "") -> Leaf:
     """The source with this tensor or variable id; a variable is what was read of it."""
-    return Leaf(text, trace.read(key) if is_variable else (trace.canonical(key),))
+    tensors = trace.read(key) if is_variable else (trace.canonical(key),)
+    return Leaf(text, tensors, shown)
 
 
 __all__ = ["Question", "explain", "leaf_of", "settled"]

@@ -35,10 +35,17 @@ class NotDerivable(Exception):
 
 @dataclass(frozen=True)
 class Leaf:
-    """A source: `tensors` are its tensor, or the reads of a variable, in versions."""
+    """A source: `tensors` are its tensor, or the reads of a variable, in versions. `shown` is a
+    shorter name for it than its `text`, if any."""
 
     text: str
     tensors: tuple[int, ...]
+    shown: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called in formulas."""
+        return self.shown or self.text
 
 
 @dataclass(frozen=True)
@@ -255,7 +262,7 @@ class _Writer:
         names: Mapping[int, str],
     ) -> None:
         self._trace, self._slice, self._leaves, self._target = trace, slice_, leaves, target
-        own = {key: leaf.text for leaf in leaves for key in leaf.tensors}
+        own = {key: leaf.name for leaf in leaves for key in leaf.tensors}
         self._names = Names(trace, slice_.reach, {**names, **own})
         named = self._names.of.get(target)
         self._alias = named if named is not None and named.text == text else self._names.next(text)

@@ -8,8 +8,8 @@ substitution, and the check. What is too long to be read stands one click away.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from tapemagic.document import (
     Source,
     Statement,
     Tensor,
+    Words,
 )
 from tapemagic.equations import Equation, Equations
 from tapemagic.formula import Formula, Name, Symbol
@@ -42,6 +43,7 @@ from tapemagic.substitution import (
     with_values,
 )
 from tapemagic.tensors import telling as tensors
+from tapemagic.tensors.sweep import Sweep
 from tapemagic.tensors.telling import Style
 from tapemagic.trace import Array
 
@@ -53,13 +55,22 @@ PLAIN = Style()
 _FIX = 12  # lines of a fix that are shown
 
 
+@dataclass
+class _Told:
+    """What stands on the page already."""
+
+    content: object = None  # of the definitions told last
+    sweeps: list[Sweep] = field(default_factory=list)  # whose adjoints were told
+    teller: tensors.Teller | None = None
+
+
 def whole(result: Result, steps: str = "chain", style: Style = PLAIN) -> Document:
     """The whole result: definitions that are shared are told once."""
     sections: list[Section] = []
-    told: object = None
+    told = _Told()
     for derivative in result.values():
-        before, told = _defined(derivative, steps, style, told)
-        sections += [*before, _section(derivative, steps, style)]
+        before = _defined(derivative, steps, style, told)
+        sections += [*before, _section(derivative, steps, style, told)]
     if result.notes:
         sections.append(Section(tuple(Note(text) for text in result.notes)))
     return Document(tuple(sections))
@@ -68,9 +79,9 @@ def whole(result: Result, steps: str = "chain", style: Style = PLAIN) -> Documen
 def calls(result: Result, steps: str = "chain", style: Style = PLAIN) -> Document:
     """The calls of the user's own tapes, in their order; a loop's middle ones are folded."""
     sections: list[Section] = []
-    told: object = None
+    told = _Told()
     for call in result.calls:
-        parts, told = _call(call, steps, style, told)
+        parts = _call(call, steps, style, told)
         if call.count > 1 and 1 < call.number < call.count:
             folded_ = tuple(item for part in parts for item in part.items)
             sections.append(Section((Fold(f"call {call.number} of {call.count}", folded_),)))
@@ -81,8 +92,8 @@ def calls(result: Result, steps: str = "chain", style: Style = PLAIN) -> Documen
     return Document(tuple(sections))
 
 
-def _call(call: Call, steps: str, style: Style, told: object) -> tuple[list[Section], object]:
-    """One call's sections, and the definitions told last."""
+def _call(call: Call, steps: str, style: Style, told: _Told) -> list[Section]:
+    """One call's sections."""
     times = f", call {call.number} of {call.count}" if call.count > 1 else ""
     title = f"{call.text}, line {call.line}{times}"
     if call.error is not None:
@@ -90,46 +101,60 @@ def _call(call: Call, steps: str, style: Style, told: object) -> tuple[list[Sect
         note = Note(f"{type(call.error).__name__}: {first}", "warning")
         known = [str(n) for n in getattr(call.error, "__notes__", ()) if "tapemagic" in str(n)]
         told_of = [Note(" ".join(n.split("\n\n")[0].split())) for n in known]
-        return [Section((note, *told_of), title)], told
+        return [Section((note, *told_of), title)]
     sections: list[Section] = []
     for derivative in call.derivatives:
-        before, told = _defined(derivative, steps, style, told)
-        sections += [*before, _section(derivative, steps, style)]
+        before = _defined(derivative, steps, style, told)
+        sections += [*before, _section(derivative, steps, style, told)]
     if not sections:
         sections = [Section((Note("no source was asked for: the list is empty", "warning"),))]
     if sections[0].heading is not None:
-        return [Section((), title), *sections], told
-    return [replace(sections[0], title=title), *sections[1:]], told
+        return [Section((), title), *sections]
+    return [replace(sections[0], title=title), *sections[1:]]
 
 
 def single(derivative: Derivative, steps: str = "chain", style: Style = PLAIN) -> Document:
     """One derivative by itself."""
-    before, _ = _defined(derivative, steps, style, None)
-    return Document((*before, _section(derivative, steps, style)))
+    told = _Told()
+    before = _defined(derivative, steps, style, told)
+    return Document((*before, _section(derivative, steps, style, told)))
 
 
 # -- definitions -------------------------------------------------------------------------------
 
 
-def _defined(
-    derivative: Derivative, steps: str, style: Style, told: object
-) -> tuple[list[Section], object]:
-    """The definitions, unless they are those that were told last."""
+def _defined(derivative: Derivative, steps: str, style: Style, told: _Told) -> list[Section]:
+    """The definitions, unless they are those that were told last; and the adjoints that several
+    derivatives share."""
     if steps == "result":
-        return [], told
+        return []
     if derivative.derivation is not None:
         equations = derivative.derivation.equations
         content: object = _content(equations)
-        return ([] if content == told else [_definitions(equations)]), content
+        known, told.content = content == told.content, content
+        return [] if known else [_definitions(equations, derivative.meanings)]
     if derivative.tensor is None:
-        return [], told
-    definitions = derivative.tensor.definitions
+        return []
+    found = []
+    definitions, sweep = derivative.tensor.definitions, derivative.tensor.sweep
     content = tuple((part.leaf, part.node) for part in definitions.definitions)
-    if content == told:
-        return [], told
-    teller = tensors.Teller(derivative.tensor, style, derivative.several)
-    items = (*teller.spaces(), *teller.definitions(), *teller.legend())
-    return [Section(items, "Definitions")], content
+    teller = _teller(derivative, style, told)
+    if content != told.content:
+        told.content = content
+        items = (*teller.spaces(), *teller.definitions(), *teller.legend())
+        found.append(Section(items, "Definitions"))
+    if sweep is not None and not any(sweep is known for known in told.sweeps):
+        told.sweeps.append(sweep)
+        adjoints = tuple(teller.adjoints())
+        found += [Section(adjoints, "Adjoints")] if adjoints else []
+    return found
+
+
+def _teller(derivative: Derivative, style: Style, told: _Told) -> tensors.Teller:
+    assert derivative.tensor is not None
+    several, meanings = derivative.several, derivative.meanings
+    told.teller = tensors.Teller(derivative.tensor, style, several, meanings, told.teller)
+    return told.teller
 
 
 def _content(equations: Equations) -> tuple[object, ...]:
@@ -139,11 +164,15 @@ def _content(equations: Equations) -> tuple[object, ...]:
     return values, tuple((e.name, tuple(e.formulas.flat)) for e in equations.equations)
 
 
-def _definitions(equations: Equations) -> Section:
+def _definitions(equations: Equations, meanings: Mapping[str, str]) -> Section:
     given = [name for group in equations.sources for name in group] + list(equations.constants)
-    items: list[Item] = [
-        statement((Tensor(name), shown(equations.values[name], equations.dtype))) for name in given
-    ]
+
+    def told(name: Name) -> Item:
+        value = shown(equations.values[name], equations.dtype)
+        meaning = [Words(meanings[name.text])] if name.text in meanings else []
+        return statement((Tensor(name), *meaning, value))
+
+    items: list[Item] = [told(name) for name in given]
     items += folded(
         equations.equations, lambda k, e: [_definition(e, k + 1, equations)], "definitions"
     )
@@ -178,14 +207,14 @@ def _entries(equation: Equation) -> list[Statement]:
 # -- one derivative ----------------------------------------------------------------------------
 
 
-def _section(derivative: Derivative, steps: str, style: Style) -> Section:
+def _section(derivative: Derivative, steps: str, style: Style, told: _Told) -> Section:
     heading = _differential(derivative)
     items: list[Item] = []
     if derivative.derivation is not None and steps != "result" and derivative.order == 1:
         teller = Teller(derivative.derivation, steps == "full", derivative.several)
         items += teller.items()
     items += _substitution(derivative, heading, steps)
-    items += _in_tensors(derivative, heading, steps, style)
+    items += _in_tensors(derivative, heading, steps, style, told)
     if derivative.check.derived is False and items:
         # What does not give the tape's value is not shown as if it did.
         items = [Fold("what was derived, which is not what the tape returned", tuple(items))]
@@ -200,11 +229,13 @@ def _section(derivative: Derivative, steps: str, style: Style) -> Section:
     return Section(tuple(items), heading=heading)
 
 
-def _in_tensors(derivative: Derivative, heading: Formula, steps: str, style: Style) -> list[Item]:
+def _in_tensors(
+    derivative: Derivative, heading: Formula, steps: str, style: Style, told: _Told
+) -> list[Item]:
     """The chain and the closed form in whole tensors, or beside components its one line."""
     if derivative.tensor is None:
         return []
-    teller = tensors.Teller(derivative.tensor, style, derivative.several)
+    teller = _teller(derivative, style, told)
     if derivative.derivation is not None and derivative.closed_form is not None:
         return teller.beside(heading) if steps != "result" else []
     if derivative.derivation is not None:
@@ -252,7 +283,8 @@ def _differential(derivative: Derivative) -> Formula:
         target = whole_.target.name
         versions = [tuple(leaf.name for leaf in group) for group in whole_.sources]
     names = {group[0].text: group[0] for group in versions}
-    sources = derivative.sources
+    short = {long: name for name, long in derivative.meanings.items()}
+    sources = tuple(short.get(text, text) for text in derivative.sources)
     if derivative.inner is not None:  # dy/dx by x: d²y/dx²
         target, sources = Name(derivative.inner[0]), (*derivative.inner[1], *sources)
     counts = Counter(names.get(text, Name(text)) for text in sources)

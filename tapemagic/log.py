@@ -82,11 +82,27 @@ class Escape:
     place: Place
 
 
+@dataclass(eq=False)
+class LayerCall:
+    """A Keras layer ran: the stretch [first, last) of the log is its own. `depth` counts the
+    layers around it; `inputs` and `outputs` are ids of tensors, `parameters` the ids of its
+    variables, each with its role."""
+
+    name: str
+    depth: int
+    inputs: tuple[int, ...]
+    first: int
+    last: int
+    outputs: tuple[int, ...] = ()
+    parameters: tuple[tuple[int, str], ...] = ()
+
+
 class Log:
     """What a recorder writes down. `raw` has an entry an op, with the tensors themselves;
     `bindings` are (position, name, tensor, code, offset) with the line where it was bound;
     `function_reads` has the variables' values at each call of a compiled function; `calls`
-    are questions to tapes, each with the positions `start` and `at` around its answer."""
+    are questions to tapes, each with the positions `start` and `at` around its answer;
+    `layers` are the calls of layers, in the order in which they began."""
 
     def __init__(self) -> None:
         self.raw: list[Entry] = []
@@ -97,6 +113,7 @@ class Log:
         self.escapes: list[Escape] = []
         self.lives: list[TapeLife] = []
         self.calls: list[Any] = []
+        self.layers: list[LayerCall] = []
         self._settled = 0
 
     def settle(self) -> dict[int, Any]:
@@ -147,6 +164,9 @@ class Log:
             life.watched = [(key, moved(at), place) for key, at, place in life.watched]
             for stop in life.stops:
                 stop.first, stop.last = moved(stop.first), moved(stop.last)
+        self.layers = [c for c in self.layers if not (inside(c.first) and c.last <= last)]
+        for layer in self.layers:
+            layer.first, layer.last = moved(layer.first), moved(layer.last)
         for call in self.calls:
             call.start, call.at = moved(call.start), moved(call.at)
         self._settled, self.tensors = 0, {}

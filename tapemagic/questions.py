@@ -10,6 +10,7 @@ import numpy as np
 
 from tapemagic import origins
 from tapemagic.asked import Circumstances
+from tapemagic.blocks import shorter, with_outputs
 from tapemagic.deriving import Question, explain, leaf_of, settled
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.doctor import diagnose
@@ -79,13 +80,18 @@ class Explainer:
         self._shared, self._notation = Shared(), options.notation
         self._several = len(sources) > 1 or not _scalars(sources)
         self._seed = None if seed is None else np.asarray(seed, dtype=np.float64)
+        names = {**names_in(namespace), **{_id(s.value): s.alias or s.text for s in sources}}
+        short = shorter(self._trace, names)
+        self._meanings = dict(short.values())
         self._leaves = tuple(
-            leaf_of(self._trace, _id(s.value), s.alias or s.text, is_variable(s.value))
+            leaf_of(self._trace, _id(s.value), s.alias or s.text, is_variable(s.value), called)
             for s in sources
+            for called in [short.get(_id(s.value), ("",))[0]]
         )
-        names = names_in(namespace)
+        names.update({key: called for key, (called, _) in short.items()})
         reads = self._trace.variables
         self._names = {tensor: text for key, text in names.items() for tensor in reads.get(key, ())}
+        self._trace = with_outputs(self._trace, names.values())
 
     def derivatives(
         self, target: Target, answers: dict[tuple[int, ...], Any]
@@ -105,6 +111,7 @@ class Explainer:
                 self._names,
                 self._several,
                 self._notation,
+                self._meanings,
             )
             lower = found.get(order[:-1])
             one = explain(self._trace, question, value, measured(value), lower, self._shared)

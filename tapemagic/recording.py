@@ -371,6 +371,10 @@ class Recorder:
             self._touched.clear()  # asking for a variable's id has touched it
             self.log.bind(name, Handle(key), code, offset)
 
+    def untouched(self) -> None:
+        """The variables' handles were asked for by us."""
+        self._touched.clear()
+
     def used(self, key: int | None) -> bool:
         """Whether an op has read the tensor with this id so far."""
         return any(key == tensor._id for entry in self.log.raw for tensor in entry[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -34,7 +34,8 @@ class Derivative:
     `closed_form` are None where there is none; `reasons` then say why. `several`: one of several
     partial derivatives, written with ∂. `inner`: the target is itself the answer of an earlier
     call, the derivative of this name by these sources. `tensor` is the derivative in whole
-    tensors, where there are any.
+    tensors, where there are any. `meanings` says what short names stand for: W1 for
+    model.layers[0].kernel.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Derivative:
     diagnoses: tuple[Diagnosis, ...] = ()
     inner: tuple[str, tuple[str, ...]] | None = None
     tensor: TensorForm | None = None
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def order(self) -> int:
@@ -98,7 +100,7 @@ class Derivative:
         by_components = self.derivation is not None and (
             self.order == 1 or self.closed_form is not None
         )
-        if self.closed_form is None and self.tensor is not None and self.tensor.closed is not None:
+        if self.closed_form is None and self.derivation is None and self._is_followed:
             return self._evaluated_whole(values)
         if self.derivation is None or not by_components:
             raise ValueError(f"{self.key} has no closed form: {'; '.join(self.reasons)}")
@@ -110,6 +112,14 @@ class Derivative:
         else:
             found = self.derivation.evaluate(chosen)
         return float(found) if np.ndim(found) == 0 else found
+
+    @property
+    def _is_followed(self) -> bool:
+        """Whether the form in whole tensors can be computed again with other values."""
+        if self.tensor is None:
+            return False
+        followed = self.tensor.sweep is not None and not self.tensor.definitions.opaque
+        return self.tensor.closed is not None or followed
 
     def _evaluated_whole(self, values: Mapping[str, Any]) -> Any:
         """The closed form in whole tensors, in the shape of the tape's answer."""
@@ -141,7 +151,9 @@ class Derivative:
     ) -> Iterator[tuple[T, Array]]:
         """The chosen values by what they stand for, in its shape."""
         for text, value in values.items():
-            names = [name for name in given if text_of(name) == text]
+            names = [
+                name for name in given if text in (text_of(name), self.meanings.get(text_of(name)))
+            ]
             if not names:
                 known = sorted({text_of(name) for name in given})
                 near = difflib.get_close_matches(text, known, 1) or known[:1]

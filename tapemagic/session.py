@@ -18,6 +18,7 @@ from tapemagic.diagnosis import Diagnosis
 from tapemagic.elsewhere import Elsewhere
 from tapemagic.intent import asks_a_tape
 from tapemagic.keys import bound_name, is_plain_name
+from tapemagic.layers import Layers
 from tapemagic.lives import TapeLives
 from tapemagic.mistakes import attach, explained, is_about_none, raised_at
 from tapemagic.options import GradError, Options
@@ -51,6 +52,7 @@ class Session:
         self._plain = {t: Versions() for t in sources if is_plain_name(t)}
         self._looked_up = [t for t in options.wrt if t not in self._plain and is_safe(t)]
         self.wants_reads = bool(self._looked_up)
+        self._layers = Layers(self._recorder, namespace)
         self._own_calls = OwnCalls(self._recorder, self._lives, self._adopt)
         self._bound: dict[str, None] = {}
         self._watched: set[int] = set()
@@ -68,6 +70,7 @@ class Session:
             self._recorder.start()
             self._lives.start()
             self._own_calls.start()
+            self._layers.start()
             if self._ours:
                 self.tape.__enter__()
         except BaseException:
@@ -77,6 +80,7 @@ class Session:
 
     def __exit__(self, kind: object = None, error: Any = None, tb: Any = None) -> None:
         self.tape.close()
+        self._layers.stop()
         self._own_calls.stop()
         self._lives.stop()
         self._recorder.stop()

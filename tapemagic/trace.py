@@ -80,6 +80,25 @@ class Escaped:
 
 
 @dataclass(frozen=True)
+class Block:
+    """A Keras layer or model that ran: the operations at [first, last) are its own, `depth`
+    layers stand around it. `inputs` and `outputs` are tensors, `parameters` the ids of its
+    variables, each with its role in the layer: kernel, bias …"""
+
+    name: str
+    depth: int
+    first: int
+    last: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    parameters: tuple[tuple[int, str], ...] = ()
+
+    def holds(self, at: int) -> bool:
+        """Whether the operation at this position is inside."""
+        return self.first <= at < self.last
+
+
+@dataclass(frozen=True)
 class Trace:
     """The operations in order, the tensors by id, the bindings of the user's names in order.
 
@@ -96,6 +115,7 @@ class Trace:
     escapes: tuple[Escaped, ...] = ()
     local: tuple[Binding, ...] = ()
     look: Callable[[int], Array | None] | None = None
+    blocks: tuple[Block, ...] = ()
 
     def canonical(self, tensor: int) -> int:
         """The id under which the operations know this tensor."""
@@ -126,6 +146,7 @@ class Trace:
             bindings=tuple(b for b in self.bindings if b.at <= until),
             escapes=tuple(e for e in self.escapes if e.at <= until),
             local=tuple(b for b in self.local if b.at <= until),
+            blocks=tuple(b for b in self.blocks if b.first < until and not off(b.first)),
         )
 
     def read(self, variable: int) -> tuple[int, ...]:

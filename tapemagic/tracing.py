@@ -18,12 +18,13 @@ import tensorflow as tf
 from tensorflow.python.eager import backprop
 
 from tapemagic import codes, graphs
-from tapemagic.log import Handle, Large, Log, Place, kept
+from tapemagic.log import Handle, Large, LayerCall, Log, Place, kept
 from tapemagic.trace import (
     VJP,
     Answer,
     Array,
     Binding,
+    Block,
     Escaped,
     Line,
     Operation,
@@ -71,8 +72,9 @@ class Tracer:
             for e in self._log.escapes
         )
         local = tuple(binding for _, binding in stored)
+        blocks = tuple(_block(call, reads.alias) for call in self._log.layers)
         return Trace(
-            operations, values, tuple(bindings), reads.of, reads.alias, escapes, local, look
+            operations, values, tuple(bindings), reads.of, reads.alias, escapes, local, look, blocks
         )
 
     def _opened(self) -> tuple[list[tuple[Any, ...]], dict[int, Array]]:
@@ -151,6 +153,14 @@ class Tracer:
             return _arrays(_listed(found))
 
         return vjp
+
+
+def _block(call: LayerCall, alias: Mapping[int, int]) -> Block:
+    inputs, outputs = (
+        tuple(alias.get(k, k) for k in dict.fromkeys(keys)) for keys in (call.inputs, call.outputs)
+    )
+    span = call.first, call.last
+    return Block(call.name, call.depth, *span, inputs, outputs, call.parameters)
 
 
 def _stored(log: Log, reads: _Reads) -> list[tuple[CodeType, Binding]]:

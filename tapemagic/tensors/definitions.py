@@ -40,10 +40,28 @@ class Definition:
     place: int = 0
     arguments: tuple[tuple[int, Leaf], ...] = ()  # slots of an opaque operation that vary
     shapes: tuple[Shape, ...] = ()  # of all its outputs
+    at: int = -1  # its position in the recording
 
     @property
     def opaque(self) -> bool:
         return self.operation is not None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A Keras layer made the definitions at the positions [first, last), of `arguments`;
+    `depth` layers stand around it."""
+
+    name: str
+    depth: int
+    first: int
+    last: int
+    arguments: tuple[Node, ...]
+    outputs: tuple[Leaf, ...]
+
+    def holds(self, at: int) -> bool:
+        """Whether what stands at this position is inside."""
+        return self.first <= at < self.last
 
 
 @dataclass(frozen=True)
@@ -61,6 +79,7 @@ class Definitions:
     dtype: str
     look: Callable[[Leaf], Array | None] = field(repr=False)
     opaque: tuple[str, ...] = ()
+    layers: tuple[Layer, ...] = ()
 
     @property
     def given(self) -> tuple[Leaf, ...]:
@@ -106,7 +125,7 @@ class _Writer:
         names: Mapping[int, str],
     ) -> None:
         self._trace, self._slice, self._sources, self._target = trace, part, sources, target
-        own = {key: source.text for source in sources for key in source.tensors}
+        own = {key: source.name for source in sources for key in source.tensors}
         self._names = Names(trace, part.reach, {**names, **own})
         named = self._names.of.get(target)
         self._alias = named if named is not None and named.text == text else self._names.next(text)
@@ -117,6 +136,7 @@ class _Writer:
         self._opaque: dict[str, None] = {}
         self._taken: set[Name] = set()
         self._varying = self._vary()
+        self._at = -1
         self._uses = Counter(
             key for op in part.operations if op.kind not in _ASIDE for key in set(op.inputs)
         )
@@ -148,8 +168,19 @@ class _Writer:
         dtype = self._trace.tensors[self._target].dtype
         look = _Memory(self._trace, keys).look
         return Definitions(
-            target, kept, sources, constants, dtype, look, tuple(dict.fromkeys(opaque))
+            target, kept, sources, constants, dtype, look, opaque, self._layers(kept)
         )
+
+    def _layers(self, kept: Sequence[Definition]) -> tuple[Layer, ...]:
+        leaves = {self._keys[definition.leaf]: definition.leaf for definition in kept}
+        found = []
+        for block in self._trace.blocks:
+            if any(block.holds(definition.at) for definition in kept):
+                arguments = tuple(self._written[k] for k in block.inputs if k in self._written)
+                outputs = tuple(leaves[key] for key in block.outputs if key in leaves)
+                span = block.depth, block.first, block.last
+                found.append(Layer(block.name, *span, arguments, outputs))
+        return tuple(found)
 
     def _reached(self, target: Leaf) -> set[Leaf]:
         """The leaves that the target is made of, through the definitions."""
@@ -174,6 +205,7 @@ class _Writer:
         return leaf
 
     def _write(self, operation: Operation) -> None:
+        self._at = operation.at
         shapes = tuple(self._shape(key) for key in operation.outputs)
         inputs = tuple(self._operand(key) for key in operation.inputs)
         context = Context(operation.kind, inputs, operation.attributes, shapes)
@@ -205,7 +237,7 @@ class _Writer:
     def _define(self, name: Name, node: Node, key: int, line: Line | None) -> Leaf:
         leaf = self._leaf(name, key)
         self._taken.add(name)
-        self._definitions[leaf] = Definition(leaf, node, line)
+        self._definitions[leaf] = Definition(leaf, node, line, at=self._at)
         return leaf
 
     def _keep_opaque(self, operation: Operation, place: int, key: int) -> None:
@@ -221,7 +253,7 @@ class _Writer:
         )
         shapes = tuple(self._shape(k) for k in operation.outputs)
         self._definitions[leaf] = Definition(
-            leaf, leaf, operation.line, operation, place, arguments, shapes
+            leaf, leaf, operation.line, operation, place, arguments, shapes, self._at
         )
         self._written[key] = leaf
 

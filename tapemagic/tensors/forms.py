@@ -29,6 +29,7 @@ class Shared:
     sweeps: dict[_Key, Sweep] = field(default_factory=dict)
     tensors: dict[int, bool] = field(default_factory=dict)
     memos: dict[_Key, Memo] = field(default_factory=dict)
+    apart: dict[_Key, bool] = field(default_factory=dict)  # no source is computed from another
 
 
 def has_tensors(trace: Trace, shared: Shared) -> bool:
@@ -81,9 +82,7 @@ def value(form: TensorForm) -> Array | None:
         return form.evaluate({})
     if form.sweep is None:
         return None
-    nodes = [d.node for d in form.definitions.definitions]
-    nodes += [a.node for a in form.sweep.adjoints.values() if a.node is not None]
-    if cost(nodes) > WORK:
+    if form.sweep.work > WORK:
         raise TooLarge("so many multiplications")
     return form.followed()
 

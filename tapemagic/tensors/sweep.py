@@ -13,7 +13,7 @@ import numpy as np
 from tapemagic.equations import NotDerivable
 from tapemagic.tensors.algebra import contract, plus, replaced
 from tapemagic.tensors.definitions import Definition, Definitions
-from tapemagic.tensors.evaluation import evaluate
+from tapemagic.tensors.evaluation import cost, evaluate
 from tapemagic.tensors.nodes import Array, Leaf, Node, Shape, ones, postorder
 from tapemagic.tensors.pullback import cotangents, gradient, identity_seed
 from tapemagic.tensors.recognition import at, recognised
@@ -50,6 +50,13 @@ class Sweep:
         return self.definitions.target.shape if self.jacobian else ()
 
     @cached_property
+    def work(self) -> float:
+        """About how many multiplications it takes to follow it in numbers."""
+        nodes = [part.node for part in self.definitions.definitions]
+        nodes += [a.node for a in self.adjoints.values() if a.node is not None]
+        return cost(nodes)
+
+    @cached_property
     def values(self) -> Mapping[Leaf, Array]:
         """The adjoints in numbers at the recorded point, those behind an opaque operation by
         the tape's own derivative of it. Raises `LookupError` where a value is gone."""
@@ -82,10 +89,11 @@ class TensorForm:
     memo: weakref.ref[Memo] | None = field(default=None, repr=False, compare=False)
 
     def evaluate(self, chosen: Mapping[Leaf, Array]) -> Array | None:
-        """The closed form in float64 with these values in place of the recorded ones; None
-        where there is no form, or a value is gone. Raises `TooLarge`."""
+        """The closed form in float64 with these values in place of the recorded ones (without
+        one, the sweep is followed, if all in it has a formula); None where there is no form, or
+        a value is gone. Raises `TooLarge`."""
         if self.closed is None:
-            return None
+            return None if self.definitions.opaque else self.followed(chosen)
         values = {}
         for node in postorder([self.closed]):
             if isinstance(node, Leaf):
@@ -97,12 +105,12 @@ class TensorForm:
         known = None if chosen or self.memo is None else self.memo()
         return evaluate([self.closed], values, None if known is None else known.arrays)[0]
 
-    def followed(self) -> Array | None:
+    def followed(self, chosen: Mapping[Leaf, Array] | None = None) -> Array | None:
         """The derivative by following the sweep in numbers; None where a value is gone."""
         if self.sweep is None:
             return None
         try:
-            known = self.sweep.values
+            known = _numbers(self.sweep, chosen) if chosen else self.sweep.values
         except LookupError:
             return None
         found = [known[leaf] for leaf in self.source if leaf in known]
@@ -115,7 +123,7 @@ class TensorForm:
             return None
         return self.sweep.adjoints[self.source[0]].named
 
-    @property
+    @cached_property
     def path(self) -> tuple[AdjointForm, ...]:
         """The adjoints that lead from the target to this source, in the order of the sweep."""
         if self.sweep is None:
@@ -295,13 +303,16 @@ def batched(found: TensorForm) -> TensorForm:
 # -- in numbers ---------------------------------------------------------------------------------
 
 
-def forward(definitions: Definitions) -> dict[Leaf, Array]:
+def forward(
+    definitions: Definitions, chosen: Mapping[Leaf, Array] | None = None
+) -> dict[Leaf, Array]:
     """All names in float64, from the recorded values of what is given (and of what an opaque
-    operation made). Raises `LookupError` where a value is gone."""
+    operation made) or those `chosen` in their place. Raises `LookupError` where one is gone."""
     known: dict[Leaf, Array] = {}
     opaque = [d.leaf for d in definitions.definitions if d.opaque]
     for leaf in (*definitions.given, *opaque):
-        value = definitions.look(leaf)
+        value = chosen.get(leaf) if chosen else None
+        value = definitions.look(leaf) if value is None else value
         if value is None:
             raise LookupError(leaf.name.text)
         known[leaf] = value
@@ -311,9 +322,9 @@ def forward(definitions: Definitions) -> dict[Leaf, Array]:
     return known
 
 
-def _numbers(found: Sweep) -> dict[Leaf, Array]:
+def _numbers(found: Sweep, chosen: Mapping[Leaf, Array] | None = None) -> dict[Leaf, Array]:
     definitions, front = found.definitions, found.front
-    values = forward(definitions)
+    values = forward(definitions, chosen)
     adjoints: dict[Leaf, Array] = {}
     known: dict[Leaf, Array] = dict(values)
     by_leaf = {d.leaf: d for d in definitions.definitions}

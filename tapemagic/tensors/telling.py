@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from tapemagic import document as d
 from tapemagic import numbers
 from tapemagic.formula import Call, Formula, Product
-from tapemagic.substitution import folded, shown
-from tapemagic.tensors.definitions import Definition, Definitions
+from tapemagic.substitution import counted, folded, shown
+from tapemagic.tensors.by_layers import LayerTeller, Part, grouped, outside
+from tapemagic.tensors.definitions import Definition, Definitions, Layer
 from tapemagic.tensors.index_form import IndexWriter
 from tapemagic.tensors.matrix_form import MatrixWriter, NotMatrix, transposed
 from tapemagic.tensors.nodes import Array, Leaf, Node, Structure, postorder
@@ -20,6 +21,7 @@ from tapemagic.tensors.sweep import AdjointForm, TensorForm, adjoint_leaf
 
 LONG = 70  # nodes of a closed form that still stands open
 NAMED = 16  # from so many nodes on, a closed form keeps the names of what is in between
+ONCE = 2  # adjoints between target and sources: more are told once for all of these
 _SMALL = 9  # entries of a value that is written out
 
 
@@ -34,41 +36,78 @@ class Style:
 class Teller:
     """Tells one form; all its lines in one notation."""
 
-    def __init__(self, form: TensorForm, style: Style, several: bool) -> None:
+    def __init__(
+        self,
+        form: TensorForm,
+        style: Style,
+        several: bool,
+        meanings: Mapping[str, str] | None = None,
+        like: Teller | None = None,
+    ) -> None:
         self._form, self._style, self._several = form, style, several
+        self._meanings = meanings or {}
         self._definitions = form.definitions
-        target = form.definitions.target
-        taken = [leaf.name.text for leaf in _all_leaves(form.definitions)]
-        self._matrix = MatrixWriter(taken, d.Tensor(target.name))
-        self._index = IndexWriter([t for t in taken if len(t) == 1], d.Tensor(target.name))
-        self._in_matrices = style.notation == "matrix" or (
-            style.notation == "auto" and self._all_in_matrices()
-        )
+        target = d.Tensor(form.definitions.target.name)
+        same = like if like is not None and like.tells(form.definitions) else None
+        taken = [] if same else [leaf.name.text for leaf in _all_leaves(form.definitions)]
+        single = [text for text in taken if len(text) == 1]
+        self._matrix: MatrixWriter = same._matrix if same else MatrixWriter(taken, target)
+        self._index: IndexWriter = same._index if same else IndexWriter(single, target)
+        # Whether a node can be written in matrices.
+        self._fits: dict[Node, bool] = same._fits if same else {}
+        self._in_matrices = self._chosen()
+
+    def tells(self, definitions: Definitions) -> bool:
+        """Whether these are the ones that it tells."""
+        return self._definitions is definitions
+
+    def _chosen(self) -> bool:
+        notation = self._style.notation
+        return notation == "matrix" or (notation == "auto" and self._all_in_matrices())
 
     # -- what stands on the lines --------------------------------------------------------------
 
     def spaces(self) -> list[d.Item]:
-        """Each source and constant with its space."""
-        found: list[d.Item] = []
-        for leaf in self._definitions.given:
-            symbol, space = d.Tensor(leaf.name), d.Space(leaf.whole)
-            value = self._definitions.look(leaf)
-            if value is not None and math.prod(leaf.whole) <= _SMALL:
-                dtype = self._definitions.dtype
-                sides = (symbol, shown(value.reshape(leaf.whole), dtype), space)
-                equal = "≈" if _rounded(value, dtype) else "="
-                relations = (equal, "∈") if leaf.whole else (equal,)
-                found.append(d.Statement(sides if leaf.whole else sides[:2], relations))
-            else:
-                found.append(d.Statement((symbol, _with_size(space, value)), ("∈",)))
-        return found
+        """Each source and constant with its space, and what a short name stands for."""
+        return folded(
+            self._definitions.given, lambda _, leaf: [self._space(leaf)], "sources and constants"
+        )
+
+    def _space(self, leaf: Leaf) -> d.Item:
+        space, value = d.Space(leaf.whole), self._definitions.look(leaf)
+        dtype = self._definitions.dtype
+        sides: list[Formula] = [d.Tensor(leaf.name)]
+        relations: list[str] = []
+        meaning = self._meanings.get(leaf.name.text)
+        if meaning is not None:
+            sides.append(d.Words(meaning))
+            relations.append("=")
+        small = value is not None and math.prod(leaf.whole) <= _SMALL
+        if value is not None and small:
+            sides.append(shown(value.reshape(leaf.whole), dtype))
+            relations.append("≈" if _rounded(value, dtype) else "=")
+        if leaf.whole or len(sides) == 1:
+            sides.append(space if small else _with_size(space, value))
+            relations.append("∈")
+        return d.Statement(tuple(sides), tuple(relations))
 
     def definitions(self) -> list[d.Item]:
         """The numbered definitions."""
         parts = self._definitions.definitions
+        if self._definitions.layers:
+            return LayerTeller(self._definition, self._argument).items(self._grouped())
         return folded(parts, lambda k, part: [self._definition(part, k + 1)], "definitions")
 
-    def _definition(self, part: Definition, number: int) -> d.Item:
+    def _grouped(self) -> tuple[Part, ...]:
+        parts = list(enumerate(self._definitions.definitions, 1))
+        return grouped(parts, self._definitions.layers)
+
+    def _argument(self, node: Node) -> Formula | None:
+        if isinstance(node, Leaf):
+            return d.Tensor(node.name)
+        return d.Words("⋯")
+
+    def _definition(self, part: Definition, number: int, layer: Layer | None = None) -> d.Item:
         source = d.Source(part.line.number, part.line.text) if part.line is not None else None
         space = d.Space(part.leaf.whole)
         if part.operation is not None:
@@ -78,6 +117,10 @@ class Teller:
         else:
             left, right = self._equation(part.leaf, part.node)
         sides, relations = [left, right], ["="]
+        call = None if layer is None else LayerTeller(self._definition, self._argument).call(layer)
+        if call is not None:
+            sides.insert(1, call)
+            relations.append("=")
         if part.leaf.whole and self._in_matrices:
             sides.append(space)
             relations.append("∈")
@@ -95,9 +138,42 @@ class Teller:
     def chain(self) -> list[d.Item]:
         """The adjoints from the target down to the source."""
         path = [a for a in self._form.path if a.leaf != self._definitions.target]
+        if self._shares:
+            path = [a for a in path if a.leaf in self._form.source]
+            return [self._adjoint(a, "" if k else "chain rule") for k, a in enumerate(path)]
         if len(path) < 2 and not any(a.node is None for a in path):
             return []
         return folded(path, lambda k, a: [self._adjoint(a, "" if k else "chain rule")], "adjoints")
+
+    @property
+    def _shares(self) -> bool:
+        """Whether so many adjoints lie on the way to several sources that they are told once."""
+        return len(self._definitions.sources) > 1 and len(self._between) > ONCE
+
+    @property
+    def _between(self) -> list[AdjointForm]:
+        if self._form.sweep is None:
+            return []
+        ends = {leaf for group in self._definitions.sources for leaf in group}
+        ends.add(self._definitions.target)
+        return [a for a in self._form.sweep.adjoints.values() if a.leaf not in ends]
+
+    def adjoints(self) -> list[d.Item]:
+        """The adjoints on the way from the target to all sources, if they are told once."""
+        if not self._shares:
+            return []
+        parts = outside(self._between, self._grouped())
+
+        def tell(k: int, part: tuple[str, tuple[AdjointForm, ...]]) -> list[d.Item]:
+            name, adjoints = part
+            told = [self._adjoint(a, "" if k else "chain rule") for a in adjoints]
+            if not name:
+                return told
+            return [
+                d.Fold(f"inside {name}: {counted(len(told), 'adjoint', 'adjoints')}", tuple(told))
+            ]
+
+        return folded(parts, tell, "adjoints")
 
     def _adjoint(self, adjoint: AdjointForm, label: str) -> d.Item:
         leaf = adjoint_leaf(adjoint.leaf, self._form.sweep.front if self._form.sweep else ())
@@ -158,11 +234,15 @@ class Teller:
         nodes = [part.node for part in self._definitions.definitions if not part.opaque]
         nodes += [a.node for a in self._form.path if a.node is not None]
         nodes += [self._form.closed] if self._form.closed is not None else []
-        try:
-            for node in nodes:
-                self._matrix.write(node)
-        except NotMatrix:
-            return False
+        for node in nodes:
+            if node not in self._fits:
+                try:
+                    self._matrix.write(node)
+                    self._fits[node] = True
+                except NotMatrix:
+                    self._fits[node] = False
+            if not self._fits[node]:
+                return False
         return True
 
     def _equation(self, leaf: Leaf, node: Node) -> tuple[Formula, Formula]:
