@@ -40,9 +40,12 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
     """`%load_ext tapemagic`."""
-    from .magic import load
+    from .collector import no_full_rounds
 
-    load(ipython)
+    with no_full_rounds():
+        from .magic import load
+
+        load(ipython)
 
 
 def unload_ipython_extension(ipython: InteractiveShell) -> None:

@@ -27,6 +27,9 @@ from tapemagic.tracing import line
 METHODS = ("gradient", "jacobian", "batch_jacobian")
 FIRST = 4  # calls from one place in the code that are kept, and the latest, and the first bad one
 _DEEPEST = 12  # calls of the user's that tell ways apart
+# The user's calls that led to a question, itself first: the id of the code (its hash would take
+# longer), and how far it has come.
+Way = tuple[tuple[int, int], ...]
 _ROOM = 2_000  # entries that a loop may write before its old steps are dropped
 _WHOLE = 2**16  # entries of an answer that are looked at for nan, of a given tensor that is kept
 _MOST_ALIVE = 2**26  # entries of tensors that are held for a diagnosis
@@ -48,7 +51,7 @@ class OwnCall:
     named: Mapping[str, Any]
     start: int
     watched: frozenset[int]
-    codes: frozenset[CodeType]
+    codes: Sequence[CodeType]
     on: Sequence[Sequence[int]] = ()
     at: int = 0
     answer: Any = None
@@ -56,7 +59,7 @@ class OwnCall:
     names: list[tuple[str, Any]] = field(default_factory=list)
     variables: Mapping[int, str] = field(default_factory=dict)
     alive: tuple[Any, ...] = ()
-    way: tuple[Place, ...] = ()  # the user's calls that led there, the place itself first
+    way: Way = ()
     number: int = 0  # which of the calls by this way, from 1
     ill: bool = False
 
@@ -72,12 +75,13 @@ class OwnCalls:
 
     def __init__(self, recorder: Recorder, lives: TapeLives, first: Callable[[], None]) -> None:
         self._recorder, self._log, self._lives, self._first = recorder, recorder.log, lives, first
-        self.counts: dict[tuple[Place, ...], int] = {}
+        self.counts: dict[Way, int] = {}
+        self._codes: dict[int, CodeType] = {}  # those that a way has the ids of
         self.library = 0
         self.in_graphs: list[tuple[str, str]] = []  # the compiled function, and how to see inside
         self.in_threads: list[str] = []
         self._thread = threading.get_ident()
-        self._at: dict[tuple[Place, ...], list[OwnCall]] = {}
+        self._at: dict[Way, list[OwnCall]] = {}
         self._originals: dict[str, Any] = {}
         self._inside = threading.local()  # a question that asks others is one question
         self._loop: int | None = None  # from where a loop's old steps may be dropped
@@ -191,12 +195,14 @@ class OwnCalls:
         kwargs: Mapping[str, Any],
     ) -> OwnCall:
         place = frame.f_code, frame.f_lasti
-        way = _way(frame)
+        way, codes = _way(frame)
         number = self.counts[way] = self.counts.get(way, 0) + 1
+        if number == 1:
+            self._codes.update((id(code), code) for code in codes)
         life, now = self._lives.of(tape), len(self._log.raw)
         variables = tape.watched_variables() if tape._tape is not None else ()
         watched = frozenset(tensor_id(unwrapped(variable)) or -1 for variable in variables)
-        call = OwnCall(method, life, place, args, kwargs, now, watched, _codes(frame))
+        call = OwnCall(method, life, place, args, kwargs, now, watched, codes)
         call.on = tuple((first, min(last, now)) for first, last in life.on)
         call.number = number
         call.way = way
@@ -214,7 +220,7 @@ class OwnCalls:
         """What is large and still there, because the tape holds it."""
         found: list[Any] = []
         size = 0
-        for _, inputs, _, outputs, _, _ in self._log.raw[first:]:
+        for _, inputs, _, outputs, _, _ in self._log.raw[first:] if self._log.holds_large else ():
             for large in (*inputs, *outputs):
                 tensor = large.reference() if isinstance(large, Large) else None
                 if tensor is not None:
@@ -290,25 +296,19 @@ def _gaps(needed: Sequence[tuple[int, int]], first: int, last: int) -> list[tupl
     return found[::-1]
 
 
-def _way(frame: FrameType | None) -> tuple[Place, ...]:
+def _way(frame: FrameType | None) -> tuple[Way, Sequence[CodeType]]:
     """From where in the user's code, and by which calls: a helper asked on six lines is asked
-    six times, a loop asks again and again."""
-    found: list[Place] = []
-    while frame is not None and len(found) < _DEEPEST:
-        if is_user_code(frame.f_code):
-            found.append((frame.f_code, frame.f_lasti))
-        frame = frame.f_back
-    return tuple(found)
-
-
-def _codes(frame: FrameType | None) -> frozenset[CodeType]:
-    """The user's functions on the stack: their own names are the names of the equations."""
-    found = set()
+    six times, a loop asks again and again. And the user's functions on the stack: their own
+    names are the names of the equations."""
+    found: list[tuple[int, int]] = []
+    codes: list[CodeType] = []
     while frame is not None:
-        if is_user_code(frame.f_code):
-            found.add(frame.f_code)
+        code = frame.f_code
+        if is_user_code(code):
+            found.append((id(code), frame.f_lasti))
+            codes.append(code)
         frame = frame.f_back
-    return frozenset(found)
+    return tuple(found[:_DEEPEST]), codes
 
 
 def _tensors(frame: FrameType) -> list[tuple[str, Any]]:
@@ -326,7 +326,8 @@ def _tensors(frame: FrameType) -> list[tuple[str, Any]]:
 
 def _is_ill(answer: Any) -> bool:
     """Whether some of it is None, not finite, or all of it is zero."""
-    parts = tf.nest.flatten(answer)
+    plain = type(answer) is list and all(type(part) is EagerTensor for part in answer)
+    parts = answer if plain else tf.nest.flatten(answer)
     return not parts or any(part is None or _is_bad(part) for part in parts)
 
 
@@ -335,9 +336,13 @@ def _is_bad(part: Any) -> bool:
     if not isinstance(part, EagerTensor) or part._num_elements() > _WHOLE:
         return False
     try:
-        array = np.asarray(memoryview(part))
-    except (TypeError, ValueError, BufferError):
+        array = part._numpy()
+    except Exception:  # noqa: BLE001 - a dtype that NumPy does not have
         return False
-    if array.dtype.kind not in "fc":
+    if array.dtype.kind in "iub":
         return False
+    if array.dtype.kind in "fc" and array.itemsize > 2:
+        size = abs(np.vdot(array, array))  # the quickest look; it may over- or underflow
+        if 0.0 < size < np.inf:
+            return False
     return not np.all(np.isfinite(array)) or not np.any(array)

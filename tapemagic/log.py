@@ -114,7 +114,8 @@ class Log:
         self.lives: list[TapeLife] = []
         self.calls: list[Any] = []
         self.layers: list[LayerCall] = []
-        self._settled = 0
+        self.holds_large = False  # whether something in `raw` is not kept itself
+        self._settled = self._named = 0  # how much of `raw` and `bindings` is in `tensors`
 
     def settle(self) -> dict[int, Any]:
         """The tensors by id, up to what has been written down by now."""
@@ -124,14 +125,11 @@ class Log:
                 tensors.setdefault(tensor._id, tensor)
             for tensor in outputs:
                 tensors[tensor._id] = tensor
-        self._settled = len(self.raw)
+        for _, _, tensor, _, _ in self.bindings[self._named :]:
+            if not isinstance(tensor, Handle):
+                tensors.setdefault(tensor._id, tensor)
+        self._settled, self._named = len(self.raw), len(self.bindings)
         return tensors
-
-    def bind(self, name: str, tensor: Any, code: CodeType | None = None, offset: int = 0) -> None:
-        """`name` now stands for a tensor, as `kept` gives it, or for a variable's `Handle`."""
-        self.bindings.append((len(self.raw), name, tensor, code, offset))
-        if not isinstance(tensor, Handle):
-            self.tensors.setdefault(tensor._id, tensor)
 
     def drop(self, first: int, last: int) -> None:
         """Take the entries [first, last) out, and all that belongs to them."""
@@ -169,9 +167,6 @@ class Log:
             layer.first, layer.last = moved(layer.first), moved(layer.last)
         for call in self.calls:
             call.start, call.at = moved(call.start), moved(call.at)
-        self._settled, self.tensors = 0, {}
-        for _, _, tensor, _, _ in self.bindings:
-            if not isinstance(tensor, Handle):
-                self.tensors[tensor._id] = tensor
+        self._settled, self._named, self.tensors = 0, 0, {}
         for given in self.given:
             self.tensors.update(given.tensors)

@@ -15,6 +15,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
 from . import completion, running
+from .collector import no_full_rounds
 from .options import GradError, Options, parse, usage
 from .running import Shell
 
@@ -23,7 +24,8 @@ NAMES = (("cell", "grad"), ("line", "grad"), ("line", "%grad"))
 
 def make_session(options: Options, namespace: dict[str, Any], cell: str, filename: str) -> Any:
     """A session; it imports TensorFlow, hence not before the first `%%grad` runs."""
-    from .session import Session
+    with no_full_rounds():
+        from .session import Session
 
     return Session(options, namespace, cell, filename)
 

@@ -13,6 +13,7 @@ import os
 import sys
 import sysconfig
 import threading
+from bisect import bisect
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.python import pywrap_tfe
-from tensorflow.python.eager import record
+from tensorflow.python.eager import context, record
 from tensorflow.python.framework import op_callbacks
 from tensorflow.python.framework.ops import EagerTensor as EagerTensor
 from tensorflow.python.ops.gen_resource_variable_ops import read_variable_op
@@ -51,6 +52,27 @@ _SHAPES_ONLY = {"shape", "ndim", "size", "ones_like", "zeros_like", "empty_like"
 _EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__")
 
 
+# A variable was asked for its handle by code in a frame, when a number was drawn: the tensor that
+# TensorFlow makes next has a higher one as its id.
+Touch = tuple[int, Any, FrameType]
+# A property in the place of every variable's `_handle` tells these lists, one a recorder.
+_listening: list[list[Touch]] = []
+_HANDLE = BaseResourceVariable.handle.fget.__code__  # Python code asks by way of this
+
+
+def _asked_for_handle(variable: Any) -> Any:
+    frame = sys._getframe(1)
+    if frame.f_code is not _HANDLE:
+        touch = pywrap_tfe.TFE_Py_UID(), variable, frame
+        for touched in _listening:
+            touched.append(touch)
+    return variable.__dict__["_handle"]
+
+
+def _set_handle(variable: Any, value: Any) -> None:
+    variable.__dict__["_handle"] = value
+
+
 class Recorder:
     """Writes down what runs between `start` and `stop`, in this thread; `trace` reads it out."""
 
@@ -58,11 +80,11 @@ class Recorder:
         self.log = Log()
         # Where the user's frame was found lately for an op of that type: how deep, in what code.
         self._places: dict[str, tuple[tuple[int, CodeType], ...]] = {}
-        self._touched: list[tuple[int, Any]] = []
-        self._memory: dict[int, object] = {}  # where a variable's numbers are, until it is assigned
-        self._muted: list[bool] = []
+        self._touched: list[Touch] = []
         self._asked_at: list[Any] = []
+        self._callback: Callable[..., None] | None = None
         self._undo: list[Callable[[], None]] = []
+        self.note = self._made_note()
         self.unreadable = ""  # why nothing could be recorded, if so
 
     def trace(self, functions: Collection[CodeType] = ()) -> Trace:
@@ -74,7 +96,7 @@ class Recorder:
     def start(self) -> None:
         """Begin to record. Leaves a plain reason in `unreadable` if TensorFlow will not let us."""
         try:
-            callback = self._callback()
+            self._callback = callback = self._made_callback()
             op_callbacks.add_op_callback(callback)
             self._undo.append(lambda: op_callbacks.remove_op_callback(callback))
             for name in ("record_operation", "record_operation_backprop_only"):
@@ -110,26 +132,16 @@ class Recorder:
 
     def _watch_handles(self) -> None:
         """Variables passed straight to an op are read in C, unreported: `tf.sin(w)`, `w * w`.
-        They are asked for their handle then, which tells which input was which variable."""
-        touched, thread = self._touched, threading.get_ident()
-        before = vars(BaseResourceVariable).get("_handle")  # of a cell around this one
-
-        def handle(variable: Any) -> Any:
-            found = before.fget(variable) if before else variable.__dict__["_handle"]
-            if threading.get_ident() == thread:
-                touched.append((found._id, variable))
-            return found
-
-        def set_handle(variable: Any, value: Any) -> None:
-            variable.__dict__["_handle"] = value
-
-        BaseResourceVariable._handle = property(handle, set_handle)
+        They are asked for their handle then, by the very frame that goes on to run the op."""
+        if not _listening:
+            BaseResourceVariable._handle = property(_asked_for_handle, _set_handle)
+        _listening.append(self._touched)
 
         def restore() -> None:
-            if before is None:
+            _listening[:] = [touched for touched in _listening if touched is not self._touched]
+            self._touched.clear()
+            if not _listening:
                 del BaseResourceVariable._handle
-            else:
-                BaseResourceVariable._handle = before
 
         self._undo.append(restore)
 
@@ -177,11 +189,11 @@ class Recorder:
 
     # -- while the cell runs: every microsecond here is paid per op ---------------------------
 
-    def _callback(self) -> Callable[..., None]:
+    def _made_callback(self) -> Callable[..., None]:
         """What TensorFlow calls after each op. A closure: names are looked up once, not per op."""
-        write, touched = self.log.raw.append, self._touched
-        muted, asked_at = self._muted, self._asked_at
-        places, frame_at = self._places, sys._getframe
+        log, touched, asked_at = self.log, self._touched, self._asked_at
+        write, places = log.raw.append, self._places
+        frame_at, size = sys._getframe, EagerTensor._num_elements
 
         def on_op(
             op_type: str,
@@ -191,25 +203,23 @@ class Recorder:
             op_name: str | None = None,
             graph: Any = None,
         ) -> None:
-            if muted or graph is not None:
-                return
-            if asked_at and op_type[:2] != "__":  # the backward ops of a question
-                inputs, outputs = kept(inputs), kept(outputs)
-                write((op_type, inputs, attrs, outputs, *asked_at))
-                touched.clear()
-                return
-            # Some callers go on to change the lists that they pass: TensorArray does.
-            given = inputs = tuple(inputs)
-            outputs = tuple(outputs)
-            try:
-                for tensor in (*inputs, *outputs):
-                    if tensor._num_elements() > SMALL:
-                        inputs, outputs = kept(inputs), kept(outputs)
-                        break
-            except AttributeError:  # an op inside a graph that came without one
+            if graph is not None:
                 return
             if touched:
-                self._reads_in_c(op_type, given)
+                self._reads_in_c(inputs, frame_at(1))
+            # Some callers go on to change the lists that they pass: TensorArray does.
+            inputs, outputs = tuple(inputs), tuple(outputs)
+            try:
+                for tensor in (*inputs, *outputs):
+                    if size(tensor) > SMALL:
+                        inputs, outputs = kept(inputs), kept(outputs)
+                        log.holds_large = True
+                        break
+            except TypeError:  # an op inside a graph that came without one
+                return
+            if asked_at and op_type[:2] != "__":  # the backward ops of a question
+                write((op_type, inputs, attrs, outputs, *asked_at))
+                return
             for depth, code in places.get(op_type, ()):
                 try:
                     frame = frame_at(depth)
@@ -253,76 +263,41 @@ class Recorder:
     @contextmanager
     def asked(self, place: Place, needed: bool) -> Iterator[None]:
         """Around the answer of a tape: its ops belong to the line that asked. Where no further
-        tape can depend on them, they are not `needed`."""
-        before = self._asked_at[:], self._muted[:]
+        tape can depend on them, they are not `needed`, and TensorFlow does not report them."""
+        local, before = context.context()._thread_local_data, self._asked_at[:]
+        callbacks = local.op_callbacks
+        if not needed:
+            local.op_callbacks = [other for other in callbacks if other is not self._callback]
         self._asked_at[:] = place
-        self._muted[:] = [] if needed else [True]
         try:
             yield
         finally:
-            self._asked_at[:], self._muted[:] = before
-            self._touched.clear()
+            local.op_callbacks = callbacks
+            self._asked_at[:] = before
 
-    def _reads_in_c(self, op_type: str, inputs: Sequence[Any]) -> None:
-        """Which of the unreported inputs are variables, read in C, and which are constants: a
-        read shares the variable's memory."""
+    def _reads_in_c(self, inputs: Sequence[Any], frame: FrameType) -> None:
+        """Which of the unreported inputs are variables, read in C, and which are constants."""
+        touches = [touch for touch in self._touched if touch[2] is frame]
+        self._touched.clear()
         try:
-            self._reads_of(op_type, self._touched[:], inputs)
+            for variable, found in _made_after(touches, inputs):
+                for read in self._reads_among(found, variable):
+                    self._read(variable.__dict__["_handle"]._id, read)
         except Exception as error:  # noqa: BLE001 - the user's op has run, and is not to fail
             self.unreadable = f"a read of a variable could not be followed ({error})"
-        self._touched.clear()
 
-    def _reads_of(
-        self, op_type: str, touches: Sequence[tuple[int, Any]], inputs: Sequence[Any]
-    ) -> None:
-        touched = dict(touches)
-        own = [tensor._id for tensor in inputs if tensor._id in touched]
-        if own:  # a variable's own ops take the handle itself
-            if op_type != "ReadVariableOp":
-                for handle in own:
-                    self._memory.pop(handle, None)
-            return
-        known = self.log.settle()
-        new = [t for t in inputs if t._id not in known and isinstance(t, EagerTensor)]
-        if not new:
-            return
-        sizes = {variable.shape.num_elements() for variable in touched.values()}
-        new = [tensor for tensor in new if tensor._num_elements() in sizes]
-        if not new:
-            return
-        places = {handle: self._memory_of(handle, touched[handle]) for handle in touched}
-        reads = [(t, place) for t in new for place in [_address(t)] if place in places.values()]
-        # Two variables may share their memory (both begin as 2.0): the turns tell them apart.
-        turns = _turns([handle for handle, _ in touches], len(reads))
-        in_turn = [places.get(handle) for handle in turns] == [place for _, place in reads]
-        for turn, (tensor, place) in enumerate(reads):
-            first = next(handle for handle in places if places[handle] == place)
-            self._read(turns[turn] if in_turn else first, tensor)
-        if not reads and len(touched) == 1:
-            self._read_copy(*touches[-1], new)
-
-    def _memory_of(self, handle: int, variable: Any) -> object:
-        if handle not in self._memory:
-            self._memory[handle] = _address(self._own_read(variable))
-        return self._memory[handle]
-
-    def _own_read(self, variable: Any) -> Any:
-        """A read for us, which leaves no trace."""
-        self._muted.append(True)
-        try:
-            with record.stop_recording():
-                return read_variable_op(variable.handle, variable.dtype)
-        finally:
-            self._muted.pop()
-
-    def _read_copy(self, handle: int, variable: Any, new: Sequence[Any]) -> None:
-        """A variable that was assigned to in part gives a copy to each read."""
-        same = [t for t in new if t.shape == variable.shape and t.dtype == variable.dtype]
-        if len(same) != 1:
-            return
-        read, other = self._own_read(variable), self._own_read(variable)
-        if _address(read) != _address(other) and np.array_equal(same[0]._numpy(), read._numpy()):
-            self._read(handle, same[0])
+    def _reads_among(self, found: list[Any], variable: Any) -> list[Any]:
+        """The reads: TensorFlow also asks for the dtype that a constant needs, and makes that."""
+        if len(found) > 1:
+            alike = variable.dtype, variable.shape
+            found = [tensor for tensor in found if (tensor.dtype, tensor.shape) == alike]
+        if len(found) < 2:
+            return found
+        with self.asked((None, 0), needed=False), record.stop_recording():
+            now = read_variable_op(variable.__dict__["_handle"], variable.dtype)
+        shared = [tensor for tensor in found if _address(tensor) == _address(now)]
+        # A variable that was assigned to in part gives a copy to each read.
+        return shared or [t for t in found if np.array_equal(t._numpy(), now._numpy())]
 
     def _read(self, handle: int, tensor: Any) -> None:
         self.log.raw.append(("ReadVariableOp", (Handle(handle),), None, kept([tensor]), None, 0))
@@ -336,7 +311,6 @@ class Recorder:
     def _read_captures(self, inputs: Sequence[Any]) -> None:
         """The variables that a compiled function reads, as they are at this call."""
         reads: dict[int, int] = {}
-        self._memory.clear()  # a compiled function may assign to what it captured
         try:
             with record.stop_recording():
                 for handle in inputs:
@@ -359,17 +333,22 @@ class Recorder:
         return given
 
     def bind(self, name: str, value: Any, code: CodeType | None = None, offset: int = 0) -> None:
-        """`name` now stands for the eager tensor or variable `value`."""
+        """`name` now stands for `value`, which may be an eager tensor or a variable."""
         key = tensor_id(value)
-        if key is None:
-            return
         if isinstance(value, EagerTensor):
-            self.log.bind(
-                name, value if value._num_elements() <= SMALL else kept([value])[0], code, offset
-            )
-        else:
-            self._touched.clear()  # asking for a variable's id has touched it
-            self.log.bind(name, Handle(key), code, offset)
+            self.note(name, value, code, offset)
+        elif key is not None:
+            self.log.bindings.append((len(self.log.raw), name, Handle(key), code, offset))
+
+    def _made_note(self) -> Callable[[str, Any, CodeType | None, int], None]:
+        """`bind` for what is an eager tensor; a closure, as the callback is."""
+        log, size = self.log, EagerTensor._num_elements
+
+        def note(name: str, value: Any, code: CodeType | None, offset: int) -> None:
+            held = value if size(value) <= SMALL else kept([value])[0]
+            log.bindings.append((len(log.raw), name, held, code, offset))
+
+        return note
 
     def untouched(self) -> None:
         """The variables' handles were asked for by us."""
@@ -403,15 +382,17 @@ def tensor_id(value: Any) -> int | None:
     return key if isinstance(key, int) else None
 
 
-def _turns(touched: Sequence[int], count: int) -> list[int]:
-    """Which variable each of the last `count` reads in C was: each asks for the handle twice, and
-    once more for every tape that records."""
-    for each in range(12, 1, -1):
-        last = touched[len(touched) - each * count :] if len(touched) >= each * count else ()
-        turns = [last[i : i + each] for i in range(0, len(last), each)]
-        if turns and all(len(set(turn)) == 1 for turn in turns):
-            return [turn[0] for turn in turns]
-    return []
+def _made_after(touches: Sequence[Touch], inputs: Sequence[Any]) -> Iterator[tuple[Any, list[Any]]]:
+    """For each variable, what TensorFlow made right after it had asked for the handle: the reads,
+    or a constant whose dtype it wanted to know."""
+    drawn = [number for number, _, _ in touches]
+    first: dict[int, Any] = {}
+    for tensor in inputs:
+        at = bisect(drawn, tensor._id) - 1
+        if at >= 0 and (at not in first or tensor._id < first[at]._id):
+            first[at] = tensor
+    for variable in {id(variable): variable for _, variable, _ in touches}.values():
+        yield variable, [first[at] for at in first if touches[at][1] is variable]
 
 
 def _address(tensor: Any) -> object:

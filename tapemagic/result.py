@@ -12,6 +12,7 @@ import numpy as np
 
 from tapemagic.check import Check
 from tapemagic.closed_form import ClosedForm
+from tapemagic.collector import no_full_rounds
 from tapemagic.derivation import Derivation, symbol_values
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.document import Document, Note, Section
@@ -251,6 +252,7 @@ class Result(Mapping[str, Derivative]):
         return len(self._derivatives)
 
     @cached_property
+    @no_full_rounds()
     def document(self) -> Document:
         """The whole derivation, before any markup."""
         try:
@@ -264,12 +266,14 @@ class Result(Mapping[str, Derivative]):
         return Document((Section((*notes, Note(reason, "warning"))),))
 
     @cached_property
+    @no_full_rounds()
     def latex(self) -> str:
         """The whole derivation as LaTeX, `aligned` within `$$`."""
         from tapemagic import latex
 
         return latex.document(self.document)
 
+    @no_full_rounds()
     def __repr__(self) -> str:
         from tapemagic import text
 
@@ -278,6 +282,7 @@ class Result(Mapping[str, Derivative]):
     def _repr_latex_(self) -> str:
         return self.latex
 
+    @no_full_rounds()
     def _repr_html_(self) -> str:
         from tapemagic import html
 

@@ -3,6 +3,7 @@ questions to the tape, then the explanations."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import CodeType
@@ -14,6 +15,7 @@ from tapemagic import exposition
 from tapemagic.adopting import Adopter
 from tapemagic.calls import OwnCalls
 from tapemagic.closed_form import SECONDS_A_CELL, simplifying
+from tapemagic.collector import no_full_rounds
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.elsewhere import Elsewhere
 from tapemagic.intent import asks_a_tape
@@ -31,6 +33,7 @@ from tapemagic.tensors.telling import Style
 from tapemagic.trace import Line
 from tapemagic.wanted import Versions, Wanted
 
+_DULL = ("builtins", "numpy", "types", "functools", "collections")
 _NOT_ASKED = (
     "no tape of the cell's own has answered anything; name a source, %%grad x, and the cell runs "
     "under ours"
@@ -50,11 +53,15 @@ class Session:
         self._lives = TapeLives(self._recorder)
         sources = (*options.wrt, *options.at)  # without WRT, --at may still name a variable
         self._plain = {t: Versions() for t in sources if is_plain_name(t)}
-        self._looked_up = [t for t in options.wrt if t not in self._plain and is_safe(t)]
+        texts = [t for t in options.wrt if t not in self._plain and is_safe(t)]
+        self._looked_up = [compile(text, "<WRT>", "eval") for text in texts]
         self.wants_reads = bool(self._looked_up)
         self._layers = Layers(self._recorder, namespace)
         self._own_calls = OwnCalls(self._recorder, self._lives, self._adopt)
-        self._bound: dict[str, None] = {}
+        self._bound: dict[str, None] = {}  # the names of tensors and variables, the latest last
+        self._awaited = set(self._plain)  # those that the cell has not bound yet
+        self._dull: set[type] = set()  # types of values that are no tensors and hold none
+        self.bound = self._quick()
         self._watched: set[int] = set()
         self._elsewhere = Elsewhere(dict(options.at), namespace, self._recorder)
         self._target: Any = None
@@ -87,7 +94,7 @@ class Session:
         self._elsewhere.undo()
         # Last, for it may take a while and be interrupted: by then nothing is patched any more.
         if isinstance(error, Exception) and not isinstance(error, GradError):
-            with suppress(Exception), simplifying(SECONDS_A_CELL):
+            with suppress(Exception), simplifying(SECONDS_A_CELL), no_full_rounds():
                 attach(error, self._meaning(error))
         self._failed = error is not None and bool(self._own_calls.kept)
         if self._failed:
@@ -115,20 +122,43 @@ class Session:
         if self.options.tape:
             self._namespace[self.options.tape] = self.tape
 
-    def bound(self, name: str, value: Any, code: CodeType | None = None, offset: int = 0) -> Any:
-        """On every binding at the cell's top level; returns the value to bind."""
-        versions = self._plain.get(name)
-        if versions is not None and versions.read_before is None:
+    def _quick(self) -> Callable[..., Any]:
+        """`bound`: on every binding at the cell's top level; returns the value to bind. A
+        closure, for it is called as often as ops are: most values need to be noted only."""
+        awaited, order, dull = self._awaited, self._bound, self._dull
+        note, every = self._recorder.note, bool(self._looked_up)
+
+        def bound(name: str, value: Any, code: CodeType | None = None, offset: int = 0) -> Any:
+            kind = type(value)
+            if name in awaited or every:
+                return self._bound_with_care(name, value, code, offset)
+            if kind is EagerTensor:
+                order.pop(name, None)
+                order[name] = None
+                note(name, value, code, offset)
+            elif kind not in dull:
+                return self._bound_with_care(name, value, code, offset)
+            return value
+
+        return bound
+
+    def _bound_with_care(self, name: str, value: Any, code: CodeType | None, offset: int) -> Any:
+        versions = self._plain.get(name) if name in self._awaited else None
+        if versions is not None:
+            self._awaited.discard(name)
             old = unwrapped(versions.before)
             versions.read_before = is_differentiable(old) and self._recorder.used(tensor_id(old))
             if name in self.options.at and not versions.read_before and is_differentiable(value):
                 value = self._elsewhere.moved(name, value)
             versions.first = value
-        self._bound.pop(name, None)
-        self._bound[name] = None
         plain = value if isinstance(value, EagerTensor) else unwrapped(value)
+        if isinstance(plain, (tf.Tensor, tf.Variable)):
+            self._bound.pop(name, None)
+            self._bound[name] = None
+        elif type(value).__module__ in _DULL:
+            self._dull.add(type(value))
         self._recorder.bind(name, plain, code, offset)
-        if versions is not None and versions.first is value:  # later ones are no source
+        if versions is not None:  # later ones are no source
             self._watch(value)
         if self._looked_up:
             self._look_up({name: value})
@@ -144,9 +174,9 @@ class Session:
 
     def _look_up(self, new: dict[str, Any] | None = None) -> None:
         """Watch what the WRT expressions give by now, if they give anything yet."""
-        for text in self._looked_up:
+        for code in self._looked_up:
             try:
-                self._watch(eval(text, {**self._namespace, **(new or {})}))  # noqa: S307
+                self._watch(eval(code, self._namespace, new or {}))  # noqa: S307
             except Exception:  # noqa: BLE001, S112 - not there yet
                 continue
 
@@ -170,7 +200,7 @@ class Session:
 
     def finish(self, last: Any) -> Result:
         """Ask the tape, explain its answers, bind them."""
-        with simplifying(SECONDS_A_CELL):
+        with simplifying(SECONDS_A_CELL), no_full_rounds():
             return self._finished(last)
 
     def _finished(self, last: Any) -> Result:

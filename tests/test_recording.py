@@ -49,7 +49,11 @@ def test_private_signatures() -> None:
     assert parameters(backprop._gradient_function)[:6] == [
         *("op_name", "attr_tuple", "num_inputs", "inputs", "outputs", "out_grads")
     ]
+    assert context.context()._thread_local_data.op_callbacks == []
     assert "_handle" in vars(tf.Variable(1.0))
+    assert BaseResourceVariable.handle.fget.__code__.co_names == ("_handle",)
+    drawn = pywrap_tfe.TFE_Py_UID()
+    assert drawn < tf.constant(1.0)._id <= drawn + 2
     assert callable(pywrap_tfe.TFE_ClearScalarCache)
     assert isinstance(tf.constant(1.0)._id, int)
     assert tf.zeros((3, 4))._num_elements() == 12
