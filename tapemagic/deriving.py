@@ -5,7 +5,9 @@ Nothing here may take the user's cell down: what cannot be derived becomes a rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,6 +58,29 @@ class Question:
         return self.kind != "gradient"
 
 
+@dataclass(frozen=True)
+class Explained:
+    """A question, the trace that it was asked of, and what came of it."""
+
+    trace: Trace
+    question: Question
+    derivation: Derivation | None
+
+
+_KEPT: ContextVar[list[Explained] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def keeping() -> Iterator[list[Explained]]:
+    """What is explained in here, with its trace: for who goes on from there."""
+    kept: list[Explained] = []
+    token = _KEPT.set(kept)
+    try:
+        yield kept
+    finally:
+        _KEPT.reset(token)
+
+
 def explain(
     trace: Trace, question: Question, value: Any, measured: Array | None, lower: Derivative | None
 ) -> Derivative:
@@ -63,6 +88,16 @@ def explain(
 
     `lower` is the derivative of one order less, if this is a higher one.
     """
+    found = _explained(trace, question, value, measured, lower)
+    kept = _KEPT.get()
+    if kept is not None:
+        kept.append(Explained(trace, question, found.derivation))
+    return found
+
+
+def _explained(
+    trace: Trace, question: Question, value: Any, measured: Array | None, lower: Derivative | None
+) -> Derivative:
     reasons: list[str] = []
     derivation = None
     closed = None
@@ -332,4 +367,4 @@ def leaf_of(trace: Trace, key: int, text: str, is_variable: bool) -> Leaf:
     return Leaf(text, trace.read(key) if is_variable else (trace.canonical(key),))
 
 
-__all__ = ["Question", "explain", "leaf_of", "settled"]
+__all__ = ["Explained", "Question", "explain", "keeping", "leaf_of", "settled"]

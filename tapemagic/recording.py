@@ -47,7 +47,7 @@ _LIBRARIES = tuple(
 # cache emptied, a literal 3.0 in the cell is not mistaken for a read of the variable.
 _SHARES = {"VarHandleOp", "AssignVariableOp"}
 _WAYS = 3  # from one user function to one type of op, that are remembered
-_EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__")
+_EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__", "__bool__", "__index__")
 
 
 class Recorder:
@@ -133,13 +133,14 @@ class Recorder:
         self._undo.append(restore)
 
     def _watch_escapes(self) -> None:
-        """Values that leave for Python or NumPy: `float(x)`, `x.numpy()` …; a log of its own."""
+        """Values that leave for Python or NumPy: `float(x)`, `x.numpy()`, `if x > 0:` …; a log
+        of its own."""
         thread = threading.get_ident()
 
         def watched(name: str, original: Any) -> Any:
             @functools.wraps(original)
             def leaving(tensor: Any, *args: Any, **kwargs: Any) -> Any:
-                if tensor.dtype.is_floating and threading.get_ident() == thread:
+                if threading.get_ident() == thread:
                     place = self.place(sys._getframe(1))
                     at = len(self.log.raw)
                     self.log.escapes.append(Escape(at, name.strip("_"), tensor._id, place))

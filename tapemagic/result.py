@@ -49,6 +49,11 @@ class Derivative:
         return len(self.sources)
 
     @property
+    def is_gradient(self) -> bool:
+        """Whether the target's entries are summed, as in a gradient."""
+        return self.derivation is not None and self.derivation.lead == 0
+
+    @property
     def diagnosis(self) -> Diagnosis | None:
         """The decisive diagnosis, or None."""
         return self.diagnoses[0] if self.diagnoses else None
@@ -183,6 +188,7 @@ class Result(Mapping[str, Derivative]):
         self._make_document = document
         self.calls = tuple(calls)
         self.notes = tuple(notes)
+        self.view: Any = None  # the explorer, under --explore
 
     def __getitem__(self, key: str) -> Derivative:
         found = self._compact.get(_compact(str(key)))
@@ -211,6 +217,12 @@ class Result(Mapping[str, Derivative]):
         notes = [Note(f"{key} = {_short(one)}") for key, one in self.items()]
         return Document((Section((*notes, Note(reason, "warning"))),))
 
+    @property
+    def widget(self) -> Any:
+        """The explorer's widget, with the traitlets `point`, `value` and `derivative`; None
+        without `--explore`."""
+        return None if self.view is None else self.view.widget
+
     @cached_property
     def latex(self) -> str:
         """The whole derivation as LaTeX, `aligned` within `$$`."""
@@ -229,7 +241,8 @@ class Result(Mapping[str, Derivative]):
     def _repr_html_(self) -> str:
         from tapemagic import html
 
-        return html.document(self.document, self.latex)
+        shown = None if self.view is None else self.view.html()
+        return shown or html.document(self.document, self.latex)
 
 
 def _compact(key: str) -> str:

@@ -1,0 +1,305 @@
+"""What stands under a cell with `--explore`: live page, static picture, the kernel's end."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from tapemagic import exposition, html, latex
+from tapemagic.deriving import Explained
+from tapemagic.document import Document, Note, Section
+from tapemagic.explorer import fragment, picture
+from tapemagic.explorer.curve import Curve, along, at, nearest, of_table, run
+from tapemagic.explorer.paths import Paths
+from tapemagic.explorer.payload import Slider, grid, payload, sliders
+from tapemagic.explorer.picture import Panel
+from tapemagic.explorer.program import NotExplorable, Program
+from tapemagic.explorer.ranges import Range
+from tapemagic.explorer.subject import Subject, subject
+from tapemagic.explorer.table import Table, tabulate
+from tapemagic.options import Options
+from tapemagic.result import Result
+
+POINTS = 41  # of a table
+SECONDS = 2.0  # for a table by running the cell again and again
+PROBES = 7  # where a cell whose decisions are not known is run again, to compare
+PANELS = 4  # of the static picture
+
+
+class Rerun(Protocol):
+    """Runs the cell again, elsewhere, in a copy of the namespace."""
+
+    def result(self, values: Mapping[str, Any]) -> tuple[Result, list[Explained]]: ...
+
+    def value(self, values: Mapping[str, Any], target: str) -> float: ...
+
+    def slope(self, values: Mapping[str, Any], target: str) -> tuple[float, float]: ...
+
+
+@dataclass
+class View:
+    """An explorer: its sliders, the paths that it knows, the table from TensorFlow."""
+
+    result: Result
+    subject: Subject
+    sliders: list[Slider]
+    paths: Paths | None
+    table: Table | None
+    limits: str
+    identity: str = field(default_factory=lambda: f"tapemagic-{uuid.uuid4().hex[:12]}")
+
+    @property
+    def programs(self) -> list[Program]:
+        """The programs of the known paths, the recorded one first."""
+        return [one.program for one in self.paths.pieces] if self.paths else []
+
+    @cached_property
+    def payload(self) -> dict[str, Any]:
+        """What the page gets."""
+        pieces = self.paths.pieces if self.paths else []
+        return payload(self.identity, self.subject, self.sliders, pieces, self.table, self.limits)
+
+    def at(self, point: Sequence[float]) -> tuple[float, list[float]] | None:
+        """Value and first derivatives; None where no known path holds."""
+        if self.paths is not None:
+            return at(self.programs, point)
+        return nearest(self.table, point[0]) if self.table is not None else None
+
+    # -- the kernel's end ----------------------------------------------------------------------
+
+    opener: Callable[[View], Any] | None = None
+    _widget: Any = None
+
+    @property
+    def widget(self) -> Any:
+        """The widget with the traitlets `point`, `value` and `derivative`."""
+        if self._widget is None and self.opener is not None:
+            self._widget = self.opener(self)
+        return self._widget
+
+    # -- shown ---------------------------------------------------------------------------------
+
+    def html(self) -> str:
+        """The whole output: the explorer, then what of the result it does not explore."""
+        inside = exposition.whole(Result(self.subject.derivatives, lambda _: Document(())))
+        notes = [Note(text, "warning") for text in self._words]
+        if notes:
+            inside = Document((Section(tuple(notes)), *inside.sections))
+        static = html.document(inside, latex.document(inside))
+        live = fragment.live(self.identity, self.payload, self.svg, self._described, static)
+        rest = self._rest()
+        return f"{live}\n{html.document(rest, '')}" if rest is not None else live
+
+    @property
+    def _words(self) -> list[str]:
+        return [*(s.range.word for s in self.sliders if s.range.word), *filter(None, [self.limits])]
+
+    def _rest(self) -> Document | None:
+        if any(derivative not in self.subject.derivatives for derivative in self.result.values()):
+            return self.result.document
+        notes = tuple(Note(text) for text in self.result.notes)
+        return Document((Section(notes),)) if notes else None
+
+    @cached_property
+    def _panels(self) -> list[Panel]:
+        point = [slider.value for slider in self.sliders]
+        here = self.at(point)
+        if here is None:
+            return []
+        target = self.payload["target"]["text"]
+        return [
+            Panel(
+                self._curve(place, point),
+                slider.text,
+                target,
+                (slider.value, here[0]),
+                here[1][place] if place < len(here[1]) else np.nan,
+                slider.range.scale == "log",
+            )
+            for place, slider in enumerate(self.sliders[:PANELS])
+        ]
+
+    def _curve(self, place: int, point: Sequence[float]) -> Curve:
+        if self.paths is None and self.table is not None:
+            return of_table(self.table)
+        return along(self.programs, point, place, grid(self.sliders[place]))
+
+    @cached_property
+    def svg(self) -> str:
+        """The static picture."""
+        return picture.svg(self._panels)
+
+    @property
+    def _described(self) -> str:
+        return ". ".join(panel.words for panel in self._panels)
+
+
+def view(
+    result: Result,
+    explained: Sequence[Explained],
+    options: Options,
+    rerun: Rerun | None = None,
+    effect: str = "",
+) -> View:
+    """The explorer of a result; raises `NotExplorable` where there is nothing to explore.
+
+    `rerun` runs the cell elsewhere; it is not used where the cell has an `effect` besides
+    computing.
+    """
+    chosen = subject(result, explained, options.order)
+    if chosen.derivation.lead:
+        raise NotExplorable("sliders follow a gradient: leave out --jacobian")
+    shown = sliders(chosen, options.explore or ())
+    paths: Paths | None = None
+    said: list[str] = []
+    try:
+        paths = Paths(chosen, shown, options.steps)
+    except NotExplorable as reason:
+        said.append(f"no formula to follow: {reason}")
+    if paths is not None:
+        if rerun is not None and not effect:
+            paths.rerun = rerun.result
+        paths.why = f"the cell is not run again, for {effect}" if effect else ""
+        shown = _finite(paths)
+        paths.sliders = shown
+        paths.explore()
+        said += _branch_words(paths)
+        if paths.unknown:
+            words, trusted = _compared(paths, chosen, rerun if not effect else None, effect)
+            said += words
+            if not trusted and rerun is not None:
+                said.append("The curve shows the cell run at single points.")
+                again = _by_rerunning(paths, chosen.first.target, rerun)
+                return View(result, replace(chosen, order=1), shown, None, again, " ".join(said))
+        said += _domain_words(paths)
+    table, word = _table(chosen, shown, paths)
+    if paths is None and table is None:
+        raise NotExplorable("; ".join([*said, word]))
+    if paths is None:
+        said.append("The curve shows TensorFlow's own values at single points.")
+    return View(result, chosen, shown, paths, table, " ".join(said))
+
+
+def _table(
+    chosen: Subject, shown: Sequence[Slider], paths: Paths | None
+) -> tuple[Table | None, str]:
+    if len(shown) != 1:
+        return None, "a table is for one source"
+    points = np.unique(np.append(grid(shown[0], POINTS), shown[0].value))
+    if paths is not None:  # the recorded ops are the cell's only where the path holds
+        points = points[run(paths.pieces[0].program, [points])[2]]
+    try:
+        return tabulate(chosen.trace, chosen.question, points, chosen.order), ""
+    except NotExplorable as reason:
+        return None, str(reason)
+    except Exception as error:  # noqa: BLE001 - the program does without
+        return None, f"TensorFlow could not run the ops again ({type(error).__name__})"
+
+
+# -- where the picture ends --------------------------------------------------------------------
+
+
+def _finite(paths: Paths) -> list[Slider]:
+    """A range that nobody asked for ends where the target does: before log's 0."""
+    found = []
+    for place, slider in enumerate(paths.sliders):
+        x = grid(slider)
+        curve = along([one.program for one in paths.pieces], paths.point, place, x)
+        bad = ~np.isfinite(curve.y) & (curve.path >= 0)
+        if bad.any() and not slider.range.given and not bad.all():
+            here = int(np.argmin(np.abs(x - slider.value)))
+            slider = replace(slider, range=_cut(slider.range, x, bad, here))
+        found.append(slider)
+    return found
+
+
+def _cut(given: Range, x: Any, bad: Any, here: int) -> Range:
+    below = [i for i in range(here) if bad[i]]
+    above = [i for i in range(here + 1, len(x)) if bad[i]]
+    low = _short(x[max(below) + 1]) if below else given.low
+    high = _short(x[min(above) - 1]) if above else given.high
+    return replace(given, low=low, high=high) if low < high else given
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def _domain_words(paths: Paths) -> list[str]:
+    programs, words = [one.program for one in paths.pieces], []
+    for place, slider in enumerate(paths.sliders):
+        curve = along(programs, paths.point, place, grid(slider))
+        bad = curve.x[~np.isfinite(curve.y) & (curve.path >= 0)]
+        if bad.size:
+            words.append(
+                f"The target is nan or infinite at {bad.size} of {curve.x.size} points of this "
+                f"range, the first at {slider.text} = {bad[0]:.4g}."
+            )
+    return words
+
+
+def _branch_words(paths: Paths) -> list[str]:
+    if not paths.branches:
+        return []
+    programs, words = [one.program for one in paths.pieces], []
+    for place, slider in enumerate(paths.sliders):
+        free = along(programs, paths.point, place, grid(slider)).path < 0
+        if free.any():
+            why = f": {paths.why}" if paths.why else ""
+            words.append(
+                f"The recorded path holds for {paths.pieces[0].condition}; beyond it the curve is "
+                f"not shown{why}."
+            )
+            break
+    return words
+
+
+# -- decisions that nobody can read -------------------------------------------------------------
+
+
+def _compared(
+    paths: Paths, chosen: Subject, rerun: Rerun | None, effect: str
+) -> tuple[list[str], bool]:
+    """Whether the cell, run elsewhere, gives what the recorded path gives there."""
+    escape = paths.unknown[0]
+    where = f"line {escape.line.number}" if escape.line is not None else "on the way"
+    left = f"{where}: a value leaves TensorFlow by {escape.method}(), and may decide"
+    if rerun is None:
+        why = f", and the cell is not run again, for {effect}" if effect else ""
+        return [f"The recorded path may not hold elsewhere ({left}{why})."], True
+    for place, slider in enumerate(paths.sliders[:2]):
+        for x in grid(slider, PROBES):
+            point = [*paths.point[:place], float(x), *paths.point[place + 1 :]]
+            known = at([one.program for one in paths.pieces], point)
+            if known is None:
+                continue
+            try:
+                found = rerun.value(paths.values(point), chosen.first.target)
+            except Exception:  # noqa: BLE001 - the user's cell, at a point of ours
+                return [f"The recorded path does not hold everywhere ({left})."], False
+            if not np.isclose(found, known[0], rtol=1e-3, atol=1e-5, equal_nan=True):
+                return [f"The recorded path does not hold everywhere ({left})."], False
+    return [], True
+
+
+def _by_rerunning(paths: Paths, target: str, rerun: Rerun) -> Table:
+    """The target and its slope from running the cell at each point: true whatever decides."""
+    if len(paths.sliders) != 1:
+        raise NotExplorable("a cell that decides by numbers is explored by one source only")
+    x, until = grid(paths.sliders[0], POINTS), time.perf_counter() + SECONDS
+    rows: list[tuple[float, float]] = []
+    for point in x:
+        try:
+            rows.append(rerun.slope(paths.values([float(point)]), target))
+        except Exception:  # noqa: BLE001 - the user's cell, at a point of ours
+            rows.append((np.nan, np.nan))
+        if time.perf_counter() > until:
+            raise NotExplorable("the cell takes too long to be run at many points")
+    y, slopes = np.array(rows).T
+    return Table(x, y, (slopes,))
