@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from tapemagic.options import GradError
 from tapemagic.result import Result
 from tapemagic.trace import Array
 
+_PLAIN = re.compile(r'<span class="tapemagic-plain">[^<]*</span>')
 GRID = 241  # points that are looked at for where the target is finite
 
 
@@ -62,7 +64,7 @@ class Piece:
     """A path through the cell's code: its program, its derivation, the condition it holds under."""
 
     program: Program
-    derivation: str
+    html: str
     slots: tuple[Mapping[str, Any], ...]
     condition: str
 
@@ -70,7 +72,8 @@ class Piece:
         """As JSON has it."""
         return {
             "program": self.program.data(),
-            "derivation": self.derivation,
+            # Who reads this has MathML: plain text beside each formula would double its weight.
+            "derivation": _PLAIN.sub("", self.html),
             "slots": list(self.slots),
             "condition": self.condition,
         }
@@ -78,23 +81,18 @@ class Piece:
 
 def piece(subject: Subject, decided: Sequence[Decision], steps: str) -> Piece:
     """The path that a result was recorded on; raises `NotExplorable`."""
+    told = exposition.whole(Result(subject.derivatives, lambda _: Document(())), steps)
     compiler = Compiler(subject.derivation, subject.order)
     for decision in decided:
         compiler.guard(decision.equations, decision.truth)
     slots = Slots(compiler)
-    told = _told(subject, steps)
     document = slots.document(told)
     program, at = compiler.program()
     shown = tuple(
         {"register": at[register], "dtype": dtype}
         for register, dtype in zip(slots.registers, slots.dtypes)
     )
-    derivation = html.document(document, latex.document(told))
-    return Piece(program, derivation, shown, conditions(decided))
-
-
-def _told(subject: Subject, steps: str) -> Document:
-    return exposition.whole(Result(subject.derivatives, lambda _: Document(())), steps)
+    return Piece(program, html.document(document, latex.document(told)), shown, conditions(decided))
 
 
 def sliders(subject: Subject, asked: Sequence[tuple[str, str]]) -> list[Slider]:

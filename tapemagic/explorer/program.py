@@ -18,6 +18,10 @@ from tapemagic.formula import Formula, Symbol, number
 from tapemagic.trace import Array
 
 MOST = 8  # entries of the sources: one slider each
+KERNEL_ONLY = frozenset(
+    "betainc expint fresnel_cos fresnel_sin igamma igamma_slope igammac spence zeta".split()
+)
+"""Functions that the page has no code for."""
 
 
 class NotExplorable(Exception):
@@ -48,7 +52,7 @@ class Program:
             "ops": [list(op) for op in self.code.ops],
             "value": self.value,
             "derivatives": list(self.derivatives),
-            "gradient": list(self.gradient),
+            "gradient": list(self.gradient or self.derivatives[:1]),
             "hessian": None if self.hessian is None else [list(row) for row in self.hessian],
             "guards": [list(guard) for guard in self.guards],
         }
@@ -126,7 +130,7 @@ class Compiler:
         entries = [where[Symbol(equations.target, index)] for index in _indices(equations)]
         if len(entries) != 1:
             raise NotExplorable("a decision by several truth values at once")
-        if self.moves(entries[0]):
+        if self.registers.moves(entries[0]):
             self._guards.append((entries[0], int(truth)))
 
     def register(self, origin: Formula) -> int | None:
@@ -141,10 +145,6 @@ class Compiler:
             self._asked.append(node)
         return node
 
-    def moves(self, node: int) -> bool:
-        """Whether a register depends on the sources."""
-        return self.registers.needed([node])[0] < len(self.inputs)
-
     def program(self) -> tuple[Program, dict[int, int]]:
         """The program, and where the registers that were asked for are in it."""
         derivatives, gradient, hessian = self._derivatives
@@ -152,6 +152,9 @@ class Compiler:
         guards = [node for node, _ in self._guards]
         wanted = (self.value, *derivatives, *gradient, *rows, *guards, *self._asked)
         code, at = self.registers.code(wanted)
+        missing = KERNEL_ONLY.intersection(name for name, *_ in code.ops)
+        if missing:
+            raise NotExplorable(f"the page cannot compute {', '.join(sorted(missing))}")
         program = Program(
             code,
             at[self.value],

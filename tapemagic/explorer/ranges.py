@@ -19,8 +19,10 @@ _NICE = (1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 
 @dataclass(frozen=True)
 class Range:
-    """From `low` to `high` in steps; `word` says what was put right, `given` whether it was asked
-    for."""
+    """From `low` to `high` in steps (of decades, on a logarithmic scale).
+
+    `word` says what was put right, `given` whether it was asked for.
+    """
 
     low: float
     high: float
@@ -51,11 +53,12 @@ def read(text: str, name: str, value: float) -> Range:
     if not 0 < step <= high - low:
         word = f"{name}={text}: a step of {step:g} does not fit between {low:g} and {high:g}"
         step = _step(low, high)
-    wide = low > 0 and high / low >= _WIDE and not steps
     if math.isfinite(value) and not low <= value <= high:
         word = word or f"{name} = {value:g} lies outside {text}: the range is widened to it"
         low, high = min(low, value), max(high, value)
-    return Range(low, high, step, "log" if wide and low > 0 else "linear", word, True)
+    if low > 0 and high / low >= _WIDE and not steps:
+        return Range(low, high, _step(math.log10(low), math.log10(high)), "log", word, True)
+    return Range(low, high, step, "linear", word, True)
 
 
 def is_range(text: str) -> bool:

@@ -76,6 +76,7 @@ class Registers:
         self._ops: list[Op] = [("input", i) for i in range(inputs)]
         self._known: dict[Op, int] = {op: i for i, op in enumerate(self._ops)}
         self._values: dict[int, float] = {}  # of constants
+        self._moving = set(range(inputs))
         self.zero, self.one = self.constant(0.0), self.constant(1.0)
 
     def op(self, node: int) -> Op:
@@ -108,7 +109,13 @@ class Registers:
         if node is None:
             node = self._known[op] = len(self._ops)
             self._ops.append(op)
+            if op[0] != "constant" and self._moving.intersection(op[1:]):
+                self._moving.add(node)
         return node
+
+    def moves(self, node: int) -> bool:
+        """Whether a register depends on the inputs."""
+        return node in self._moving
 
     def _simpler(self, name: str, parts: Sequence[int]) -> int | None:
         """What adds 0, multiplies by 0 or 1 … is left out, as one does by hand."""

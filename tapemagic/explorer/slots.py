@@ -46,7 +46,7 @@ class Slots:
         if register is None or isinstance(node.value, complex):
             self._stale = True
             return node
-        if not self._compiler.moves(register):
+        if not self._compiler.registers.moves(register):
             return node
         self.registers.append(register)
         self.dtypes.append(node.dtype)

@@ -87,14 +87,16 @@ class View:
 
     def html(self) -> str:
         """The whole output: the explorer, then what of the result it does not explore."""
-        inside = exposition.whole(Result(self.subject.derivatives, lambda _: Document(())))
-        notes = [Note(text, "warning") for text in self._words]
-        if notes:
-            inside = Document((Section(tuple(notes)), *inside.sections))
-        static = html.document(inside, latex.document(inside))
+        notes = tuple(Note(text, "warning") for text in self._words)
+        static = html.document(Document((Section(notes),)), "") if notes else ""
+        static += self.paths.pieces[0].html if self.paths else self._recorded()
         live = fragment.live(self.identity, self.payload, self.svg, self._described, static)
         rest = self._rest()
         return f"{live}\n{html.document(rest, '')}" if rest is not None else live
+
+    def _recorded(self) -> str:
+        told = exposition.whole(Result(self.subject.derivatives, lambda _: Document(())))
+        return html.document(told, latex.document(told))
 
     @property
     def _words(self) -> list[str]:
@@ -194,8 +196,10 @@ def _table(
     points = np.unique(np.append(grid(shown[0], POINTS), shown[0].value))
     if paths is not None:  # the recorded ops are the cell's only where the path holds
         points = points[run(paths.pieces[0].program, [points])[2]]
+    # Beside a program it is a check, for which values and slopes will do.
+    order = chosen.order if paths is None else 1
     try:
-        return tabulate(chosen.trace, chosen.question, points, chosen.order), ""
+        return tabulate(chosen.trace, chosen.question, points, order), ""
     except NotExplorable as reason:
         return None, str(reason)
     except Exception as error:  # noqa: BLE001 - the program does without
