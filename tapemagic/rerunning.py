@@ -35,9 +35,12 @@ class Rerun:
 
     def result(self, values: Values) -> tuple[Result, list[Explained]]:
         """The cell's result where its sources have these values. Raises what the cell raises."""
-        at = {name: repr(np.asarray(value).tolist()) for name, value in values.items()}
+        new = values.keys() - self.old
+        at = {name: repr(np.asarray(values[name]).tolist()) for name in new}
         options = replace(self.options, at=at, persistent=False, tape=None, out=None, explore=None)
-        scratch = self._scratch(values)
+        scratch = self._scratch()
+        for name in self.old.intersection(values):
+            scratch[name] = _Mover(values).moved(name, scratch[name])
         with capture_output(), keeping() as explained:
             session = Session(options, scratch, self.cell.text, self.cell.filename)
             with session:
@@ -59,7 +62,7 @@ class Rerun:
         return float(tf.reduce_sum(tf.cast(self._target(values, target)[0], tf.float64)))
 
     def _target(self, values: Values, target: str, tape: Any = None) -> tuple[Any, _Mover]:
-        scratch = self._scratch(values)
+        scratch = self._scratch()
         mover = _Mover(values, tape)
         for name in self.old.intersection(values):
             scratch[name] = mover.moved(name, scratch[name])
@@ -70,9 +73,10 @@ class Rerun:
         found = last.value if own and last is not None else eval(target, scratch)  # noqa: S307
         return found, mover
 
-    def _scratch(self, values: Values) -> dict[str, Any]:
+    def _scratch(self) -> dict[str, Any]:
+        """A copy of the namespace, with a copy of each variable that is to be moved."""
         scratch = dict(self.before)
-        for name in values:
+        for name in self.old:
             if is_variable(scratch.get(name)):
                 scratch[name] = tf.Variable(tf.identity(unwrapped(scratch[name])))
         return scratch

@@ -42,17 +42,20 @@ class Decision:
 
 
 def decisions(trace: Trace, question: Question) -> tuple[list[Decision], list[Escaped]]:
-    """What decided on the way to the target, and what may have."""
+    """What decided on the way to the target, and what may have.
+
+    Also what came after the target's last op: it may have decided that there is no other one.
+    """
     # Also off the tape: a comparison decides whether or not it was recorded.
     whole = replace(trace, operations=tuple(replace(o, off_tape=False) for o in trace.operations))
     depending = _depending(whole, question)
-    until = max((o.at for o in trace.operations if question.target in o.outputs), default=0)
     found: list[Decision] = []
     unknown: list[Escaped] = []
     for escape in trace.escapes:
-        if escape.at > until or escape.tensor not in depending:
+        if escape.tensor not in depending:
             continue
-        decision = _decision(whole, question, escape) if escape.method == "bool" else None
+        is_truth = escape.method == "bool" or trace.tensors[escape.tensor].dtype == "bool"
+        decision = _decision(whole, question, escape) if is_truth else None
         if decision is None:
             unknown.append(escape)
         else:

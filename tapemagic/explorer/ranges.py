@@ -36,6 +36,8 @@ def around(value: float) -> Range:
     """A range of round numbers with the value near its middle."""
     if not math.isfinite(value):
         return replace(around(0.0), word=f"the value is {value}: the slider starts at 0")
+    if abs(value) < 1e-300:
+        value = 0.0
     half = _nice(1.5 * abs(value)) if value else 3.0
     low, high = _round(value - half, half), _round(value + half, half)
     return Range(low, high, _step(low, high))

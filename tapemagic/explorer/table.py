@@ -179,6 +179,8 @@ def _raw(
     definition = op_def_registry.get(kind) if function is not None else None
     if function is None or definition is None:
         return None
-    groups = tuple((a.name, a.number_attr or a.type_list_attr) for a in definition.input_arg)
-    named = frozenset(inspect.signature(function).parameters) - {name for name, _ in groups}
-    return function, named - {"name"}, groups
+    counted = [a.number_attr or a.type_list_attr for a in definition.input_arg]
+    # Python's names differ from the definition's (axis for reduction_indices), the order does not.
+    names = list(inspect.signature(function).parameters)
+    groups = tuple(zip(names, counted))
+    return function, frozenset(names[len(counted) :]) - {"name"}, groups
