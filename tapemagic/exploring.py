@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -19,6 +20,8 @@ from tapemagic.result import Result
 from tapemagic.running import Cell, Shell
 from tapemagic.session import Session
 
+_HISTORY = re.compile(r"_+|_+i*|_i?\d+|_[iod]h")
+
 
 class Exploring:
     """Around the run of one cell: what is explained in it is kept until the explorer is made."""
@@ -31,7 +34,7 @@ class Exploring:
             # The names of the ranges are names to differentiate by.
             options = replace(options, wrt=tuple(name for name, _ in options.explore))
         self.options, self._shell, self._cell = options, shell, cell
-        self._before = dict(shell.user_ns)
+        self._before = {k: v for k, v in shell.user_ns.items() if not _is_history(k, v)}
         self._explained: list[Explained] = []
         self._stack = ExitStack()
 
@@ -72,6 +75,11 @@ class Exploring:
         view.opener = partial(_opened, _place(self._shell) or self._cell.text, soon)
         if loop is not None:
             view.widget  # noqa: B018 - the page waits for it
+
+
+def _is_history(name: str, value: Any) -> bool:
+    """What holds on to earlier results: a chain of them would never end."""
+    return isinstance(value, Result) or name in ("In", "Out") or bool(_HISTORY.fullmatch(name))
 
 
 def _opened(place: str, soon: Callable[[Callable[[], None]], None], view: View) -> Any:

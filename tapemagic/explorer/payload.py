@@ -138,8 +138,10 @@ def payload(
     pieces: Sequence[Piece],
     table: Table | None,
     limits: str,
+    told: str,
 ) -> dict[str, Any]:
-    """The object of the contract with the page (`page/index.js`)."""
+    """The object of the contract with the page (`page/index.js`); `told` is the derivation where
+    there are no pieces."""
     equations = subject.derivation.equations
     summed = equations.values[equations.target].shape != ()
     target = equations.target.text
@@ -158,7 +160,7 @@ def payload(
         "program": first["program"] if first else None,
         "table": None if table is None else _table(table),
         "pieces": [one.data() for one in pieces] if _branches(pieces) else [],
-        "derivation": first["derivation"] if first else "",
+        "derivation": first["derivation"] if first else _PLAIN.sub("", told),
         "slots": first["slots"] if first else [],
         "check": {"agrees": check.agrees, "text": verdict},
         "limits": limits,

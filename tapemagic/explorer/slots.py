@@ -9,6 +9,18 @@ from tapemagic.explorer.program import Compiler
 from tapemagic.formula import Formula, Value
 
 
+def fixed(document: d.Document) -> d.Document:
+    """The same document, all of it as `recorded`."""
+
+    def item(one: d.Item) -> d.Item:
+        if isinstance(one, d.Fold):
+            return replace(one, items=tuple(item(part) for part in one.items))
+        return replace(one, recorded=True)
+
+    sections = (replace(s, items=tuple(item(one) for one in s.items)) for s in document.sections)
+    return d.Document(tuple(sections))
+
+
 class Slots:
     """Puts slots into a document; `registers` and `dtypes` are those of each slot in turn."""
 

@@ -21,6 +21,7 @@ from tapemagic.explorer.payload import Slider, grid, payload, sliders
 from tapemagic.explorer.picture import Panel
 from tapemagic.explorer.program import NotExplorable, Program
 from tapemagic.explorer.ranges import Range
+from tapemagic.explorer.slots import fixed
 from tapemagic.explorer.subject import Subject, subject
 from tapemagic.explorer.table import Table, tabulate
 from tapemagic.options import Options
@@ -63,7 +64,10 @@ class View:
     def payload(self) -> dict[str, Any]:
         """What the page gets."""
         pieces = self.paths.pieces if self.paths else []
-        return payload(self.identity, self.subject, self.sliders, pieces, self.table, self.limits)
+        told = "" if pieces else self._recorded()
+        return payload(
+            self.identity, self.subject, self.sliders, pieces, self.table, self.limits, told
+        )
 
     def at(self, point: Sequence[float]) -> tuple[float, list[float]] | None:
         """Value and first derivatives; None where no known path holds."""
@@ -95,8 +99,9 @@ class View:
         return f"{live}\n{html.document(rest, '')}" if rest is not None else live
 
     def _recorded(self) -> str:
+        """The derivation with no number that moves."""
         told = exposition.whole(Result(self.subject.derivatives, lambda _: Document(())))
-        return html.document(told, latex.document(told))
+        return html.document(fixed(told), latex.document(told))
 
     @property
     def _words(self) -> list[str]:
@@ -179,6 +184,8 @@ def view(
                 said.append("The curve shows the cell run at single points.")
                 again = _by_rerunning(paths, chosen.first.target, rerun)
                 return View(result, replace(chosen, order=1), shown, None, again, " ".join(said))
+        if not paths.branches:
+            paths.rerun = None  # and let go of the namespace as it was
         said += _domain_words(paths)
     table, word = _table(chosen, shown, paths)
     if paths is None and table is None:

@@ -134,7 +134,9 @@ class Explorer(anywidget.AnyWidget):
         """Let go of the page and of the view."""
         self.on_msg(self._told, remove=True)
         self.unobserve_all()
+        layout = self.layout
         super().close()
+        layout.close()  # it has a model of its own
 
 
 def opened(view: View, place: str, soon: Callable[[Callable[[], None]], None]) -> Explorer:
