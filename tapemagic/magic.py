@@ -55,6 +55,8 @@ def _grad_cell(shell: Shell, line: str, body: str) -> object:
 
 def _grad_line(shell: Shell, line: str) -> object:
     options, silenced = _read(line)
+    if options.explore is not None:
+        raise GradError("--explore stands on top of a cell: %%grad x --explore")
     session = sys.modules.get(f"{__package__}.session")
     if session is None:
         raise GradError("%grad asks a tape that was kept: run a cell under %%grad -p first")

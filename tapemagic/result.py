@@ -236,13 +236,14 @@ class Result(Mapping[str, Derivative]):
         return text.document(self.document)
 
     def _repr_latex_(self) -> str:
-        return self.latex
+        return self.latex if self.view is None else str(self.view.latex())
 
     def _repr_html_(self) -> str:
         from tapemagic import html
 
-        shown = None if self.view is None else self.view.html()
-        return shown or html.document(self.document, self.latex)
+        if self.view is not None:
+            return str(self.view.html())
+        return html.document(self.document, self.latex)
 
 
 def _compact(key: str) -> str:

@@ -384,11 +384,25 @@ def test_the_bundle_is_live_and_static_at_once(cells: Cells) -> None:
     assert result.view.identity in script
 
 
+def test_print_has_the_picture_too(cells: Cells) -> None:
+    text = cells.run("x --explore", S3)._repr_latex_()
+    assert text.index(r"\begin{picture}") < text.index(r"\begin{aligned}")
+    assert text.count(r"\begin") == text.count(r"\end") and r"\circle*{5}" in text
+    drawn = re.findall(r"\\qbezier(\[3\])?\(([\d.]+),([\d.]+)\)", text)
+    assert len(drawn) > 60 and {bool(dots) for dots, *_ in drawn} == {True, False}
+
+
+def test_the_line_magic_says_where_sliders_are(cells: Cells) -> None:
+    cells.shell.run_cell(f"%%grad x -p\n{S3}")
+    ran = cells.shell.run_cell("%grad x --explore")
+    assert "stands on top of a cell" in str(ran.error_in_exec)
+
+
 def test_nothing_that_is_named_can_end_the_script(cells: Cells) -> None:
     body = "x = tf.constant(2.0)\ny = x * x  # </script><script>alert(1)</script>"
     html = cells.run("x --explore", body)._repr_html_()
     script = html.partition('<script type="module">')[2]
-    assert script.count("</script") == 1 and "alert(1)" not in script.replace("\\u003c", "<")[:0]
+    assert script.count("</script") == 1 and "<script>alert" not in html
 
 
 def test_the_joined_page_has_no_imports_left() -> None:

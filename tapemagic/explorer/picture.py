@@ -31,6 +31,14 @@ class Panel:
     log: bool = False
 
     @property
+    def tangent(self) -> Curve | None:
+        """The tangent over the same range."""
+        (x0, y0), x = self.point, self.curve.x
+        if not (math.isfinite(self.slope) and math.isfinite(y0)):
+            return None
+        return Curve(x, y0 + self.slope * (x - x0), np.zeros(x.shape))
+
+    @property
     def words(self) -> str:
         """What there is to see, for those who cannot."""
         x, y = (written(float(f"{v:.6g}")) for v in self.point)
@@ -56,7 +64,7 @@ def svg(panels: Sequence[Panel]) -> str:
     )
 
 
-class _Axis:
+class Axis:
     """From values to places between `start` and `end`."""
 
     def __init__(self, low: float, high: float, start: float, end: float, log: bool = False):
@@ -64,6 +72,7 @@ class _Axis:
         self._start, self._end = start, end
 
     def place(self, value: float | Array) -> Array:
+        """Where values stand."""
         values = np.asarray(value, dtype=np.float64)
         with np.errstate(all="ignore"):
             if self.log:
@@ -85,21 +94,23 @@ class _Axis:
         return [k * step for k in range(first, last + 1)]
 
 
+def axes(panel: Panel, across: tuple[float, float], up: tuple[float, float]) -> tuple[Axis, Axis]:
+    """The panel's axes between these places."""
+    x = panel.curve.x
+    low, high = _window(panel.curve.y, panel.point[1])
+    return Axis(float(x[0]), float(x[-1]), *across, panel.log), Axis(low, high, *up)
+
+
 def _panel(panel: Panel) -> str:
     x0, y0 = panel.point
-    across = _Axis(
-        float(panel.curve.x[0]), float(panel.curve.x[-1]), _LEFT, WIDTH - _RIGHT, panel.log
-    )
-    low, high = _window(panel.curve.y, y0)
-    up = _Axis(low, high, HEIGHT - _BOTTOM, _TOP)
+    across, up = axes(panel, (_LEFT, WIDTH - _RIGHT), (HEIGHT - _BOTTOM, _TOP))
     parts = [_axes(across, up, panel)]
     inside = f'x="{_LEFT}" y="{_TOP}" width="{WIDTH - _RIGHT - _LEFT}" '
     inside += f'height="{HEIGHT - _BOTTOM - _TOP}"'
     lines = [_line(_path(panel.curve, across, up), _CURVE, 2.5)]
-    if math.isfinite(panel.slope) and math.isfinite(y0):
-        x = panel.curve.x
-        tangent = Curve(x, y0 + panel.slope * (x - x0), np.zeros(x.shape))
-        lines.insert(0, _line(_path(tangent, across, up), _TANGENT, 2, ' stroke-dasharray="7 4"'))
+    if panel.tangent is not None:
+        path = _path(panel.tangent, across, up)
+        lines.insert(0, _line(path, _TANGENT, 2, ' stroke-dasharray="7 4"'))
     # A nested picture cuts off what leaves the frame, and needs no names that could clash.
     parts.append(f'<svg {inside} viewBox="{_viewbox()}">{"".join(lines)}</svg>')
     if math.isfinite(y0):
@@ -129,7 +140,7 @@ def _window(y: Array, point: float) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _path(curve: Curve, across: _Axis, up: _Axis) -> str:
+def _path(curve: Curve, across: Axis, up: Axis) -> str:
     """The curve as a polyline, broken where it jumps to another path or is not finite."""
     xs, ys = across.place(curve.x), np.clip(up.place(curve.y), -4 * HEIGHT, 5 * HEIGHT)
     found, before = [], -1
@@ -145,23 +156,24 @@ def _line(path: str, colour: str, width: float, more: str = "") -> str:
     return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}"{more}/>'
 
 
-def _axes(across: _Axis, up: _Axis, panel: Panel) -> str:
+def _axes(across: Axis, up: Axis, panel: Panel) -> str:
     bottom, right = HEIGHT - _BOTTOM, WIDTH - _RIGHT
     parts = []
-    for tick in across.ticks:
-        x = float(across.place(tick))
+    for value in across.ticks:
+        x = float(across.place(value))
         parts.append(_line(f"M{x:.1f} {_TOP}V{bottom}", _GRID, 1))
-        parts.append(_text(x, bottom + 16, _tick(tick)))
-    for tick in up.ticks:
-        y = float(up.place(tick))
+        parts.append(_text(x, bottom + 16, tick(value)))
+    for value in up.ticks:
+        y = float(up.place(value))
         parts.append(_line(f"M{_LEFT} {y:.1f}H{right}", _GRID, 1))
-        parts.append(_text(_LEFT - 6, y + 4, _tick(tick), "end"))
+        parts.append(_text(_LEFT - 6, y + 4, tick(value), "end"))
     parts.append(_line(f"M{_LEFT} {_TOP}V{bottom}H{right}", _INK, 1.2))
     parts.append(_text((_LEFT + right) / 2, HEIGHT - 8, panel.source))
     return "".join(parts)
 
 
-def _tick(value: float) -> str:
+def tick(value: float) -> str:
+    """A number at an axis."""
     return str(written(float(f"{value:.6g}") + 0.0))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from tapemagic import exposition, html, latex
 from tapemagic.deriving import Explained
 from tapemagic.document import Document, Note, Section
-from tapemagic.explorer import fragment, picture
+from tapemagic.explorer import fragment, picture, printed
 from tapemagic.explorer.curve import Curve, along, at, nearest, of_table, run
 from tapemagic.explorer.paths import Paths
 from tapemagic.explorer.payload import Slider, grid, payload, sliders
@@ -97,6 +97,10 @@ class View:
         live = fragment.live(self.identity, self.payload, self.svg, self._described, static)
         rest = self._rest()
         return f"{live}\n{html.document(rest, '')}" if rest is not None else live
+
+    def latex(self) -> str:
+        """The picture for print, and the derivation."""
+        return f"{printed.picture(self._panels)}\n\n{self.result.latex}"
 
     def _recorded(self) -> str:
         """The derivation with no number that moves."""
