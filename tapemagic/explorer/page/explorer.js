@@ -12,7 +12,7 @@ import { PlaneView } from "./plane_view.js";
 import { Readout } from "./readout.js";
 import { STYLE } from "./style.js";
 import { followTheme } from "./theme.js";
-import { derivativeName, spoken } from "./words.js";
+import { derivativeName, shown, spoken } from "./words.js";
 
 const SPEAK = 700; // ms of rest before the point is told
 const ASK = 2000; // ms until an unanswered question may be asked again
@@ -216,7 +216,9 @@ export class Explorer {
   _resize() {
     const width = Math.floor(this.root.clientWidth) - 2;
     if (width < 50) return false;
+    this.width = width;
     this.view.resize(Math.min(width, this.model.count === 2 ? 1100 : 860));
+    this.formulas.resize(width);
     return true;
   }
 
@@ -226,6 +228,7 @@ export class Explorer {
   move(point) {
     if (!point.every(Number.isFinite) && !point.every((x) => x === x)) return;
     const held = this.model.held(point);
+    if (!this.model.exact) this._table(point[0], held[0]);
     if (held.every((value, k) => Object.is(value, this.point[k]))) {
       this.request();
       return;
@@ -233,6 +236,14 @@ export class Explorer {
     this.point = held;
     this.request();
     for (const listener of this.listeners) listener([...held]);
+  }
+
+  /** There is a table and no program: between its points the nearest is shown. */
+  _table(wanted, held) {
+    const [source] = this.model.sources;
+    const between = Math.abs(wanted - held) > 1e-6 * Math.max(1, Math.abs(held));
+    const point = `${source.text} = ${shown(this.model, 0, held)}`;
+    this.say(between ? `Shown is the nearest point that TensorFlow computed, ${point}.` : "");
   }
 
   moveSecant(x) {
@@ -246,7 +257,7 @@ export class Explorer {
     this.formulas.show(state);
     this.readout.show(state);
     for (const control of this.controls) control.show(state);
-    if (this.root.clientWidth) this.view.show(state);
+    if (this.width) this.view.show(state);
     if (this.model.count === 1) {
       const on = this.view.on.secant !== null;
       this.readout.showSecant(on ? this.view.secantSlope : null);

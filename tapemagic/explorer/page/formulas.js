@@ -1,14 +1,16 @@
 /**
- * The derivation under the picture: its numbers change in place, in room kept for the longest.
- * Rows out of sight wait until they come into view: a derivation may have
- * thousands of numbers.
+ * The derivation under the picture: its numbers change in place. Rows out of sight wait until they
+ * come into view: a derivation may have thousands of numbers.
  */
 
+import { drawNear, keepRoom, moversOf, readFonts, widthOf } from "./compact.js";
 import { h, setText } from "./dom.js";
 import { fenced, spelled } from "./numbers.js";
 
 const STOPS = 40;
 const AHEAD = "400px";
+const REST = 250; // ms
+const FIRST = 24; // rows that are ready at once
 
 export class Formulas {
   constructor(model) {
@@ -20,6 +22,7 @@ export class Formulas {
 
   stop() {
     this.seen.disconnect();
+    clearTimeout(this.resting);
   }
 
   /** The piece's derivation with the numbers of `state`. */
@@ -28,9 +31,25 @@ export class Formulas {
     if (state.piece !== this.piece) this._build(state.piece);
     this.registers = state.registers;
     this.version = state.point.join();
-    const start = this.model.start.join() === this.version;
-    this.element.classList.toggle("moved", !start);
+    this.element.classList.toggle("moved", this.version !== this.model.start.join());
     for (const row of this.visible) this._fill(row);
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this._rest(), REST);
+  }
+
+  /** The point rests: rows out of sight follow. */
+  _rest() {
+    for (const row of this.rows.values()) this._fill(row);
+  }
+
+  /** The lines may break elsewhere. */
+  resize(width) {
+    if (width === this.width) return;
+    this.width = width;
+    if (this.piece === null) return;
+    const reserved = [...this.rows.values()].filter((row) => row.movers);
+    for (const row of reserved) for (const { element } of row.movers) element.style.transform = "";
+    for (const row of reserved) this._align(row);
   }
 
   _build(number) {
@@ -44,23 +63,22 @@ export class Formulas {
       const slot = piece.slots[Number(element.getAttribute("data-slot"))];
       if (slot) this._enter(element, slot);
     }
-    for (const row of this.rows.values()) this.seen.observe(row.step);
-    const first = [...this.rows.values()].slice(0, 24);
+    for (const row of this.rows.values()) this.seen.observe(row.box);
+    const first = [...this.rows.values()].slice(0, FIRST).filter(({ box }) => !box.closest("details"));
     this._reserve(first);
     for (const row of first) this.visible.add(row);
   }
 
-  /** A slot belongs to its step: the relation that begins the step tells whether it is rounded. */
+  /** Slots of one line; the relation that begins a step tells whether its numbers are rounded. */
   _enter(element, { register, dtype }) {
-    const step = element.closest(".tapemagic-step") ?? element.closest("math") ?? element;
-    let row = this.rows.get(step);
-    if (row === undefined) {
-      const relation = step.matches(".tapemagic-step") ? step.querySelector("mo") : null;
-      row = { step, slots: [], relation, rough: false, reserved: false };
-      this.rows.set(step, row);
-    }
+    const step = element.closest(".tapemagic-step");
+    const box = step?.parentElement ?? element.closest("math")?.parentElement ?? element.parentElement;
+    if (!this.rows.has(box)) this.rows.set(box, { box, slots: [], steps: new Map(), movers: null });
+    const row = this.rows.get(box);
+    const slot = { element, register, dtype, step, fence: element.getAttribute("data-fence"), room: 0, used: 0 };
     element.classList.add("slot");
-    row.slots.push({ element, register, dtype, fence: element.getAttribute("data-fence") });
+    row.slots.push(slot);
+    if (step && !row.steps.has(step)) row.steps.set(step, { relation: step.querySelector("mo"), rough: false, rounded: false });
   }
 
   _met(entries) {
@@ -70,7 +88,7 @@ export class Formulas {
       if (!row) continue;
       if (isIntersecting) {
         this.visible.add(row);
-        if (!row.reserved) fresh.push(row);
+        if (!row.movers) fresh.push(row);
       } else this.visible.delete(row);
     }
     this._reserve(fresh);
@@ -78,49 +96,63 @@ export class Formulas {
   }
 
   _fill(row) {
-    if (row.version === this.version || !this.registers) return;
+    if (row.version === this.version || !this.registers || !row.movers) return;
     row.version = this.version;
-    let rounded = false;
-    for (const { element, register, dtype, fence } of row.slots) {
-      const { text, exact } = spelled(this.registers[register], dtype);
-      rounded ||= !exact;
-      setText(element, fenced(text, fence));
+    for (const step of row.steps.values()) step.rounded = step.rough;
+    for (const slot of row.slots) {
+      const { text, exact } = this._text(slot, this.registers);
+      const step = row.steps.get(slot.step);
+      if (step && !exact) step.rounded = true;
+      setText(slot.element, text);
+      slot.used = Math.min(slot.room, widthOf(text, slot));
     }
-    if (row.relation) setText(row.relation, rounded || row.rough ? "≈" : "=");
+    for (const { relation, rounded } of row.steps.values()) if (relation) setText(relation, rounded ? "≈" : "=");
+    drawNear(row.movers);
+  }
+
+  _text({ register, dtype, fence }, registers) {
+    const { text, exact } = spelled(registers[register], dtype);
+    return { text: fenced(text, fence), exact };
   }
 
   // ---- room -------------------------------------------------------------------------------------
 
-  /** Room for the longest text that a slot will hold while the sliders move. */
+  /** Room in these rows for the longest texts while the sliders move. */
   _reserve(rows) {
     const slots = rows.flatMap((row) => row.slots);
     if (!slots.length) return;
-    const longest = this._longest(slots, rows);
-    const fonts = slots.map(({ element }) => {
-      const { fontStyle, fontWeight, fontSize, fontFamily } = getComputedStyle(element);
-      return { font: `${fontStyle} ${fontWeight} ${fontSize} ${fontFamily}`, em: parseFloat(fontSize) || 16 };
-    });
-    const brush = document.createElement("canvas").getContext("2d");
-    slots.forEach(({ element }, k) => {
-      brush.font = fonts[k].font;
-      const widest = Math.max(...longest[k].map((text) => brush.measureText(text).width));
-      element.style.width = `${((widest + 0.5) / fonts[k].em).toFixed(3)}em`;
-    });
+    const longest = this._longest(slots);
+    readFonts(slots);
+    slots.forEach((slot, k) => keepRoom(slot, longest[k]));
+    for (const row of rows) {
+      this._roughness(row);
+      row.movers = [];
+    }
+    for (const row of rows) this._align(row);
+  }
+
+  _align(row) {
+    row.movers = moversOf(row.slots, row.box);
+    row.version = null;
+    this._fill(row);
+  }
+
+  /** A step that was ≈ though all its own numbers were exact stays so. */
+  _roughness(row) {
+    const start = this._registers()[0];
+    for (const [step, state] of row.steps) {
+      const own = row.slots.filter((slot) => slot.step === step);
+      const exact = own.every((slot) => this._text(slot, start).exact);
+      state.rough = exact && state.relation?.textContent === "≈";
+    }
   }
 
   /** The longest texts of each slot over points along each source. */
-  _longest(slots, rows) {
-    const { program } = this.model.pieces[this.piece];
+  _longest(slots) {
     const longest = slots.map(() => [""]);
-    const start = program.at(this.model.start).slice();
-    for (const row of rows) {
-      row.reserved = true;
-      const exact = row.slots.every(({ register, dtype }) => spelled(start[register], dtype).exact);
-      row.rough = exact && row.relation?.textContent === "≈";
-    }
-    for (const registers of this._registers(program)) {
-      slots.forEach(({ register, dtype, fence }, k) => {
-        const text = fenced(spelled(registers[register], dtype).text, fence);
+    for (const registers of this._registers()) {
+      slots.forEach((slot, k) => {
+        const { text } = this._text(slot, registers);
         const most = longest[k][0].length;
         if (text.length > most) longest[k] = [text];
         else if (text.length === most && longest[k].length < 3) longest[k].push(text);
@@ -129,12 +161,14 @@ export class Formulas {
     return longest;
   }
 
-  _registers(program) {
+  /** The registers at the start, and at stops along each slider. */
+  _registers() {
     const { model } = this;
+    const { program } = model.pieces[this.piece];
     this.sampled ??= new Map();
     if (!this.sampled.has(program)) {
       const points = model.sources.flatMap((source, axis) => {
-        return sampledValues(source).map((x) => model.start.map((value, k) => (k === axis ? x : value)));
+        return stopsOf(source).map((x) => model.start.map((value, k) => (k === axis ? x : value)));
       });
       const all = [model.start, ...points].map((point) => program.at(model.held(point)).slice());
       this.sampled.set(program, all);
@@ -144,7 +178,7 @@ export class Formulas {
 }
 
 /** Stops of a slider, some of them. */
-function sampledValues({ min, max, step, scale }) {
+function stopsOf({ min, max, step, scale }) {
   return Array.from({ length: STOPS + 1 }, (_, i) => {
     const share = i / STOPS;
     if (scale === "log") return Number((min * (max / min) ** share).toPrecision(3));

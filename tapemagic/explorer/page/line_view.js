@@ -126,7 +126,7 @@ export class LineView {
 
   resize(width) {
     this.width = width;
-    const high = this.height || Math.round(Math.max(230, Math.min(400, 0.52 * width)));
+    const high = this.height || Math.round(Math.max(230, Math.min(350, 0.46 * width)));
     this.main.resize(width, high, this.panels.length === 0);
     this.panels.forEach(({ panel }, k) => panel.resize(width, 132, k === this.panels.length - 1));
     this.stale = true;

@@ -25,13 +25,22 @@ class Table {
     return true;
   }
 
+  /** On the line through the points. */
   sweep([xs], n, wanted) {
-    const results = wanted.map(() => new Float64Array(n));
-    for (let i = 0; i < n; i++) {
-      const row = this.at([typeof xs === "number" ? xs : xs[i]]);
-      wanted.forEach((k, place) => (results[place][i] = row[k]));
-    }
-    return results;
+    return wanted.map((k) => {
+      return Float64Array.from({ length: n }, (_, i) => this._between(typeof xs === "number" ? xs : xs[i], k));
+    });
+  }
+
+  _between(x, register) {
+    const column = register ? this.columns[register - 1] : this.x;
+    const last = this.x.length - 1;
+    if (!(x >= this.x[0] && x <= this.x[last])) return NaN;
+    const k = nearest(this.x, x);
+    if (x === this.x[k]) return column[k];
+    const low = x < this.x[k] ? k - 1 : k;
+    const share = (x - this.x[low]) / (this.x[low + 1] - this.x[low]);
+    return column[low] + share * (column[low + 1] - column[low]);
   }
 
   heldOver(_, n) {

@@ -34,28 +34,27 @@ export function inDtype(value, dtype) {
   return dtype === "float16" ? inFloat16(value) : value;
 }
 
+const SHORT = new Set(["float32", "float16", "bfloat16"]);
+
 /** The shortest digits that `dtype` reads back as `size` > 0, and the exponent of the first. */
 function shortest(size, dtype) {
-  let text = size.toExponential();
-  if (dtype === "float32" || dtype === "float16" || dtype === "bfloat16") {
-    for (let places = 0; places < 9; places++) {
-      text = size.toExponential(places);
-      if (inDtype(Number(text), dtype) === size) break;
-    }
+  const [mantissa, exponent] = size.toExponential().split("e");
+  const whole = { digits: mantissa.replace(".", ""), exponent: Number(exponent) };
+  for (let figures = 1; SHORT.has(dtype) && figures < 10; figures++) {
+    const found = rounded(whole, figures);
+    if (inDtype(Number(`${found.digits}e${found.exponent - found.digits.length + 1}`), dtype) === size) return found;
   }
-  const [mantissa, exponent] = text.split("e");
-  return { digits: mantissa.replace(".", "").replace(/0+$/, "") || "0", exponent: Number(exponent) };
+  return whole;
 }
 
-/** Rounded half to even at `SHOWN` digits. */
-function rounded({ digits, exponent }) {
-  if (digits.length <= SHOWN) return { digits, exponent };
-  const kept = Number(digits.slice(0, SHOWN));
-  const rest = Number(`0.${digits.slice(SHOWN)}`);
+/** Rounded half to even at so many digits. */
+function rounded({ digits, exponent }, figures) {
+  if (digits.length <= figures) return { digits, exponent };
+  const kept = Number(digits.slice(0, figures));
+  const rest = Number(`0.${digits.slice(figures)}`);
   const up = rest > 0.5 || (rest === 0.5 && kept % 2 === 1);
   const text = String(kept + (up ? 1 : 0));
-  const carry = text.length - SHOWN;
-  return { digits: text.replace(/0+$/, "") || "0", exponent: exponent + carry };
+  return { digits: text.replace(/0+$/, "") || "0", exponent: exponent + text.length - figures };
 }
 
 function positional(digits, exponent) {
@@ -81,7 +80,7 @@ export function spelled(value, dtype) {
   const number = shortest(Math.abs(inDtype(value, dtype)) || Math.abs(value), dtype);
   const whole = number.digits.length <= number.exponent + 1 && number.exponent < EXACT;
   const exact = whole || number.digits.length <= SHOWN;
-  const { digits, exponent } = exact ? number : rounded(number);
+  const { digits, exponent } = exact ? number : rounded(number, SHOWN);
   if (exponent > -5 && exponent < (exact ? EXACT : SHOWN)) {
     return { text: sign + positional(digits, exponent), exact };
   }

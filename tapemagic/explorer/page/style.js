@@ -33,12 +33,12 @@ export const STYLE = `
 [hidden] { display: none !important; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 
-.readout { display: grid; grid-template-columns: repeat(auto-fill, minmax(204px, 1fr)); gap: 2px 10px; align-items: center; min-height: 52px; padding: 0 4px 4px; font-size: 21px; max-width: 960px; }
-.item { display: inline-flex; align-items: center; gap: 9px; }
+.readout { display: grid; grid-template-columns: repeat(auto-fill, minmax(194px, 1fr)); gap: 2px 10px; align-items: center; min-height: 52px; padding: 0 4px 4px; font-size: 20px; max-width: 960px; }
+.item { display: inline-flex; align-items: center; gap: 7px; }
 .item .digits { white-space: nowrap; }
 .item .math math { font-size: 22px; }
 .plane { grid-column: 1 / -1; font-size: 17px; color: var(--quiet); min-height: 1.5em; }
-.swatch { display: inline-block; width: 24px; height: 0; border-top: 4px solid var(--stroke, currentColor); border-radius: 2px; }
+.swatch { display: inline-block; flex: none; width: 22px; height: 0; border-top: 4px solid var(--stroke, currentColor); border-radius: 2px; }
 .curve { --stroke: var(--curve); } .tangent { --stroke: var(--tangent); }
 .order-1 { --stroke: var(--order-1); } .order-2 { --stroke: var(--order-2); } .order-3 { --stroke: var(--order-3); }
 .taylor { --stroke: var(--taylor); } .secant { --stroke: var(--secant); } .descent { --stroke: var(--path); }
@@ -117,7 +117,8 @@ th:first-child, td:first-child { min-width: 3em; }
 .slices { flex: 1; min-width: 0; }
 
 .formulas { margin: 8px 4px 0; padding-top: 6px; border-top: 1.5px solid var(--faint); overflow-x: auto; overflow-y: hidden; }
-.formulas .slot { display: inline-block; text-align: right; font-variant-numeric: tabular-nums lining-nums; color: var(--curve); }
+.formulas .slot { display: inline-block; text-align: left; line-height: .8; font-variant-numeric: tabular-nums lining-nums; color: var(--curve); }
+.formulas .slot.centred { text-align: center; }
 .formulas.moved [data-recorded] { visibility: hidden; }
 @media (max-width: 480px) {
   .readout { gap: 2px 16px; font-size: 19px; } .item .math math { font-size: 19px; } .control { gap: 6px; } input.number { width: 6em; }
