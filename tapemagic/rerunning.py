@@ -13,12 +13,14 @@ from IPython.utils.capture import capture_output
 
 from tapemagic import running
 from tapemagic.deriving import Explained, keeping
+from tapemagic.explorer.patience import within
 from tapemagic.options import Options
 from tapemagic.result import Result
 from tapemagic.running import Cell, Shell
 from tapemagic.session import Session
 from tapemagic.sources import is_variable, unwrapped
 
+SECONDS = 1.0  # that the cell may take somewhere else: a loop may never end there
 Values = Mapping[str, Any]  # a number or an array for each source, by name
 
 
@@ -45,7 +47,8 @@ class Rerun:
             session = Session(options, scratch, self.cell.text, self.cell.filename)
             with session:
                 session.before()
-                last = running.run(_Scratch(self.shell, scratch), self.cell, session)
+                with within(SECONDS):
+                    last = running.run(_Scratch(self.shell, scratch), self.cell, session)
                 return session.finish(last), explained
 
     def slope(self, values: Values, target: str) -> tuple[float, float]:
@@ -66,7 +69,7 @@ class Rerun:
         mover = _Mover(values, tape)
         for name in self.old.intersection(values):
             scratch[name] = mover.moved(name, scratch[name])
-        with capture_output():
+        with capture_output(), within(SECONDS):
             last = running.run(_Scratch(self.shell, scratch), self.cell, mover)
         own = last is not None and " ".join(last.source.split()) == target
         # The text of the magic line, or a name of the cell: the user's own words.

@@ -475,6 +475,14 @@ def test_an_error_there_is_said(cells: Cells) -> None:
     assert "ValueError: too far" in sent[0]["message"]
 
 
+def test_a_loop_that_never_ends_there_is_stopped(cells: Cells) -> None:
+    body = "x = tf.constant(2.0)\nif x > 0:\n    y = x * x\nelse:\n    while True:\n        pass"
+    payload = cells.payload("x --explore", body)
+    assert len(payload["pieces"]) == 1 and holding(payload, 2.0)
+    assert "takes longer than" in payload["limits"]
+    assert cells.run("x", S3)["dy/dx"].check.agrees  # nothing was left patched
+
+
 def test_wishes_do_not_queue(cells: Cells) -> None:
     from tapemagic.explorer.widget import Explorer
 

@@ -16,6 +16,7 @@ from tapemagic.equations import Equations, NotDerivable, derive_equations
 from tapemagic.formula import Call, Formula
 from tapemagic.trace import Escaped, Line, Trace
 
+SAID = 4  # conditions that are written out
 _OPPOSITE = {
     "greater": "less_equal",
     "greater_equal": "less",
@@ -94,5 +95,7 @@ def _negated(node: Formula) -> Formula:
 
 
 def conditions(found: Sequence[Decision]) -> str:
-    """All of them at once, each said once."""
-    return ", ".join(dict.fromkeys(decision.condition for decision in found))
+    """All of them at once, each said once; of many the first."""
+    said = list(dict.fromkeys(decision.condition for decision in found))
+    more = [f"{len(said) - SAID} more"] if len(said) > SAID else []
+    return ", ".join([*said[:SAID], *more])

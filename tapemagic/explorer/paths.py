@@ -47,7 +47,10 @@ class Paths:
         until = time.perf_counter() + SECONDS
         while self.branches and self.rerun is not None and time.perf_counter() < until:
             missing = self._missing()
-            if missing is None or len(self.pieces) >= MOST:
+            if missing is None:
+                return
+            if len(self.pieces) >= MOST:
+                self.why = f"the cell goes more than {MOST} ways here"
                 return
             try:
                 self.find(missing)
