@@ -40,12 +40,18 @@ export class Checker {
     if (!model.exact) return { agrees: true, text: "TensorFlow's own values, computed beforehand" };
     const quotient = this._quotients(state);
     if (quotient === null) return { agrees: null, text: "no finite difference: a kink, a jump or an end is too near" };
-    const node = this.grid ? this.grid.agrees[nearest(this.grid.xs, state.point[0])] : null;
+    const node = this._node(state.point[0]);
     if (!quotient || node === false) {
       return { agrees: false, text: quotient ? "differs from TensorFlow near here" : "differs from a finite difference here" };
     }
     const beside = node ? " and with TensorFlow's values beside it" : "";
     return { agrees: true, text: `agrees with a finite difference here${beside}` };
+  }
+
+  /** Whether TensorFlow's values beside x agree with ours; null where there are none. */
+  _node(x) {
+    if (!this.grid || !(x >= this.grid.xs[0] && x <= this.grid.xs.at(-1))) return null;
+    return this.grid.agrees[nearest(this.grid.xs, x)];
   }
 
   /** Whether each slope is the quotient of a small step; null where there is none to compare. */
@@ -55,10 +61,10 @@ export class Checker {
     for (let axis = 0; axis < model.count; axis++) {
       const x = state.point[axis];
       const step = 1e-5 * Math.max(1e-3, Math.abs(x), 0.01 * Math.abs(model.sources[axis].max - model.sources[axis].min));
-      const moved = (by) => model.at(state.point.map((value, k) => (k === axis ? value + by : value)));
-      const [after, before] = [moved(step), moved(-step)];
-      if (after.piece !== state.piece || before.piece !== state.piece) return null;
-      const [right, left] = [(after.value - state.value) / step, (state.value - before.value) / step];
+      const moved = (by) => model.valueAt(state.point.map((value, k) => (k === axis ? value + by : value)));
+      const [[after, pieceAfter], [before, pieceBefore]] = [moved(step), moved(-step)];
+      if (pieceAfter !== state.piece || pieceBefore !== state.piece) return null;
+      const [right, left] = [(after - state.value) / step, (state.value - before) / step];
       const slope = state.gradient[axis] ?? state.derivatives[0];
       const size = 1e-8 * Math.abs(state.value) / step + 1e-6;
       if (close((right + left) / 2, slope, size, 1e-3)) continue;

@@ -31,21 +31,24 @@ function suspicious(ys, pieces) {
   return found.slice(0, CLOSE_LOOKS);
 }
 
-/** The two neighbours between which the function breaks, or null where it is only steep. */
+/** Whether the function breaks or is only steep, the neighbours of the place, and what was seen. */
 function bisect(probe, a, b) {
   const gap = Math.abs(b.y - a.y);
+  const seen = [];
   for (let k = 0; k < HALVINGS; k++) {
     const x = (a.x + b.x) / 2;
     if (x === a.x || x === b.x) break;
     const [y, piece] = probe(x);
     const middle = { x, y, piece };
+    seen.push(middle);
     const left = differs(a, middle);
     const right = differs(middle, b);
     if (left || (!right && Math.abs(middle.y - a.y) > Math.abs(b.y - middle.y))) b = middle;
     else a = middle;
   }
   const kinds = differs(a, b);
-  return kinds || Math.abs(b.y - a.y) > 0.4 * gap ? [a, b] : null;
+  const broken = kinds || Math.abs(b.y - a.y) > 0.4 * gap;
+  return { broken, a, b, seen: seen.sort((p, q) => p.x - q.x) };
 }
 
 const differs = (a, b) => drawable(a.y) !== drawable(b.y) || a.piece < 0 !== b.piece < 0;
@@ -70,12 +73,13 @@ export function trace(xs, ys, pieces, probe) {
     if (!drawable(ys[i])) split();
     if (!breaks.has(i)) continue;
     const sample = (k) => ({ x: xs[k], y: ys[k], piece: pieces[k] });
-    const ends = bisect(probe, sample(i), sample(i + 1));
-    if (ends === null) continue;
-    const [a, b] = ends;
+    const { broken, a, b, seen } = bisect(probe, sample(i), sample(i + 1));
+    for (const { x, y } of seen) if (x < a.x) add(x, y);
     add(a.x, a.y);
-    split();
+    if (broken) split();
     add(b.x, b.y);
+    for (const { x, y } of seen) if (x > b.x) add(x, y);
+    if (!broken) continue;
     if (drawable(a.y) && drawable(b.y)) jumps.push({ x: b.x, left: a, right: b });
     if (a.piece < 0 && b.piece >= 0 && gaps.length) gaps.at(-1)[1] = b.x;
     if (a.piece >= 0 && b.piece < 0) gaps.push([b.x, xs[i + 1]]);

@@ -104,7 +104,7 @@ export class Formulas {
       const step = row.steps.get(slot.step);
       if (step && !exact) step.rounded = true;
       setText(slot.element, text);
-      slot.used = Math.min(slot.room, widthOf(text, slot));
+      slot.used = widthOf(text, slot); // may be more, off the sliders' stops
     }
     for (const { relation, rounded } of row.steps.values()) if (relation) setText(relation, rounded ? "≈" : "=");
     drawNear(row.movers);

@@ -104,9 +104,9 @@ export class LineView {
 
   /** The view grows until it holds `x` and `y`, within reason. */
   include(x, y) {
+    const near = ([low, high], value) => Math.abs(value - (low + high) / 2) < 1e4 * (high - low);
+    if (!near(this.range, x) || !near(this.heights ?? this.shownHeights, y)) return;
     const grown = ([low, high], value) => {
-      const most = 1e4 * (high - low);
-      if (!Number.isFinite(value) || value < low - most || value > high + most) return [low, high];
       const room = 0.1 * (high - low);
       return [value < low ? value - room : low, value > high ? value + room : high];
     };
@@ -157,6 +157,13 @@ export class LineView {
   // ---- drawing ----------------------------------------------------------------------------------
 
   _probe(point, column) {
+    const at = [...point];
+    if (column === 0) {
+      return (x) => {
+        at[this.axis] = x;
+        return this.model.valueAt(at);
+      };
+    }
     const probe = Float64Array.of(0);
     return (x) => {
       probe[0] = x;

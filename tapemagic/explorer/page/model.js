@@ -25,6 +25,10 @@ class Table {
     return true;
   }
 
+  valueAt([x]) {
+    return [this._between(x, this.value), true];
+  }
+
   /** On the line through the points. */
   sweep([xs], n, wanted) {
     return wanted.map((k) => {
@@ -130,6 +134,15 @@ export class Model {
     }
     const nothing = this.sources.map(() => NaN);
     return { point, piece: -1, registers: null, value: NaN, derivatives: [], gradient: nothing, hessian: null };
+  }
+
+  /** [value, piece] at a point, in the least time; piece −1 where none holds. */
+  valueAt(point) {
+    for (let piece = 0; piece < this.pieces.length; piece++) {
+      const [value, holds] = this.pieces[piece].program.valueAt(point);
+      if (holds) return [value, piece];
+    }
+    return [NaN, -1];
   }
 
   /** Slopes along one source, order 1 first. */

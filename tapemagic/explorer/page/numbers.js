@@ -72,15 +72,16 @@ export function written(value, dtype = "float64") {
 }
 
 /** The same, with whether the text is the very number. */
-export function spelled(value, dtype) {
+export function spelled(number, dtype) {
+  const value = inDtype(number, dtype);
   const sign = value < 0 || Object.is(value, -0) ? "−" : "";
   if (Number.isNaN(value)) return { text: "nan", exact: true };
   if (!Number.isFinite(value)) return { text: `${sign}∞`, exact: true };
   if (value === 0) return { text: `${sign}0`, exact: true };
-  const number = shortest(Math.abs(inDtype(value, dtype)) || Math.abs(value), dtype);
-  const whole = number.digits.length <= number.exponent + 1 && number.exponent < EXACT;
-  const exact = whole || number.digits.length <= SHOWN;
-  const { digits, exponent } = exact ? number : rounded(number, SHOWN);
+  const found = shortest(Math.abs(value), dtype);
+  const whole = found.digits.length <= found.exponent + 1 && found.exponent < EXACT;
+  const exact = whole || found.digits.length <= SHOWN;
+  const { digits, exponent } = exact ? found : rounded(found, SHOWN);
   if (exponent > -5 && exponent < (exact ? EXACT : SHOWN)) {
     return { text: sign + positional(digits, exponent), exact };
   }
@@ -93,11 +94,19 @@ export function brief(value, figures = 4) {
   return Number.isFinite(value) ? written(Number(value.toPrecision(figures))) : written(value);
 }
 
+/** A tick: with a power of ten where there would be many zeros. */
+export function tickText(value) {
+  const exponent = Math.floor(Math.log10(Math.abs(value)) + 1e-9);
+  if (value === 0 || (exponent > -4 && exponent < 5)) return brief(value, 6);
+  const lead = brief(value / 10 ** exponent, 5);
+  const power = `10${raised(exponent)}`;
+  return lead === "1" ? power : lead === "−1" ? `−${power}` : `${lead}·${power}`;
+}
+
 /** `text` within the brackets that its place asks for. */
 export function fenced(text, fence) {
-  const negative = text.startsWith("−");
-  const product = text.includes("10") && /[⁰¹²³⁴⁵⁶⁷⁸⁹]/.test(text);
-  return (fence && negative) || (fence === "product" && product) ? `(${text})` : text;
+  const needed = fence && (text.startsWith("−") || (fence === "product" && /[⁰¹²³⁴⁵⁶⁷⁸⁹]/.test(text)));
+  return needed ? `(${text})` : text;
 }
 
 // ---- what people type ---------------------------------------------------------------------------

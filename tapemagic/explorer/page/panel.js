@@ -99,7 +99,7 @@ export class Panel {
       grid.push(s("path", { d: `M${x} ${top}v${height}`, class: value === 0 ? "axis" : "line" }));
       if (this.labelled) text.push(s("text", { x, y: bottom + 20, "text-anchor": "middle" }, label));
     }
-    for (const [value, label] of this.yScale.ticks(44)) {
+    for (const [value, label] of this.yScale.ticks(height > 150 ? 44 : 30)) {
       const y = this.y(value).toFixed(1);
       grid.push(s("path", { d: `M${left} ${y}h${width}`, class: value === 0 ? "axis" : "line" }));
       text.push(s("text", { x: left - 8, y: Number(y) + 5, "text-anchor": "end" }, label));

@@ -110,15 +110,22 @@ export class Program {
       if (loop === undefined) throw new Error(`no function ${name} in the page`);
       return { loop, register: first + k, at };
     });
+    this.lastForValue = Math.max(this.value, ...this.guards.map(([k]) => k));
     this._wide = this._memory(BLOCK);
     this._narrow = this._memory(1);
   }
 
-  /** All registers at one point. The array is overwritten by the next call. */
-  at(point) {
+  /** All registers at one point, or those up to `last`. The next call overwrites the array. */
+  at(point, last = this.size - 1) {
     this._narrow.r.set(point.slice(0, this.inputs));
-    this._run(this._narrow, 1);
+    this._run(this._narrow, 1, last);
     return this._narrow.r;
+  }
+
+  /** The value at a point, and whether the recorded path holds there: no slopes are computed. */
+  valueAt(point) {
+    const registers = this.at(point, this.lastForValue);
+    return [registers[this.value], this.holds(registers)];
   }
 
   /** Whether the path that was recorded holds, by the registers `at` a point. */
@@ -133,6 +140,7 @@ export class Program {
   sweep(inputs, n, wanted) {
     const results = wanted.map(() => new Float64Array(n));
     const { r, width } = this._wide;
+    const last = Math.max(...wanted, -1);
     for (let start = 0; start < n; start += BLOCK) {
       const count = Math.min(BLOCK, n - start);
       inputs.forEach((input, k) => {
@@ -140,7 +148,7 @@ export class Program {
         if (typeof input === "number") r.fill(input, from, from + count);
         else r.set(input.subarray(start, start + count), from);
       });
-      this._run(this._wide, count);
+      this._run(this._wide, count, last);
       wanted.forEach((k, place) => {
         results[place].set(r.subarray(k * width, k * width + count), start);
       });
@@ -171,7 +179,11 @@ export class Program {
     return { r, width, steps };
   }
 
-  _run({ r, steps }, n) {
-    for (const { loop, out, at } of steps) loop(r, out, at, n);
+  _run({ r, steps }, n, last) {
+    const count = last - (this.size - steps.length) + 1;
+    for (let k = 0; k < count; k++) {
+      const { loop, out, at } = steps[k];
+      loop(r, out, at, n);
+    }
   }
 }

@@ -44,7 +44,7 @@ export class Readout {
   }
 
   show(state) {
-    for (const item of this.items) this._put(item, item.read(state));
+    for (const item of this.items) this._put(item, state.piece < 0 ? undefined : item.read(state));
     if (this.plane) this._plane(state);
   }
 
@@ -57,7 +57,7 @@ export class Readout {
   _put({ sign, value }, number) {
     const { text, exact } = spelled(number ?? NaN, this.dtype);
     setText(sign, relation(exact));
-    setText(value, number === undefined ? "–" : text);
+    setText(value, number === undefined ? "–" : text); // "–": no known branch
   }
 
   /** The tangent plane as a formula. */

@@ -1,12 +1,12 @@
 /** Numbers to pixels and back, and ticks at numbers that people count by. */
 
-import { brief } from "./numbers.js";
+import { tickText } from "./numbers.js";
 
-/** The smallest of 1, 2, 5 · 10ᵏ that is at least `size`. */
+/** The nearest of 1, 2, 5 · 10ᵏ. */
 export function niceStep(size) {
   const power = 10 ** Math.floor(Math.log10(size));
   const lead = size / power;
-  const factor = [1, 2, 5, 10].find((candidate) => lead <= candidate * (1 + 1e-9)) ?? 10;
+  const factor = lead < 1.25 ? 1 : lead < 2.8 ? 2 : lead < 6.3 ? 5 : 10;
   return factor * power;
 }
 
@@ -60,7 +60,7 @@ export class Scale {
     const found = [];
     for (let k = Math.ceil(this.low / step - 1e-9); k * step <= this.high + 1e-9 * step; k++) {
       const value = Number((k * step).toPrecision(12)) || 0;
-      found.push([value, brief(value, 6)]);
+      found.push([value, tickText(value)]);
     }
     return found;
   }
@@ -68,7 +68,7 @@ export class Scale {
   _powers(stride) {
     const found = [];
     for (let k = Math.ceil(Math.log10(this.low) - 1e-9); 10 ** k <= this.high * 1.000001; k += stride) {
-      found.push([10 ** k, brief(10 ** k)]);
+      found.push([10 ** k, tickText(10 ** k)]);
     }
     return found;
   }

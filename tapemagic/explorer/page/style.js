@@ -37,7 +37,7 @@ export const STYLE = `
 .item { display: inline-flex; align-items: center; gap: 7px; }
 .item .digits { white-space: nowrap; }
 .item .math math { font-size: 22px; }
-.plane { grid-column: 1 / -1; font-size: 17px; color: var(--quiet); min-height: 1.5em; }
+.plane { grid-column: 1 / -1; font-size: 17px; color: var(--quiet); min-height: 1.5em; white-space: nowrap; overflow-x: auto; overflow-y: hidden; }
 .swatch { display: inline-block; flex: none; width: 22px; height: 0; border-top: 4px solid var(--stroke, currentColor); border-radius: 2px; }
 .curve { --stroke: var(--curve); } .tangent { --stroke: var(--tangent); }
 .order-1 { --stroke: var(--order-1); } .order-2 { --stroke: var(--order-2); } .order-3 { --stroke: var(--order-3); }
@@ -77,11 +77,11 @@ circle.second { fill: var(--ground); stroke: var(--secant); stroke-width: 3.5; }
 .zooms { display: flex; gap: 4px; margin-left: auto; }
 .plane-view.wide { display: flex; gap: 12px; }
 
-.controls { display: grid; gap: 2px; padding: 4px 4px 0; max-width: 860px; }
+.controls { display: grid; grid-template-columns: minmax(0, 1fr); gap: 2px; padding: 4px 4px 0; max-width: 860px; }
 .control { display: flex; align-items: center; gap: 10px; min-height: 44px; }
 .control .name { min-width: 1.6em; font-style: italic; font-size: 20px; text-align: right; white-space: nowrap; }
 input { font: inherit; color: inherit; }
-input[type=range] { flex: 1 1 60px; min-width: 60px; height: 32px; margin: 0; accent-color: var(--tangent); cursor: pointer; }
+input[type=range] { flex: 1 1 60px; width: 60px; min-width: 60px; height: 32px; margin: 0; accent-color: var(--tangent); cursor: pointer; }
 .control.secant input[type=range] { accent-color: var(--secant); }
 input.number { width: 7.6em; padding: 4px 8px; border: 1.5px solid var(--line); border-radius: 5px; background: transparent; }
 input.number[aria-invalid] { border-color: var(--bad); }
@@ -95,7 +95,7 @@ button:hover { border-color: var(--line); }
 .button { display: inline-flex; align-items: center; gap: 8px; min-height: 36px; padding: 3px 12px; }
 .toggle[aria-pressed=true] { border-color: var(--stroke, var(--ink)); background: color-mix(in srgb, var(--stroke, var(--ink)) 12%, var(--ground)); }
 .toggle .swatch { opacity: .55; } .toggle[aria-pressed=true] .swatch { opacity: 1; }
-:focus-visible { outline: 3px solid color-mix(in srgb, var(--curve) 75%, transparent); outline-offset: 2px; }
+:focus-visible { outline: 3px solid color-mix(in srgb, var(--curve) 75%, transparent); outline-offset: 2px; border-radius: 6px; }
 
 .message { margin: 0 4px; min-height: 1.45em; color: var(--bad); }
 .check { display: flex; gap: 8px; margin: 4px; color: var(--quiet); min-height: 1.45em; }
@@ -113,6 +113,7 @@ button:hover { border-color: var(--line); }
 .descent-box .row { margin-bottom: 8px; } .words { margin: 6px 0; min-height: 2.9em; }
 .table { overflow-x: auto; } table { border-collapse: collapse; }
 th, td { padding: 2px 14px 2px 0; text-align: right; min-width: 5.5em; white-space: nowrap; } th { font-weight: 600; border-bottom: 1.5px solid var(--faint); }
+tbody tr { height: 1.75em; }
 th:first-child, td:first-child { min-width: 3em; }
 .slices { flex: 1; min-width: 0; }
 
@@ -121,7 +122,7 @@ th:first-child, td:first-child { min-width: 3em; }
 .formulas .slot.centred { text-align: center; }
 .formulas.moved [data-recorded] { visibility: hidden; }
 @media (max-width: 480px) {
-  .readout { gap: 2px 16px; font-size: 19px; } .item .math math { font-size: 19px; } .control { gap: 6px; } input.number { width: 6em; }
+  .readout { grid-template-columns: repeat(auto-fill, minmax(156px, 1fr)); font-size: 17px; } .item .math math { font-size: 18px; } .swatch { width: 14px; } .control { gap: 6px; } input.number { width: 6em; } .check, .message { min-height: 2.9em; }
 }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; animation: none !important; } }
 `;
