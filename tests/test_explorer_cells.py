@@ -246,6 +246,11 @@ def test_branches_are_found_across_the_border(cells: Cells) -> None:
             ["x > 1", "x ≤ 1"],
         ),
         (
+            "@tf.function\ndef f(t):\n    if t > 0:\n        return t * t\n    return 3 * t\n"
+            "x = tf.constant(2.0)\ny = f(x)",
+            ["x > 0", "x ≤ 0"],
+        ),
+        (
             "x = tf.constant(0.5)\ny = x\nwhile y < 2:\n    y = y * 2 + 1",
             ["x < 2, y ≥ 2"],
         ),
@@ -351,11 +356,28 @@ def test_a_blocked_branch_is_said(cells: Cells) -> None:
 def test_decisions_by_numbers_are_found_out(cells: Cells) -> None:
     body = BRANCH.replace("if x > 0", "if float(x) > 0")
     payload = cells.payload("x --explore", body)
-    assert payload["program"] is None and "by float()" in payload["limits"]
+    assert payload["program"] is None and "by float" in payload["limits"]
     table = payload["table"]
     x = np.array(table["x"])
     np.testing.assert_allclose(table["y"], np.where(x > 0, x**2, 3 * np.sin(x)), 1e-5, 1e-5)
     np.testing.assert_allclose(table["d"][0], np.where(x > 0, 2 * x, 3 * np.cos(x)), 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "y = x * np.sin(x)",
+        "y = x * len([t for t in (1, 2, 3) if t < x.numpy()])",
+        "n = int(x)\ny = x\nfor _ in range(n):\n    y = y * x",
+    ],
+)
+def test_what_is_not_recorded_is_found_out_too(cells: Cells, body: str) -> None:
+    result = cells.run("x --explore", f"x = tf.constant(2.5)\n{body}")
+    assert "does not hold everywhere" in result.view.limits
+    cells.shell.run_cell(f"x = tf.constant(-0.7)\n{body}\nat_x = float(y)")
+    table = result.view.table
+    there = int(np.argmin(np.abs(table.x + 0.7)))
+    assert table.y[there] == pytest.approx(cells.namespace["at_x"], abs=0.4)
 
 
 def test_numbers_that_decide_nothing_are_let_go(cells: Cells) -> None:

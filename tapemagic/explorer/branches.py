@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from tapemagic import text
 from tapemagic.deriving import Question
 from tapemagic.equations import Equations, NotDerivable, derive_equations
+from tapemagic.escapes import returns
 from tapemagic.formula import Call, Formula
 from tapemagic.trace import Escaped, Line, Trace
 
@@ -61,6 +62,9 @@ def decisions(trace: Trace, question: Question) -> tuple[list[Decision], list[Es
             unknown.append(escape)
         else:
             found.append(decision)
+    for back in returns(whole, {}):  # what NumPy read from memory
+        if back.tensor in depending:
+            unknown.append(Escaped(0, back.method, back.tensor, back.left))
     return found, unknown
 
 

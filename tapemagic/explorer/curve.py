@@ -42,6 +42,11 @@ def along(programs: Sequence[Program], point: Sequence[float], place: int, x: Ar
     return Curve(x, y, path)
 
 
+def moved(point: Sequence[float], place: int, value: float) -> list[float]:
+    """The point with one entry changed."""
+    return [value if i == place else entry for i, entry in enumerate(point)]
+
+
 def at(programs: Sequence[Program], point: Sequence[float]) -> tuple[float, list[float]] | None:
     """Value and first derivatives at a point; None where no known path holds."""
     for program in programs:

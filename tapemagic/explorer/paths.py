@@ -10,7 +10,7 @@ import numpy as np
 
 from tapemagic.deriving import Explained
 from tapemagic.explorer.branches import decisions
-from tapemagic.explorer.curve import along, at
+from tapemagic.explorer.curve import along, at, moved
 from tapemagic.explorer.payload import Piece, Slider, grid, piece
 from tapemagic.explorer.program import NotExplorable
 from tapemagic.explorer.subject import Subject, subject
@@ -106,5 +106,5 @@ class Paths:
                 width = slider.range.high - slider.range.low
                 distance = abs(nearest - slider.value) / width
                 if best is None or distance < best[0]:
-                    best = distance, [*self.point[:place], nearest, *self.point[place + 1 :]]
+                    best = distance, moved(self.point, place, nearest)
         return None if best is None else best[1]

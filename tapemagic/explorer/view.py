@@ -12,10 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from tapemagic import exposition, html, latex
+from tapemagic.check import EPSILON
 from tapemagic.deriving import Explained
 from tapemagic.document import Document, Note, Section
 from tapemagic.explorer import fragment, picture, printed
-from tapemagic.explorer.curve import Curve, along, at, nearest, of_table, run
+from tapemagic.explorer.curve import Curve, along, at, moved, nearest, of_table, run
 from tapemagic.explorer.paths import Paths
 from tapemagic.explorer.payload import Slider, grid, payload, sliders
 from tapemagic.explorer.picture import Panel
@@ -29,7 +30,8 @@ from tapemagic.result import Result
 
 POINTS = 41  # of a table
 SECONDS = 2.0  # for a table by running the cell again and again
-PROBES = 7  # where a cell whose decisions are not known is run again, to compare
+PROBES = 7  # along a source, where the cell is run again to compare
+QUICK = 0.03  # seconds of a cell that is compared without a reason
 PANELS = 4  # of the static picture
 
 
@@ -181,13 +183,12 @@ def view(
         paths.sliders = shown
         paths.explore()
         said += _branch_words(paths)
-        if paths.unknown:
-            words, trusted = _compared(paths, chosen, rerun if not effect else None, effect)
-            said += words
-            if not trusted and rerun is not None:
-                said.append("The curve shows the cell run at single points.")
-                again = _by_rerunning(paths, chosen.first.target, rerun)
-                return View(result, replace(chosen, order=1), shown, None, again, " ".join(said))
+        word, trusted = _trusted(paths, chosen, rerun if not effect else None, effect)
+        said += [word] if word else []
+        if not trusted and rerun is not None:
+            said.append("The curve shows the cell run at single points.")
+            again = _by_rerunning(paths, chosen.first.target, rerun)
+            return View(result, replace(chosen, order=1), shown, None, again, " ".join(said))
         if not paths.branches:
             paths.rerun = None  # and let go of the namespace as it was
         said += _domain_words(paths)
@@ -278,29 +279,50 @@ def _branch_words(paths: Paths) -> list[str]:
 # -- decisions that nobody can read -------------------------------------------------------------
 
 
-def _compared(
-    paths: Paths, chosen: Subject, rerun: Rerun | None, effect: str
-) -> tuple[list[str], bool]:
-    """Whether the cell, run elsewhere, gives what the recorded path gives there."""
-    escape = paths.unknown[0]
-    where = f"line {escape.line.number}" if escape.line is not None else "on the way"
-    left = f"{where}: a value leaves TensorFlow by {escape.method}(), and may decide"
+def _trusted(paths: Paths, chosen: Subject, rerun: Rerun | None, effect: str) -> tuple[str, bool]:
+    """Whether the cell, run elsewhere, gives what the known paths give there; and words for it.
+
+    NumPy reads memory unseen, and compiled functions decide unseen: so every cell that may run
+    again is compared, if it is quick.
+    """
+    where = _suspected(paths)
     if rerun is None:
         why = f", and the cell is not run again, for {effect}" if effect else ""
-        return [f"The recorded path may not hold elsewhere ({left}{why})."], True
+        return (f"The recorded path may not hold elsewhere ({where}{why})." if where else ""), True
+    began = time.perf_counter()
+    if not _agrees(paths, chosen, rerun, paths.point):
+        return "", True  # it gives something else each time: nothing to compare with
+    if not where and time.perf_counter() - began > QUICK:
+        return "", True
     for place, slider in enumerate(paths.sliders[:2]):
         for x in grid(slider, PROBES):
-            point = [*paths.point[:place], float(x), *paths.point[place + 1 :]]
-            known = at([one.program for one in paths.pieces], point)
-            if known is None:
-                continue
-            try:
-                found = rerun.value(paths.values(point), chosen.first.target)
-            except Exception:  # noqa: BLE001 - the user's cell, at a point of ours
-                return [f"The recorded path does not hold everywhere ({left})."], False
-            if not np.isclose(found, known[0], rtol=1e-3, atol=1e-5, equal_nan=True):
-                return [f"The recorded path does not hold everywhere ({left})."], False
-    return [], True
+            if not _agrees(paths, chosen, rerun, moved(paths.point, place, float(x))):
+                detail = f" ({where})" if where else ""
+                return f"The recorded path does not hold everywhere{detail}.", False
+    return "", True
+
+
+def _suspected(paths: Paths) -> str:
+    if not paths.unknown:
+        return ""
+    escape = paths.unknown[0]
+    where = f"line {escape.line.number}" if escape.line is not None else "on the way"
+    return f"{where}: a value leaves TensorFlow by {escape.method}, and may decide"
+
+
+def _agrees(paths: Paths, chosen: Subject, rerun: Rerun, point: Sequence[float]) -> bool:
+    known = at([one.program for one in paths.pieces], point)
+    if known is None:
+        return True
+    try:
+        found = rerun.value(paths.values(point), chosen.first.target)
+    except Exception:  # noqa: BLE001 - the user's cell, at a point of ours
+        return False
+    epsilon = EPSILON.get(chosen.derivation.equations.dtype, 2.0**-23)
+    if not np.isfinite(found) and not abs(known[0]) < 0.1 / epsilon**3:
+        return True  # the dtype's range ends before float64's
+    loose = max(1e-3, 64 * epsilon)
+    return bool(np.isclose(found, known[0], rtol=loose, atol=loose, equal_nan=True))
 
 
 def _by_rerunning(paths: Paths, target: str, rerun: Rerun) -> Table:
