@@ -24,7 +24,7 @@ CELLS = [
     "%%grad a, b --explore -o two\na = tf.Variable(1.0)\nb = tf.Variable(-1.0)\n"
     "z = 3*(a - 1)**2 + a*b + b**4",
     "%%grad t --explore t=(-2,2,.1) -o branch\nt = tf.constant(1.0)\n"
-    "if t > 0:\n    s = t**2\nelse:\n    s = tf.sin(t)",
+    "if t > 3:\n    s = t - 1\nelif t > 0:\n    s = t**2\nelse:\n    s = tf.sin(t)",
     # What TensorFlow says at the points that the kernel knows of.
     """\
 x = tf.constant(one.widget.point)
@@ -318,6 +318,12 @@ def test_branches(page: Any) -> None:
     page.keyboard.press("End")
     assert _shown(explorer) == [2, 4, 4]
     assert "sin" not in explorer.locator(".formulas").inner_text()
+    box = explorer.locator("input.number")
+    box.fill("6")  # where no run has been: the page asks the kernel
+    box.press("Enter")
+    _until(explorer, ".item .digits", "e.textContent === '5'")
+    assert _shown(explorer) == [6, 5, 1]
+    assert explorer.locator(".message").inner_text() == ""
 
 
 def test_gradient_descent(page: Any) -> None:

@@ -292,6 +292,7 @@ export class Explorer {
   // ---- branches ---------------------------------------------------------------------------------
 
   _need() {
+    if (!this.model.pieces.length) return; // the limits say why
     const conditions = this.model.pieces.map(({ condition }) => condition).filter(Boolean);
     const known = conditions.length ? ` Known: ${conditions.join("; ")}.` : "";
     const now = performance.now();

@@ -12,7 +12,7 @@ const POINT = 60; // ms between two points that the kernel is told
  * @param {{theme?: "light"|"dark", onNeedPiece?: function(number[]): void}} options
  */
 export function mount(element, payload, options = {}) {
-  const explorer = new Explorer(element, payload, options);
+  const explorer = started(element, payload, options);
   const handle = {
     destroy() {
       explorer.destroy();
@@ -33,6 +33,18 @@ export function mount(element, payload, options = {}) {
   explorer.handle = handle; // lives as long
   if (payload.id && !options.own) announce(payload.id, handle);
   return handle;
+}
+
+/** An explorer; where it cannot be, the static picture stays, with a word why. */
+function started(element, payload, options) {
+  try {
+    return new Explorer(element, payload, options);
+  } catch (error) {
+    const word = document.createElement("p");
+    word.textContent = `The live picture cannot start here: ${error.message}.`;
+    element.append(word);
+    throw error;
+  }
 }
 
 // ---- where a page's explorer and its cell's widget meet, whichever comes first -------------------
