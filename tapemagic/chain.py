@@ -26,6 +26,7 @@ from tapemagic.formula import ZERO, Formula, Name, Product, Sum, Symbol
 from tapemagic.substitution import (
     SHOWN,
     arranged,
+    by_entries,
     computed,
     counted,
     folded,
@@ -64,7 +65,11 @@ class Teller:
             told += self.products()
         return told
 
-    def total(self, name: Name) -> Formula:
+    def totals(self, name: Name) -> Array:
+        """d target/d each entry of `name`: what the numbers of an adjoint are."""
+        return by_entries(self.total(name), self.equations.values[name].shape)
+
+    def total(self, name: Name) -> Differential:
         """d target/d name, along all paths."""
         return Differential(Tensor(self.equations.target), ((Tensor(name), 1),), self.is_partial)
 
@@ -125,7 +130,7 @@ class Teller:
             sides.append(Words("from the tape"))
         elif printable(formulas):
             sides += [arranged(formulas), *with_values(formulas, self.equations)]
-        told = statement((*sides, computed(value)), label)
+        told = statement((*sides, computed(value, formulas)), label)
         return [*self.applied(partial), told] if self.full else [told]
 
     def entries(self, partial: Partial, label: str) -> list[Item]:
@@ -138,7 +143,7 @@ class Teller:
             if node == ZERO:
                 continue
             own, by = Symbol(partial.of, index[:rank]), Symbol(partial.wrt, index[rank:])
-            value = computed(np.asarray(partial.value[index]))
+            value = computed(np.asarray(partial.value[index]), node)
             left = Differential(own, ((by, 1),), True)
             told.append(statement((left, node, value), label if not told else ""))
         if len(told) <= SHOWN // 3:
@@ -169,7 +174,7 @@ class Teller:
 
     def product(self, adjoint: Adjoint, label: str) -> Item:
         """The adjoint of one name in numbers."""
-        sides = [self.total(adjoint.name)]
+        sides: list[Formula] = [self.total(adjoint.name)]
         many = len(adjoint.terms)
         told = [*range(PATHS - 2), many - 1] if many > PATHS else range(many)
         shares = [self.share(adjoint, i) for i in told]
@@ -178,7 +183,8 @@ class Teller:
         if all(share is not None for share in shares):
             known = [share for share in shares if share is not None]
             sides.append(known[0] if len(known) == 1 else Sum(tuple(known)))
-        sides.append(computed(adjoint.value))
+        origins = None if self.d.lead else self.totals(adjoint.name)
+        sides.append(computed(adjoint.value, origins))
         return statement(sides, label)
 
     def share(self, adjoint: Adjoint, index: int) -> Formula | None:
@@ -187,15 +193,16 @@ class Teller:
         above = self.d.by_name[partial.of].value
         if not printable(partial.value) or not printable(above) or self.d.lead:
             return None
-        left = computed(above)
+        left, right = computed(above, self.totals(partial.of)), partial.formulas
         if self.d.by_name[partial.of].terms == () and above.ndim == 0 and above == 1:
-            return computed(partial.value)
+            return computed(partial.value, right)
         if partial.elementwise:
-            return Pointwise((left, computed(_diagonal(partial.value))))
+            slopes = None if right is None else _diagonal(right)
+            return Pointwise((left, computed(_diagonal(partial.value), slopes)))
         if above.ndim == 0:
-            return Cross((left, computed(partial.value)))
+            return Cross((left, computed(partial.value, right)))
         if above.ndim == 1 and partial.value.ndim == 2:
-            return Cross((Transposed(computed(partial.value)), left))
+            return Cross((Transposed(computed(partial.value, right)), left))
         return None
 
 

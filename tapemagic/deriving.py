@@ -5,7 +5,9 @@ Nothing here may take the user's cell down: what cannot be derived becomes a rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -65,6 +67,29 @@ class Question:
         return self.kind != "gradient"
 
 
+@dataclass(frozen=True)
+class Explained:
+    """A question, the trace that it was asked of, and what came of it."""
+
+    trace: Trace
+    question: Question
+    derivation: Derivation | None
+
+
+_KEPT: ContextVar[list[Explained] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def keeping() -> Iterator[list[Explained]]:
+    """What is explained in here, with its trace: for who goes on from there."""
+    kept: list[Explained] = []
+    token = _KEPT.set(kept)
+    try:
+        yield kept
+    finally:
+        _KEPT.reset(token)
+
+
 def explain(
     trace: Trace,
     question: Question,
@@ -78,7 +103,22 @@ def explain(
     `lower` is the derivative of one order less, if this is a higher one; `shared` keeps what
     the derivatives of one trace have in common.
     """
-    tensor, why = _tensor(trace, question, lower, shared or Shared())
+    found = _explained(trace, question, value, measured, lower, shared or Shared())
+    kept = _KEPT.get()
+    if kept is not None:
+        kept.append(Explained(trace, question, found.derivation))
+    return found
+
+
+def _explained(
+    trace: Trace,
+    question: Question,
+    value: Any,
+    measured: Array | None,
+    lower: Derivative | None,
+    shared: Shared,
+) -> Derivative:
+    tensor, why = _tensor(trace, question, lower, shared)
     derivation, closed, reasons = _in_components(trace, question, lower, tensor)
     try:
         with np.errstate(all="ignore"):
@@ -114,8 +154,13 @@ def _in_components(
     trace: Trace, question: Question, lower: Derivative | None, tensor: TensorForm | None
 ) -> tuple[Derivation | None, ClosedForm | None, list[str]]:
     """The derivation entry by entry, where anybody would write the entries out."""
-    whole = tensor is not None and tensor.closed is not None
-    if tensor is not None and (whole or not tensor.definitions.opaque or _by_layers(tensor)):
+    explored = _KEPT.get() is not None  # sliders move entries
+    whole = tensor is not None and tensor.closed is not None and not explored
+    if (
+        tensor is not None
+        and not explored
+        and (whole or not tensor.definitions.opaque or _by_layers(tensor))
+    ):
         few = tensor.definitions.largest <= _BESIDE and not _by_layers(tensor)
         if question.notation != "auto" or not few:
             return None, None, []
@@ -525,4 +570,4 @@ def leaf_of(trace: Trace, key: int, text: str, is_variable: bool, shown: str = "
     return Leaf(text, tensors, shown)
 
 
-__all__ = ["Question", "explain", "leaf_of", "settled"]
+__all__ = ["Explained", "Question", "explain", "keeping", "leaf_of", "settled"]

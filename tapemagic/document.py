@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Union
 
-from tapemagic.formula import Formula, Name
+from tapemagic.formula import Formula, Name, Value
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,10 @@ class Matrix(Formula):
     def children(self) -> tuple[Formula, ...]:
         return tuple(entry for row in self.rows for entry in row)
 
+    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
+        left = iter(children)
+        return Matrix(tuple(tuple(next(left) for _ in row) for row in self.rows))
+
 
 @dataclass(frozen=True, eq=False)
 class Stack(Formula):
@@ -55,6 +59,9 @@ class Stack(Formula):
     @property
     def children(self) -> tuple[Formula, ...]:
         return self.slices
+
+    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
+        return Stack(children)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +89,9 @@ class Cross(Formula):
     @property
     def children(self) -> tuple[Formula, ...]:
         return self.factors
+
+    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
+        return Cross(children)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +214,13 @@ class Words(Formula):
     text: str
 
 
+@dataclass(frozen=True, eq=False)
+class Slot(Value):
+    """A number that changes as a slider moves: the `place`-th of them."""
+
+    place: int = 0
+
+
 @dataclass(frozen=True)
 class Source:
     """Where the user wrote it: 1-based `number`, the line's `text`."""
@@ -216,7 +233,8 @@ class Source:
 class Statement:
     """side[0] relation[0] side[1] … with a `label` in front and an equation `number` behind.
 
-    `relations` has one entry less than `sides`; each is "=", "≈" or "∈".
+    `relations` has one entry less than `sides`; each is "=", "≈" or "∈". `recorded`: it holds at
+    the recorded point, where a slider can move away from that.
     """
 
     sides: tuple[Formula, ...]
@@ -224,17 +242,19 @@ class Statement:
     label: str = ""
     number: int | None = None
     source: Source | None = None
+    recorded: bool = False
 
 
 @dataclass(frozen=True)
 class Note:
     """A sentence; `kind` is "note", "warning" or "check"; `agrees` makes a check's mark. `code`
-    are lines of Python under it."""
+    are lines of Python under it; `recorded` as in a `Statement`."""
 
     text: str
     kind: str = "note"
     agrees: bool | None = None
     code: str = ""
+    recorded: bool = False
 
 
 @dataclass(frozen=True)

@@ -166,7 +166,9 @@ def returns(trace: Trace, extra: Mapping[int, Line | None]) -> list[Return]:
     found = [
         Return(escape.tensor, key, escape.line, escape.method, back)
         for escape in trace.escapes
-        if escape.line is not None and _is_floating(trace, escape.tensor)
+        if escape.line is not None
+        and escape.method != "bool"  # decides which way the code goes, and is no number
+        and _is_floating(trace, escape.tensor)
         for key, (at, back) in entries.items()
         if at >= escape.at and back is not None and _carries(escape.line, back)
     ]

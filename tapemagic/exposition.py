@@ -30,10 +30,11 @@ from tapemagic.document import (
     Tensor,
     Words,
 )
-from tapemagic.equations import Equation, Equations
+from tapemagic.equations import Equation, Equations, entries
 from tapemagic.formula import Formula, Name, Symbol
 from tapemagic.substitution import (
     arranged,
+    by_entries,
     counted,
     folded,
     is_long,
@@ -168,7 +169,7 @@ def _definitions(equations: Equations, meanings: Mapping[str, str]) -> Section:
     given = [name for group in equations.sources for name in group] + list(equations.constants)
 
     def told(name: Name) -> Item:
-        value = shown(equations.values[name], equations.dtype)
+        value = _measured(name, equations.values[name], equations.dtype)
         meaning = [Words(meanings[name.text])] if name.text in meanings else []
         return statement((Tensor(name), *meaning, value))
 
@@ -191,12 +192,16 @@ def _definition(equation: Equation, number: int, equations: Equations) -> Item:
     elif printable(equation.formulas):
         first = next(np.ndindex(*equation.shape))
         entry = statement((Symbol(equation.name, first), equation.formulas.item(first)))
-        sides.append(shown(equation.value, equation.dtype))
+        sides.append(_measured(equation.name, equation.value, equation.dtype))
         whole_ = statement(sides, "", number, source)
         rest = _entries(equation)
         return Fold(f"({number}) written out", (whole_, entry, *rest)) if rest else whole_
-    sides.append(shown(equation.value, equation.dtype))
+    sides.append(_measured(equation.name, equation.value, equation.dtype))
     return statement(sides, "", number, source)
+
+
+def _measured(name: Name, value: Array, dtype: str) -> Formula:
+    return shown(value, dtype, entries(name, value.shape))
 
 
 def _entries(equation: Equation) -> list[Statement]:
@@ -262,10 +267,16 @@ def _diagnosis(diagnosis: Diagnosis, remark: bool = False) -> Note:
     return Note(told, kind, code="\n".join(lines))
 
 
-def _value(derivative: Derivative, heading: Formula) -> Statement:
+def _value(derivative: Derivative, heading: Differential) -> Statement:
+    return statement((heading, _answer(derivative, heading)))
+
+
+def _answer(derivative: Derivative, heading: Differential) -> Formula:
+    """What the tape returned."""
     value = derivative.check.tape
     assert value is not None
-    return statement((heading, shown(value, _dtype(derivative))))
+    origins = by_entries(heading, value.shape) if derivative.is_gradient else None
+    return shown(value, _dtype(derivative), origins)
 
 
 def _dtype(derivative: Derivative) -> str:
@@ -273,7 +284,7 @@ def _dtype(derivative: Derivative) -> str:
     return str(getattr(dtype, "name", "float32"))
 
 
-def _differential(derivative: Derivative) -> Formula:
+def _differential(derivative: Derivative) -> Differential:
     derivation = derivative.derivation
     target, versions = Name(derivative.target), list[tuple[Name, ...]]()
     if derivation is not None:
@@ -292,7 +303,7 @@ def _differential(derivative: Derivative) -> Formula:
     return Differential(Tensor(target), wrt, derivative.several)
 
 
-def _substitution(derivative: Derivative, heading: Formula, steps: str) -> list[Item]:
+def _substitution(derivative: Derivative, heading: Differential, steps: str) -> list[Item]:
     """The closed form, where it says more than the chain did."""
     closed, derivation = derivative.closed_form, derivative.derivation
     if closed is None or derivation is None or not printable(closed.formulas):
@@ -308,9 +319,8 @@ def _substitution(derivative: Derivative, heading: Formula, steps: str) -> list[
     if closed.whole.ndim == 0 and steps != "result":
         sides.append(_operator(closed, derivative))
     sides += [arranged(closed.formulas), *with_values(closed.formulas, equations)]
-    value = derivative.check.tape
-    if value is not None:
-        sides.append(shown(value, _dtype(derivative)))
+    if derivative.check.tape is not None:
+        sides.append(_answer(derivative, heading))
     told = statement(sides, label)
     if is_long(closed.formulas) and steps != "result":
         size = sum(node.size for node in closed.formulas.flat)
@@ -344,7 +354,7 @@ def _by_entries(derivative: Derivative, closed: ClosedForm, label: str) -> list[
         left = Differential(target, tuple(wrt), True)
         sides: list[Formula] = [left, node]
         if value is not None and value.shape == closed.formulas.shape:
-            sides.append(shown(np.asarray(value[index]), _dtype(derivative)))
+            sides.append(shown(np.asarray(value[index]), _dtype(derivative), left))
         told.append(statement(sides, label if not told else ""))
     return [told[0], Fold(counted(len(told) - 1, "more entry", "more entries"), tuple(told[1:]))]
 
@@ -383,6 +393,11 @@ def _verdict(derivative: Derivative) -> Note:
     same = len({part.rsplit(" ", 1)[-1] for part in parts}) == 1 or len(parts) == 1
     joint = ", " if check.kink else " = " if same else " ≈ "
     return Note("checked: " + joint.join(parts) + note, "check", True)
+
+
+def verdict(derivative: Derivative) -> str:
+    """What the check says, in words."""
+    return _verdict(derivative).text
 
 
 def _why_none(derivative: Derivative) -> str:

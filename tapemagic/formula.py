@@ -124,10 +124,15 @@ class Number(Formula):
 
 @dataclass(frozen=True, eq=False)
 class Value(Formula):
-    """A measured number put in for a symbol: shown with the digits that its dtype has."""
+    """A measured number put in for a symbol: shown with the digits that its dtype has.
+
+    `origin` is the formula that it is the value of, where that is known: elsewhere the formula
+    has another value.
+    """
 
     value: float | complex
     dtype: str = "float64"
+    origin: Formula | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,6 +44,7 @@ class Opened:
     def __init__(self, ids: count[int], arrays: Callable[[int], Array]) -> None:
         self.log: list[tuple[Any, ...]] = []
         self.values: dict[int, Array] = {}
+        self.decided: list[int] = []  # the tensors whose truth chose a branch, or ended a loop
         self._ids, self._arrays = ids, arrays
 
     def call(self, kind: str, inputs: Sequence[int], outputs: Sequence[int]) -> None:
@@ -89,6 +90,7 @@ class Opened:
 
     def branch(self, node: Any, inputs: list[int | None]) -> list[int | None]:
         """The branch that was taken."""
+        self.decided.append(_known(inputs[0]))
         chosen = int(bool(self.value(_known(inputs[0]))) if "If" in node.op else 0)
         if node.op == "Case" or node.op == "StatelessCase":
             names = [f.name for f in node.attr["branches"].list.func]
@@ -101,9 +103,12 @@ class Opened:
     def loop(self, node: Any, inputs: list[int | None]) -> list[int | None]:
         """The loop, unrolled as often as it ran."""
         state = inputs
-        while bool(self.value(_known(self._run(node.attr["cond"].func.name, state, 1)[0]))):
+        while True:
+            goes_on = _known(self._run(node.attr["cond"].func.name, state, 1)[0])
+            self.decided.append(goes_on)
+            if not bool(self.value(goes_on)):
+                return state
             state = self._run(node.attr["body"].func.name, state, None)
-        return state
 
 
 class _Frame:

@@ -146,7 +146,12 @@ def _statement(statement: d.Statement) -> str:
     number = f"({statement.number})" if statement.number is not None else ""
     number = f'<span class="tapemagic-number">{number}</span>'
     cells = " ".join((label, sides, number, _source(statement.source)))
-    return f'<div class="tapemagic-row">{cells}</div>'
+    return f'<div class="tapemagic-row"{_recorded(statement)}>{cells}</div>'
+
+
+def _recorded(item: d.Statement | d.Note) -> str:
+    """A mark for what the page hides as soon as a slider leaves the recorded point."""
+    return " data-recorded" if item.recorded else ""
 
 
 def _side(relation: str, side: Formula) -> str:
@@ -176,5 +181,8 @@ def _note(note: d.Note) -> str:
         mark = "✗" if note.agrees is False else "–"
     shown = f'<span class="tapemagic-mark">{mark}</span> ' if mark else ""
     kind = " tapemagic-warning" if note.kind == "warning" else ""
-    told = f'<div class="tapemagic-note{kind}">{shown}<span>{escape(note.text)}</span></div>'
-    return f'{told}<pre class="tapemagic-code">{escape(note.code)}</pre>' if note.code else told
+    told = f'<div class="tapemagic-note{kind}"{_recorded(note)}>{shown}'
+    told += f"<span>{escape(note.text)}</span></div>"
+    if note.code:
+        told += f'<pre class="tapemagic-code"{_recorded(note)}>{escape(note.code)}</pre>'
+    return told

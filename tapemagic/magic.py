@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from traceback import extract_tb
 from types import TracebackType
 from typing import Any
@@ -35,11 +36,19 @@ def _grad_cell(shell: Shell, line: str, body: str) -> object:
     if not body.strip():
         raise GradError("the cell under %%grad is empty: put the computation below that line")
     cell = _shown_as_plain(shell, None, lambda: running.prepare(shell, line, body))
+    explored = None
+    if options.explore is not None:
+        from .exploring import Exploring
+
+        explored = Exploring(shell, cell, options, body)
+        options = explored.options
     session = make_session(options, shell.user_ns, cell.text, cell.filename)
-    with session:
+    with session, explored or nullcontext():
         session.before()
         last = _shown_as_plain(shell, cell.filename, lambda: running.run(shell, cell, session))
         result = session.finish(last)
+    if explored is not None:
+        explored.attach(result, session)
     silenced = silenced or cell.silenced or options.quiet
     if last is not None and not silenced and session.displays(last):
         running.show(last.value)
@@ -48,6 +57,8 @@ def _grad_cell(shell: Shell, line: str, body: str) -> object:
 
 def _grad_line(shell: Shell, line: str) -> object:
     options, silenced = _read(line)
+    if options.explore is not None:
+        raise GradError("--explore stands on top of a cell: %%grad x --explore")
     session = sys.modules.get(f"{__package__}.session")
     if session is None:
         raise GradError("%grad asks a tape that was kept: run a cell under %%grad -p first")

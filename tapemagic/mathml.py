@@ -6,7 +6,10 @@ import unicodedata
 from collections.abc import Sequence
 from html import escape
 
+from tapemagic.document import Slot
 from tapemagic.formula import Formula
+from tapemagic.numbers import written
+from tapemagic.precedence import POWER, SUM
 from tapemagic.printing import Printer, function_row
 from tapemagic.spelling import Piece, Spelling
 
@@ -17,6 +20,9 @@ _DOTS = {"h": "⋯", "v": "⋮", "d": "⋱", "l": "…"}
 
 class MathmlPrinter(Printer[str]):
     """Each method gives markup that stands as one child."""
+
+    def show(self, node: Formula, place: int = SUM) -> str:
+        return _slot(node, place) if isinstance(node, Slot) else super().show(node, place)
 
     def row(self, parts: Sequence[str]) -> str:
         return parts[0] if len(parts) == 1 else f"<mrow>{''.join(parts)}</mrow>"
@@ -128,6 +134,16 @@ class MathmlPrinter(Printer[str]):
         return f"<msup>{sign}<mn>{order}</mn></msup>" if order > 1 else sign
 
 
+def _slot(slot: Slot, place: int) -> str:
+    """A moving number as one text; `data-fence` says when its place needs brackets."""
+    number = written(slot.value, slot.dtype)
+    fence = "" if place == SUM else "negative" if place < POWER else "product"
+    fenced = fence and (number.negative or (fence == "product" and number.exponent))
+    text = f"({number})" if fenced else str(number)
+    kind = f' data-fence="{fence}"' if fence else ""
+    return f'<mn data-slot="{slot.place}"{kind}>{text}</mn>'
+
+
 def _mo(bracket: str) -> str:
     return f'<mo stretchy="false" lspace="0" rspace="0">{bracket}</mo>'
 
@@ -148,6 +164,11 @@ def element(markup: str) -> str:
     return f'<math xmlns="{xmlns}" displaystyle="true">{markup}</math>'
 
 
+def markup(node: Formula) -> str:
+    """`node` as what stands inside a `math` element."""
+    return _PRINTER.show(node)
+
+
 def formula(node: Formula) -> str:
     """`node` as a `math` element."""
-    return element(_PRINTER.show(node))
+    return element(markup(node))

@@ -49,7 +49,7 @@ _LIBRARIES = tuple(
 _SHARES = {"VarHandleOp", "AssignVariableOp"}
 _WAYS = 3  # from one user function to one type of op, that are remembered
 _SHAPES_ONLY = {"shape", "ndim", "size", "ones_like", "zeros_like", "empty_like", "full_like"}
-_EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__")
+_EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__", "__bool__", "__index__")
 
 
 # A variable was asked for its handle by code in a frame, when a number was drawn: the tensor that
@@ -146,13 +146,14 @@ class Recorder:
         self._undo.append(restore)
 
     def _watch_escapes(self) -> None:
-        """Values that leave for Python or NumPy: `float(x)`, `x.numpy()` …; a log of its own."""
+        """Values that leave for Python or NumPy: `float(x)`, `x.numpy()`, `if x > 0:` …; a log
+        of its own."""
         thread = threading.get_ident()
 
         def watched(name: str, original: Any) -> Any:
             @functools.wraps(original)
             def leaving(tensor: Any, *args: Any, **kwargs: Any) -> Any:
-                if tensor.dtype.is_floating and threading.get_ident() == thread:
+                if threading.get_ident() == thread:
                     place = self.place(sys._getframe(1))
                     at = len(self.log.raw)
                     self.log.escapes.append(Escape(at, name.strip("_"), tensor._id, place))

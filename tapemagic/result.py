@@ -59,6 +59,11 @@ class Derivative:
         return len(self.sources)
 
     @property
+    def is_gradient(self) -> bool:
+        """Whether the target's entries are summed, as in a gradient."""
+        return self.derivation is not None and self.derivation.lead == 0
+
+    @property
     def diagnosis(self) -> Diagnosis | None:
         """The decisive diagnosis, or None."""
         return self.diagnoses[0] if self.diagnoses else None
@@ -236,6 +241,7 @@ class Result(Mapping[str, Derivative]):
         self._make_document = document
         self.calls = tuple(calls)
         self.notes = tuple(notes)
+        self.view: Any = None  # the explorer, under --explore
 
     def __getitem__(self, key: str) -> Derivative:
         found = self._compact.get(_compact(str(key)))
@@ -265,6 +271,12 @@ class Result(Mapping[str, Derivative]):
         notes = [Note(f"{key} = {_short(one)}") for key, one in self.items()]
         return Document((Section((*notes, Note(reason, "warning"))),))
 
+    @property
+    def widget(self) -> Any:
+        """The explorer's widget, with the traitlets `point`, `value` and `derivative`; None
+        without `--explore`."""
+        return None if self.view is None else self.view.widget
+
     @cached_property
     @no_full_rounds()
     def latex(self) -> str:
@@ -280,12 +292,14 @@ class Result(Mapping[str, Derivative]):
         return text.document(self.document)
 
     def _repr_latex_(self) -> str:
-        return self.latex
+        return self.latex if self.view is None else str(self.view.latex())
 
     @no_full_rounds()
     def _repr_html_(self) -> str:
         from tapemagic import html
 
+        if self.view is not None:
+            return str(self.view.html())
         return html.document(self.document, self.latex)
 
 

@@ -191,6 +191,11 @@ class Session:
                 self._watched.add(key)
                 self.tape.watch_if_possible(source.value)
 
+    def is_old(self, name: str) -> bool:
+        """Whether a source named on the magic line has its value from before the cell."""
+        versions = self._plain.get(name, Versions())
+        return versions.first is None or versions.read_before is True
+
     # -- after the cell ----------------------------------------------------------------------
 
     def displays(self, last: Any) -> bool:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tapemagic import numbers
-from tapemagic.document import Fold, Item, Matrix, Note, Source, Stack, Statement, Words
+from tapemagic.document import (
+    Differential,
+    Fold,
+    Item,
+    Matrix,
+    Note,
+    Source,
+    Stack,
+    Statement,
+    Tensor,
+    Words,
+)
 from tapemagic.equations import Equations
 from tapemagic.formula import Formula, Power, Symbol, Value, replace
 from tapemagic.trace import Array
@@ -34,24 +45,40 @@ def arranged(array: Array) -> Formula:
     return Stack(tuple(arranged(part) for part in array))
 
 
-def shown(value: Array, dtype: str) -> Formula:
-    """A measured value, or its shape and norm where it is too large to print."""
+def shown(value: Array, dtype: str, origins: Any = None) -> Formula:
+    """A measured value, or its shape and norm where it is too large to print.
+
+    `origins` are the formulas that it is the value of, in the same shape.
+    """
     if not printable(value):
         shape = " × ".join(map(str, value.shape))
         return Words(
             f"{shape} entries, norm {numbers.written(float(np.linalg.norm(value)), dtype)}"
         )
     entries = np.empty(value.shape, dtype=object)
+    known = np.asarray(origins, dtype=object)
     for index in np.ndindex(*value.shape):
         one = complex(value[index]) if np.iscomplexobj(value) else float(value[index])
-        entries[index] = Value(one, dtype)
+        entries[index] = Value(one, dtype, None if origins is None else known[index])
     return arranged(entries)
 
 
-def computed(value: Array) -> Formula:
+def computed(value: Array, origins: Any = None) -> Formula:
     """A number of the derivation's own, in float64: 0.1 + 0.2 is 0.3 to 13 digits."""
     rounded = [float(f"{v:.13g}") for v in np.asarray(value).flat]
-    return shown(np.array(rounded).reshape(np.shape(value)), "float64")
+    return shown(np.array(rounded).reshape(np.shape(value)), "float64", origins)
+
+
+def by_entries(slope: Differential, shape: tuple[int, ...]) -> Array:
+    """A derivative entry by entry of the source that it is by, of this shape."""
+    *others, (last, times) = slope.wrt
+    found = np.full(shape, slope, dtype=object)
+    if shape and isinstance(last, Tensor):
+        before = (*others, *(((last, times - 1),) if times > 1 else ()))
+        for index in np.ndindex(*shape):
+            wrt = (*before, (Symbol(last.name, index), 1))
+            found[index] = Differential(slope.target, wrt, slope.partial)
+    return found
 
 
 def printable(array: Array) -> bool:
@@ -92,7 +119,7 @@ def _put(symbol: Symbol, equations: Equations) -> Formula:
 def _value(symbol: Symbol, equations: Equations) -> Formula:
     equation = equations.by_name.get(symbol.name)
     dtype = equation.dtype if equation is not None else equations.dtype
-    return Value(float(equations.values[symbol.name][symbol.index]), dtype)
+    return Value(float(equations.values[symbol.name][symbol.index]), dtype, symbol)
 
 
 def statement(

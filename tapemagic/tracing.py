@@ -47,6 +47,7 @@ class Tracer:
     def __init__(self, log: Log) -> None:
         self._log, self._tensors = log, log.settle()
         self._synthetic: dict[int, Array] = {}
+        self._decided: list[tuple[int, int, Place]] = []  # truth values inside compiled functions
 
     def trace(self, functions: Collection[CodeType] = ()) -> Trace:
         """All that was recorded, as data; a tensor is converted when it is looked at.
@@ -71,6 +72,7 @@ class Tracer:
             Escaped(e.at, e.method, reads.alias.get(e.tensor, e.tensor), line(e.place))
             for e in self._log.escapes
         )
+        escapes += tuple(Escaped(at, "bool", key, line(place)) for at, key, place in self._decided)
         local = tuple(binding for _, binding in stored)
         blocks = tuple(_block(call, reads.alias) for call in self._log.layers)
         return Trace(
@@ -95,6 +97,7 @@ class Tracer:
                 with contextlib.suppress(Exception):  # else the call stays one op
                     opened.call(kind, [reads.get(key, key) for key in taken], self._returned(made))
                     log += [(*inner, *place, at, True) for inner in opened.log]
+                    self._decided += [(at, key, (place[0], place[1])) for key in opened.decided]
                     synthetic.update(opened.values)
             log.append((kind, taken, attrs, made, *place, at, False))
         return log, synthetic

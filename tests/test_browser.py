@@ -2,95 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import secrets
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from lab import CONTRAST, choose, chromium, environment, needs, serving
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).parents[1]
 TOUR = ROOT / "examples" / "tour.ipynb"
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SLOW = 90_000  # ms; TensorFlow takes its time to load
 SHOWN = ".jp-OutputArea-output .tapemagic"
 TEX = re.compile(r"\$\$|\\(frac|begin|partial|dfrac|cdot)")
-SETTINGS = {
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    "notebook-extension/tracker": {"windowingMode": "none"},  # all cells are there at once
-}
-# The least contrast between text and ground that WCAG calls readable.
-CONTRAST = """element => {
-  const rgb = text => text.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
-    .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  let opacity = 1, ground = [255, 255, 255];
-  for (let up = element; up; up = up.parentElement) opacity *= +getComputedStyle(up).opacity;
-  for (let up = element; up; up = up.parentElement) {
-    const found = rgb(getComputedStyle(up).backgroundColor);
-    if (found.length < 4 || found[3] > 0) { ground = found; break; }
-  }
-  const ink = rgb(getComputedStyle(element).color)
-    .slice(0, 3).map((v, i) => v * opacity + ground[i] * (1 - opacity));
-  const [a, b] = [light(ink), light(ground)].sort((x, y) => y - x);
-  return (a + 0.05) / (b + 0.05);
-}"""
-
-
-def _needs(*programs: str) -> None:
-    missing = [program for program in programs if not shutil.which(program)]
-    if missing and os.environ.get("CI") != "true":
-        pytest.skip(f"needs {', '.join(missing)}")
-    assert not missing, f"needs {', '.join(missing)}"
-
-
-def _environment(home: Path) -> dict[str, str]:
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    return {
-        **os.environ,
-        "HOME": str(home),
-        "IPYTHONDIR": str(home / "ipython"),
-        "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "JUPYTER_DATA_DIR": str(home / "data"),
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    _needs(CHROMIUM)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -103,54 +39,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, s
     nbformat.write(foreign, folder / "foreign.ipynb")
     with serving(folder, tmp_path_factory.mktemp("home")) as (address, token):
         yield folder, address, token
-
-
-@contextmanager
-def serving(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
-    """JupyterLab on a free port; its address and token."""
-    for name, settings in SETTINGS.items():
-        file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(settings))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = secrets.token_hex(16)
-    options = {
-        "ServerApp.ip": "127.0.0.1",
-        "ServerApp.port": port,
-        "ServerApp.port_retries": 0,
-        "ServerApp.root_dir": folder,
-        "IdentityProvider.token": token,
-    }
-    arguments = [f"--{name}={value}" for name, value in options.items()]
-    with (home / "log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *arguments],
-            env=_environment(home),
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            _wait_for(port, server, home / "log")
-            yield f"http://127.0.0.1:{port}", token
-        finally:
-            server.terminate()
-            try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-
-
-def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
-        assert server.poll() is None, log.read_text()
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.2)
-    pytest.fail(f"JupyterLab did not start: {log.read_text()}")
 
 
 @pytest.fixture(scope="module")
@@ -182,10 +70,10 @@ def tour(opened: Callable[[str], Any]) -> Any:
     """The tour after Run All: every output comes from this kernel."""
     page = opened("tour.ipynb")
     # Kernel ▸ Restart and Run All would answer an extra dialog; clear what is stored instead.
-    _choose(page, "Edit", "Clear Outputs of All Cells")
+    choose(page, "Edit", "Clear Outputs of All Cells")
     page.wait_for_selector(SHOWN, state="detached")
     page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/")  # what is asked earlier is lost
-    _choose(page, "Run", "Run All Cells")
+    choose(page, "Run", "Run All Cells")
     last = f"[{sum(cell.cell_type == 'code' for cell in _tour().cells)}]:"
     page.wait_for_function(
         "n => [...document.querySelectorAll('.jp-InputPrompt')].some(p => p.textContent === n)",
@@ -193,11 +81,6 @@ def tour(opened: Callable[[str], Any]) -> Any:
     )
     assert page.locator(SHOWN).count() == _derivations(_tour())
     return page
-
-
-def _choose(page: Any, menu: str, item: str) -> None:
-    page.get_by_role("menuitem", name=menu, exact=True).click()
-    page.get_by_role("menuitem", name=item).first.click()
 
 
 def _tour() -> Any:
@@ -311,7 +194,7 @@ def _exported(kind: str, folder: Path) -> str:
     command = [sys.executable, "-m", "nbconvert", "--to", kind, "--output-dir", str(folder)]
     done = subprocess.run(
         [*command, str(TOUR)],
-        env=_environment(folder),
+        env=environment(folder),
         capture_output=True,
         text=True,
         timeout=180,
@@ -338,7 +221,7 @@ def test_exported_page_needs_no_network(browser: Any, tmp_path: Path, javascript
 
 
 def test_exported_latex_is_well_formed(tmp_path: Path) -> None:
-    _needs("pandoc")
+    needs("pandoc")
     text = Path(_exported("latex", tmp_path)).read_text()
     stack: list[str] = []
     for which, name in re.findall(r"\\(begin|end)\{(\w+\*?)\}", text):

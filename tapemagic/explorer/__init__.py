@@ -1,0 +1,6 @@
+"""Sliders: what `--explore` shows under a cell, from the equations to the page.
+
+`ranges` reads what the sliders may do, `registers` and `program` compile the equations and
+their derivatives to straight-line code, `table` asks TensorFlow, `branches` follows Python's
+decisions, `payload` puts it together, `fragment`, `picture` and `widget` show it.
+"""

@@ -1,0 +1,187 @@
+/**
+ * The derivation under the picture: its numbers change in place. Rows out of sight wait until they
+ * come into view: a derivation may have thousands of numbers.
+ */
+
+import { drawNear, keepRoom, moversOf, readFonts, widthOf } from "./compact.js";
+import { h, setText } from "./dom.js";
+import { fenced, spelled } from "./numbers.js";
+
+const STOPS = 40;
+const AHEAD = "400px";
+const REST = 250; // ms
+const FIRST = 24; // rows that are ready at once
+
+export class Formulas {
+  constructor(model) {
+    this.model = model;
+    this.element = h("div", { class: "formulas" });
+    this.piece = null;
+    this.seen = new IntersectionObserver((entries) => this._met(entries), { rootMargin: AHEAD });
+  }
+
+  stop() {
+    this.seen.disconnect();
+    clearTimeout(this.resting);
+  }
+
+  /** The piece's derivation with the numbers of `state`. */
+  show(state) {
+    if (state.piece < 0) return;
+    if (state.piece !== this.piece) this._build(state.piece);
+    this.registers = state.registers;
+    this.version = state.point.join();
+    this.element.classList.toggle("moved", this.version !== this.model.start.join());
+    for (const row of this.visible) this._fill(row);
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this._rest(), REST);
+  }
+
+  /** The point rests: rows out of sight follow. */
+  _rest() {
+    for (const row of this.rows.values()) this._fill(row);
+  }
+
+  /** The lines may break elsewhere. */
+  resize(width) {
+    if (width === this.width) return;
+    this.width = width;
+    if (this.piece === null) return;
+    const reserved = [...this.rows.values()].filter((row) => row.movers);
+    for (const row of reserved) for (const { element } of row.movers) element.style.transform = "";
+    for (const row of reserved) this._align(row);
+  }
+
+  _build(number) {
+    const piece = this.model.pieces[number];
+    this.piece = number;
+    this.seen.disconnect();
+    this.element.innerHTML = piece.derivation ?? "";
+    this.rows = new Map();
+    this.visible = new Set();
+    for (const element of this.element.querySelectorAll("[data-slot]")) {
+      const slot = piece.slots[Number(element.getAttribute("data-slot"))];
+      if (slot) this._enter(element, slot);
+    }
+    for (const row of this.rows.values()) this.seen.observe(row.box);
+    const first = [...this.rows.values()].slice(0, FIRST).filter(({ box }) => !box.closest("details"));
+    this._reserve(first);
+    for (const row of first) this.visible.add(row);
+  }
+
+  /** Slots of one line; the relation that begins a step tells whether its numbers are rounded. */
+  _enter(element, { register, dtype }) {
+    const step = element.closest(".tapemagic-step");
+    const box = step?.parentElement ?? element.closest("math")?.parentElement ?? element.parentElement;
+    if (!this.rows.has(box)) this.rows.set(box, { box, slots: [], steps: new Map(), movers: null });
+    const row = this.rows.get(box);
+    const slot = { element, register, dtype, step, fence: element.getAttribute("data-fence"), room: 0, used: 0 };
+    element.classList.add("slot");
+    row.slots.push(slot);
+    if (step && !row.steps.has(step)) row.steps.set(step, { relation: step.querySelector("mo"), rough: false, rounded: false });
+  }
+
+  _met(entries) {
+    const fresh = [];
+    for (const { target, isIntersecting } of entries) {
+      const row = this.rows.get(target);
+      if (!row) continue;
+      if (isIntersecting) {
+        this.visible.add(row);
+        if (!row.movers) fresh.push(row);
+      } else this.visible.delete(row);
+    }
+    this._reserve(fresh);
+    for (const row of this.visible) this._fill(row);
+  }
+
+  _fill(row) {
+    if (row.version === this.version || !this.registers || !row.movers) return;
+    row.version = this.version;
+    for (const step of row.steps.values()) step.rounded = step.rough;
+    for (const slot of row.slots) {
+      const { text, exact } = this._text(slot, this.registers);
+      const step = row.steps.get(slot.step);
+      if (step && !exact) step.rounded = true;
+      setText(slot.element, text);
+      slot.used = widthOf(text, slot); // may be more, off the sliders' stops
+    }
+    for (const { relation, rounded } of row.steps.values()) if (relation) setText(relation, rounded ? "≈" : "=");
+    drawNear(row.movers);
+  }
+
+  _text({ register, dtype, fence }, registers) {
+    const { text, exact } = spelled(registers[register], dtype);
+    return { text: fenced(text, fence), exact };
+  }
+
+  // ---- room -------------------------------------------------------------------------------------
+
+  /** Room in these rows for the longest texts while the sliders move. */
+  _reserve(rows) {
+    const slots = rows.flatMap((row) => row.slots);
+    if (!slots.length) return;
+    const longest = this._longest(slots);
+    readFonts(slots);
+    slots.forEach((slot, k) => keepRoom(slot, longest[k]));
+    for (const row of rows) {
+      this._roughness(row);
+      row.movers = [];
+    }
+    for (const row of rows) this._align(row);
+  }
+
+  _align(row) {
+    row.movers = moversOf(row.slots, row.box);
+    row.version = null;
+    this._fill(row);
+  }
+
+  /** A step that was ≈ though all its own numbers were exact stays so. */
+  _roughness(row) {
+    const start = this._registers()[0];
+    for (const [step, state] of row.steps) {
+      const own = row.slots.filter((slot) => slot.step === step);
+      const exact = own.every((slot) => this._text(slot, start).exact);
+      state.rough = exact && state.relation?.textContent === "≈";
+    }
+  }
+
+  /** The longest texts of each slot over points along each source. */
+  _longest(slots) {
+    const longest = slots.map(() => [""]);
+    for (const registers of this._registers()) {
+      slots.forEach((slot, k) => {
+        const { text } = this._text(slot, registers);
+        const most = longest[k][0].length;
+        if (text.length > most) longest[k] = [text];
+        else if (text.length === most && longest[k].length < 3) longest[k].push(text);
+      });
+    }
+    return longest;
+  }
+
+  /** The registers at the start, and at stops along each slider. */
+  _registers() {
+    const { model } = this;
+    const { program } = model.pieces[this.piece];
+    this.sampled ??= new Map();
+    if (!this.sampled.has(program)) {
+      const points = model.sources.flatMap((source, axis) => {
+        return stopsOf(source).map((x) => model.start.map((value, k) => (k === axis ? x : value)));
+      });
+      const all = [model.start, ...points].map((point) => program.at(model.held(point)).slice());
+      this.sampled.set(program, all);
+    }
+    return this.sampled.get(program);
+  }
+}
+
+/** Stops of a slider, some of them. */
+function stopsOf({ min, max, step, scale }) {
+  return Array.from({ length: STOPS + 1 }, (_, i) => {
+    const share = i / STOPS;
+    if (scale === "log") return Number((min * (max / min) ** share).toPrecision(3));
+    return Number((min + Math.round(((max - min) * share) / step) * step).toPrecision(12));
+  });
+}

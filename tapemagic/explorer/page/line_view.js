@@ -1,0 +1,291 @@
+/** The target along one source: its graph, the point, the tangent, and what is asked for besides. */
+
+import { fittingRange, trace } from "./curve.js";
+import { h, s, set, setText } from "./dom.js";
+import { gestures } from "./gestures.js";
+import { brief } from "./numbers.js";
+import { Panel } from "./panel.js";
+import { derivativeName } from "./words.js";
+
+const SAMPLES = 480;
+
+export class LineView {
+  /**
+   * @param {import("./model.js").Model} model
+   * @param {number} axis  which source
+   * @param {{move: function(number): void, secant?: function(number): void, view?: function(): void}} does
+   * @param {{height?: number}} options
+   */
+  constructor(model, axis, does, { height = 0 } = {}) {
+    Object.assign(this, { model, axis, does, height });
+    this.source = model.sources[axis];
+    this.on = { derivatives: new Set(), taylor: 0, secant: null };
+    this.path = [];
+    const names = { xKind: this.source.scale, xName: this.source.text };
+    this.main = new Panel({ ...names, yName: model.target.text, title: `${model.target.text} against ${this.source.text}` });
+    this.panels = [];
+    this.draws = {};
+    for (const name of ["curve", "taylor", "secant", "tangent"]) this._line(this.main, name);
+    this.descent = this._mark("path", { class: "descent" });
+    this.steps = this._mark("path", { class: "descent-steps" });
+    this.drop = this._mark("path", { class: "drop" });
+    this.hovered = this._mark("circle", { class: "hovered", r: 5 });
+    this.second = this._mark("circle", { class: "second handle", r: 8 });
+    this.dot = this._mark("circle", { class: "dot handle", r: 9 });
+    this.tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
+    this.below = h("div", { class: "below" });
+    this.element = h("div", { class: "line-view" }, this.main.svg, this.tip, this.below);
+    this.main.svg.setAttribute("tabindex", "-1");
+    this._listen(this.main);
+    this.fit();
+  }
+
+  _line(panel, name) {
+    this.draws[name] = s("path", { class: `curve ${name}`, d: "M-9 -9" });
+    panel.layer.curves.append(this.draws[name]);
+  }
+
+  _mark(tag, attributes) {
+    const mark = s(tag, attributes);
+    this.main.layer.marks.append(mark);
+    return mark;
+  }
+
+  _listen(panel) {
+    const handle = (mark, move) => ({ x: Number(mark.getAttribute("cx")), y: Number(mark.getAttribute("cy")), move });
+    const there = (px) => this.snapped(this.main.xScale.value(px));
+    gestures(panel.svg, {
+      handles: () => {
+        const found = [handle(this.dot, (px) => this.does.move(there(px)))];
+        if (this.on.secant !== null) found.unshift(handle(this.second, (px) => this.does.secant(there(px))));
+        return found;
+      },
+      pan: (dx, dy) => this.pan(dx, dy),
+      tap: (px, py) => panel.contains(px, py) && this.does.move(there(px)),
+      hover: (px, py) => this._hover(panel.contains(px, py) ? px : NaN),
+      zoom: (factor, px, py) => this.zoom(factor, px, py),
+    });
+  }
+
+  /** Near a pixel, the number that takes the fewest digits. */
+  snapped(x) {
+    const { step, scale } = this.source;
+    if (scale === "log") return Number(x.toPrecision(3));
+    const pixel = (this.range[1] - this.range[0]) / this.main.box.width;
+    const fine = Math.min(step, 10 ** Math.floor(Math.log10(pixel * 2)));
+    const grain = pixel * 2 >= step || !(fine > 0) ? step : fine;
+    return Number((Math.round(x / grain) * grain).toPrecision(12));
+  }
+
+  // ---- what is in view --------------------------------------------------------------------------
+
+  fit() {
+    const { min, max } = this.source;
+    const room = this.source.scale === "log" ? 0 : 0.03 * (max - min);
+    this.range = [min - room, max + room];
+    this.heights = null;
+    this.stale = true;
+  }
+
+  zoom(factor, px = null, py = null) {
+    const { box, xScale, yScale } = this.main;
+    const next = xScale.changed(factor, px ?? box.left + box.width / 2);
+    if (!(next[1] - next[0] > 1e-9 * Math.max(Math.abs(next[0]), Math.abs(next[1])))) return;
+    this.range = next;
+    this.heights = yScale.changed(factor, py ?? box.top + box.height / 2);
+    this._seen();
+  }
+
+  pan(dx, dy) {
+    this.range = this.main.xScale.changed(1, 0, dx);
+    this.heights = this.main.yScale.changed(1, 0, dy);
+    this._seen();
+  }
+
+  /** The view grows until it holds `x` and `y`, within reason. */
+  include(x, y) {
+    const near = ([low, high], value) => Math.abs(value - (low + high) / 2) < 1e4 * (high - low);
+    if (!near(this.range, x) || !near(this.heights ?? this.shownHeights, y)) return;
+    const grown = ([low, high], value) => {
+      const room = 0.1 * (high - low);
+      return [value < low ? value - room : low, value > high ? value + room : high];
+    };
+    const range = grown(this.range, x);
+    const heights = grown(this.heights ?? this.shownHeights, y);
+    if (range.some((end, k) => end !== this.range[k]) || heights.some((end, k) => end !== this.shownHeights[k])) {
+      this.range = range;
+      this.heights = heights;
+      this.stale = true;
+    }
+  }
+
+  _seen() {
+    this.stale = true;
+    this.does.view?.();
+  }
+
+  resize(width) {
+    this.width = width;
+    const high = this.height || Math.round(Math.max(230, Math.min(350, 0.46 * width)));
+    this.main.resize(width, high, this.panels.length === 0);
+    this.panels.forEach(({ panel }, k) => panel.resize(width, 132, k === this.panels.length - 1));
+    this.stale = true;
+  }
+
+  // ---- derivatives, Taylor, secant --------------------------------------------------------------
+
+  /** Panels below for the derivatives of these orders. */
+  showDerivatives(orders) {
+    this.on.derivatives = new Set(orders);
+    this.panels = [...orders].sort().map((order) => this._panelOf(order));
+    this.below.replaceChildren(...this.panels.map(({ panel }) => panel.svg));
+    if (this.width) this.resize(this.width);
+  }
+
+  _panelOf(order) {
+    const name = derivativeName(this.model, this.axis, order);
+    const panel = new Panel({ xKind: this.source.scale, xName: this.source.text, yName: name, title: `${name} against ${this.source.text}` });
+    const line = s("path", { class: `curve order-${order}` });
+    const drop = s("path", { class: "drop" });
+    const dot = s("circle", { class: `dot order-${order}`, r: 7 });
+    panel.layer.curves.append(line);
+    panel.layer.marks.append(drop, dot);
+    this._listen(panel);
+    return { order, panel, line, drop, dot };
+  }
+
+  // ---- drawing ----------------------------------------------------------------------------------
+
+  _probe(point, column) {
+    const at = [...point];
+    if (column === 0) {
+      return (x) => {
+        at[this.axis] = x;
+        return this.model.valueAt(at);
+      };
+    }
+    const probe = Float64Array.of(0);
+    return (x) => {
+      probe[0] = x;
+      const inputs = point.map((value, k) => (k === this.axis ? probe : value));
+      const { columns, pieces } = this.model.over(inputs, 1, this.axis);
+      return [columns[column]?.[0] ?? NaN, pieces[0]];
+    };
+  }
+
+  _retrace(state) {
+    this.main.xScale.set(...this.range, this.main.box.left, this.main.box.width);
+    const xs = this.main.xScale.samples(SAMPLES);
+    const inputs = state.point.map((value, k) => (k === this.axis ? xs : value));
+    const { columns, pieces } = this.model.over(inputs, SAMPLES, this.axis);
+    const graph = trace(xs, columns[0], pieces, this._probe(state.point, 0));
+    const also = state.point[this.axis] >= this.range[0] && state.point[this.axis] <= this.range[1] ? [state.value] : [];
+    this.shownHeights = this.heights ?? fittingRange(columns[0], also);
+    this.main.show(this.range, this.shownHeights);
+    this.draws.curve.setAttribute("d", this.main.path(graph.segments));
+    const slope = columns[1] ? trace(xs, columns[1], pieces, this._probe(state.point, 1)) : { jumps: [] };
+    this._ground(graph, slope);
+    this.panels.forEach(({ order, panel, line }) => {
+      const found = order === 1 ? slope : trace(xs, columns[order], pieces, this._probe(state.point, order));
+      panel.show(this.range, fittingRange(columns[order]));
+      line.setAttribute("d", panel.path(found.segments));
+    });
+  }
+
+  /** Regions without a known branch are shaded; ends of jumps are rings, kinks are diamonds. */
+  _ground(graph, slope) {
+    const { top, height, left, width } = this.main.box;
+    const marks = graph.gaps.map(([from, to]) => {
+      const [a, b] = [from <= this.range[0] ? left : this.main.x(from), to >= this.range[1] ? left + width : this.main.x(to)];
+      return s("rect", { class: "unknown", x: a, y: top, width: Math.max(b - a, 1), height });
+    });
+    for (const { left: a, right: b } of graph.jumps) {
+      if (Math.max(Math.abs(a.y), Math.abs(b.y)) > 1e12) continue; // a pole
+      const attained = String(a.x).length < String(b.x).length ? a : b;
+      for (const end of [a, b]) {
+        marks.push(s("circle", { class: end === attained ? "end closed" : "end", r: 4.5, cx: this.main.x(end.x), cy: this.main.y(end.y) }));
+      }
+    }
+    for (const { x } of slope.jumps) {
+      if (graph.jumps.some((jump) => Math.abs(jump.x - x) < 1e-6 * (this.range[1] - this.range[0]))) continue;
+      const y = this._probe(this.point, 0)(x)[0];
+      marks.push(s("path", { class: "kink", d: `M${this.main.x(x)} ${this.main.y(y)}m0 -7l7 7l-7 7l-7 -7z` }));
+    }
+    this.main.layer.ground.replaceChildren(...marks);
+  }
+
+  /** Draw the point, and the curves too if they may be others. */
+  show(state) {
+    const key = state.point.filter((_, k) => k !== this.axis).join();
+    this.point = state.point;
+    this.state = state;
+    if (this.stale || key !== this.others) this._retrace(state);
+    this.others = key;
+    this.stale = false;
+    this._point(state);
+    this._overlays(state);
+    if (this.path.length) this._descent();
+  }
+
+  _point(state) {
+    const x = this.main.x(state.point[this.axis]);
+    const { top, height } = this.main.box;
+    const known = Number.isFinite(state.value);
+    set(this.dot, { cx: x, cy: known ? this.main.y(state.value) : -99 });
+    set(this.drop, { d: `M${x} ${top}v${height}` });
+    const slopes = this.model.slopes(state, this.axis);
+    for (const { order, panel, drop, dot } of this.panels) {
+      const y = slopes[order - 1];
+      set(dot, { cx: x, cy: Number.isFinite(y) ? panel.y(y) : -99 });
+      set(drop, { d: `M${x} ${panel.box.top}v${panel.box.height}` });
+    }
+  }
+
+  _overlays(state) {
+    const x0 = state.point[this.axis];
+    const slopes = this.model.slopes(state, this.axis);
+    const taylor = (n) => (x) => {
+      let sum = 0;
+      for (let k = n; k > 0; k--) sum = ((sum + slopes[k - 1]) * (x - x0)) / k;
+      return state.value + sum;
+    };
+    this.draws.tangent.setAttribute("d", this.main.graph(taylor(1), true));
+    const n = Math.min(this.on.taylor, slopes.length);
+    this.draws.taylor.setAttribute("d", n > 1 ? this.main.graph(taylor(n)) : "M-9 -9");
+    this._secant(state);
+  }
+
+  _secant(state) {
+    const x = this.on.secant;
+    const other = x === null ? NaN : this._probe(state.point, 0)(x)[0];
+    const x0 = state.point[this.axis];
+    this.secantSlope = (other - state.value) / (x - x0);
+    const line = (at) => state.value + this.secantSlope * (at - x0);
+    this.draws.secant.setAttribute("d", Number.isFinite(this.secantSlope) ? this.main.graph(line, true) : "M-9 -9");
+    set(this.second, { cx: x === null ? -99 : this.main.x(x), cy: Number.isFinite(other) ? this.main.y(other) : -99 });
+  }
+
+  /** The steps of a descent: [[x, y], …]. */
+  showPath(path) {
+    this.path = path;
+    if (path.length) this.include(...path.at(-1));
+    else for (const mark of [this.descent, this.steps]) mark.setAttribute("d", "M-9 -9");
+  }
+
+  _descent() {
+    const line = this.main.path([this.path.filter(([, y]) => Number.isFinite(y))]);
+    this.descent.setAttribute("d", line);
+    this.steps.setAttribute("d", line.replaceAll("L", "M").replace(/(M[^M]+)/g, "$1h.1"));
+  }
+
+  _hover(px) {
+    const show = Number.isFinite(px);
+    this.tip.hidden = !show;
+    if (!show) return this.hovered.setAttribute("cx", -99);
+    const x = this.main.xScale.value(px);
+    const y = this._probe(this.point, 0)(x)[0];
+    set(this.hovered, { cx: px, cy: Number.isFinite(y) ? this.main.y(y) : -99 });
+    setText(this.tip, `${this.source.text} = ${brief(x)}   ${this.model.target.text} = ${brief(y, 5)}`);
+    return undefined;
+  }
+}

@@ -1,0 +1,182 @@
+/** What is explored: sources, pieces and their programs; values at a point and over many. */
+
+import { inDtype } from "./numbers.js";
+import { numberOf, Program } from "./program.js";
+
+/** TensorFlow's own values on a grid, where there is no program: like one with registers x, y, d…. */
+class Table {
+  constructor(table) {
+    this.x = Float64Array.from(table.x, numberOf);
+    this.columns = [table.y, ...(table.d ?? [])].map((column) => column.map(numberOf));
+    this.inputs = 1;
+    this.value = 1;
+    this.derivatives = (table.d ?? []).map((_, k) => k + 2);
+    this.gradient = this.derivatives.slice(0, 1);
+    this.hessian = null;
+    this.guards = [];
+  }
+
+  at([x]) {
+    const k = nearest(this.x, x);
+    return [this.x[k], ...this.columns.map((column) => column[k])];
+  }
+
+  holds() {
+    return true;
+  }
+
+  valueAt([x]) {
+    return [this._between(x, this.value), true];
+  }
+
+  /** On the line through the points. */
+  sweep([xs], n, wanted) {
+    return wanted.map((k) => {
+      return Float64Array.from({ length: n }, (_, i) => this._between(typeof xs === "number" ? xs : xs[i], k));
+    });
+  }
+
+  _between(x, register) {
+    const column = register ? this.columns[register - 1] : this.x;
+    const last = this.x.length - 1;
+    if (!(x >= this.x[0] && x <= this.x[last])) return NaN;
+    const k = nearest(this.x, x);
+    if (x === this.x[k]) return column[k];
+    const low = x < this.x[k] ? k - 1 : k;
+    const share = (x - this.x[low]) / (this.x[low + 1] - this.x[low]);
+    return column[low] + share * (column[low + 1] - column[low]);
+  }
+
+  heldOver(_, n) {
+    return new Uint8Array(n).fill(1);
+  }
+}
+
+/** The place of the entry of an ascending array that is nearest to `x`. */
+export function nearest(xs, x) {
+  let low = 0;
+  let high = xs.length - 1;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (xs[middle] <= x) low = middle;
+    else high = middle;
+  }
+  return x - xs[low] <= xs[high] - x ? low : high;
+}
+
+function runnable(piece, table) {
+  if (piece.program) {
+    try {
+      return new Program(piece.program);
+    } catch (error) {
+      if (!table) throw error; // names the function
+    }
+  }
+  return table ? new Table(table) : null;
+}
+
+/**
+ * `at`: {point, piece (−1: none holds), value, gradient, hessian, derivatives, registers}.
+ */
+export class Model {
+  /** @param {object} payload */
+  constructor(payload) {
+    this.payload = payload;
+    this.target = payload.target;
+    this.sources = payload.sources.map((source) => {
+      const [value, min, max, step] = ["value", "min", "max", "step"].map((k) => numberOf(source[k]));
+      return { ...source, value, min, max, step };
+    });
+    this.order = payload.order ?? 1;
+    this.pieces = [];
+    const pieces = payload.pieces?.length ? payload.pieces : [payload];
+    for (const piece of pieces) this.add(piece);
+    this.exact = this.pieces.some(({ program }) => program instanceof Program);
+  }
+
+  get count() {
+    return this.sources.length;
+  }
+
+  /** A branch that the kernel ran. */
+  add(piece) {
+    const program = runnable(piece, this.payload.table);
+    if (program) this.pieces.push({ ...piece, slots: piece.slots ?? [], program });
+  }
+
+  get start() {
+    return this.sources.map(({ value }) => value);
+  }
+
+  /** The point as the sources' dtypes hold it. */
+  held(point) {
+    const exact = point.map((value, k) => inDtype(value, this.sources[k].dtype));
+    if (this.exact || !this.payload.table) return exact;
+    const { x } = this.pieces[0].program;
+    return [x[nearest(x, exact[0])]];
+  }
+
+  at(point) {
+    for (let piece = 0; piece < this.pieces.length; piece++) {
+      const { program } = this.pieces[piece];
+      const registers = program.at(point);
+      if (!program.holds(registers)) continue;
+      const read = (k) => registers[k];
+      return {
+        point,
+        piece,
+        registers: registers.slice(),
+        value: registers[program.value],
+        derivatives: program.derivatives.map(read),
+        gradient: program.gradient.map(read),
+        hessian: program.hessian?.map((row) => row.map(read)) ?? null,
+      };
+    }
+    const nothing = this.sources.map(() => NaN);
+    return { point, piece: -1, registers: null, value: NaN, derivatives: [], gradient: nothing, hessian: null };
+  }
+
+  /** [value, piece] at a point, in the least time; piece −1 where none holds. */
+  valueAt(point) {
+    for (let piece = 0; piece < this.pieces.length; piece++) {
+      const [value, holds] = this.pieces[piece].program.valueAt(point);
+      if (holds) return [value, piece];
+    }
+    return [NaN, -1];
+  }
+
+  /** Slopes along one source, order 1 first. */
+  slopes(state, axis) {
+    if (this.count === 1) return state.derivatives;
+    const second = state.hessian?.[axis]?.[axis];
+    return second === undefined ? [state.gradient[axis]] : [state.gradient[axis], second];
+  }
+
+  _registers({ program }, axis) {
+    if (axis === null) return [program.value];
+    if (this.count === 1) return [program.value, ...program.derivatives];
+    const second = program.hessian?.[axis]?.[axis];
+    const slopes = [program.gradient[axis], second].filter((k) => k !== undefined);
+    return [program.value, ...slopes];
+  }
+
+  /**
+   * Value and slopes along `axis` (null: the value alone) over n points: one column each, nan
+   * where no piece holds; and the piece of each point, or −1.
+   */
+  over(inputs, n, axis = null) {
+    const pieces = new Int8Array(n).fill(-1);
+    let columns = null;
+    this.pieces.forEach((piece, number) => {
+      const found = piece.program.sweep(inputs, n, this._registers(piece, axis));
+      const held = piece.program.heldOver(inputs, n);
+      columns ??= found.map(() => new Float64Array(n).fill(NaN));
+      for (let i = 0; i < n; i++) {
+        if (!held[i] || pieces[i] >= 0) continue;
+        pieces[i] = number;
+        for (let c = 0; c < columns.length; c++) columns[c][i] = found[c]?.[i] ?? NaN;
+      }
+    });
+    return { columns: columns ?? [new Float64Array(n).fill(NaN)], pieces };
+  }
+}

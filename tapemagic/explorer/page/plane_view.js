@@ -1,0 +1,257 @@
+/** The target over two sources: contours on a tinted field, the gradient, the point to drag. */
+
+import { contour, levelsOf } from "./contours.js";
+import { h, s, set, setText } from "./dom.js";
+import { gestures } from "./gestures.js";
+import { LineView } from "./line_view.js";
+import { brief } from "./numbers.js";
+import { Panel } from "./panel.js";
+
+const GRID = 80;
+
+export class PlaneView {
+  /** @param {{move: function(number[]): void, view?: function(): void}} does  */
+  constructor(model, does) {
+    Object.assign(this, { model, does, path: [] });
+    const [a, b] = model.sources;
+    const title = `contours of ${model.target.text} over ${a.text} and ${b.text}`;
+    this.main = new Panel({ xKind: a.scale, yKind: b.scale, xName: a.text, yName: b.text, title });
+    this.main.svg.setAttribute("tabindex", "-1");
+    const head = s("marker", { id: `head-${Math.random().toString(36).slice(2)}`, class: "head", viewBox: "0 0 10 10", refX: 8, refY: 5, markerWidth: 4.5, markerHeight: 4.5, orient: "auto-start-reverse" }, s("path", { d: "M0 0L10 5L0 10z" }));
+    this.field = s("image", { preserveAspectRatio: "none" });
+    this.lines = s("g", { class: "contours" });
+    this.main.layer.ground.append(this.field);
+    this.main.layer.curves.append(this.lines, head);
+    this.descent = this._mark("path", { class: "descent" });
+    this.steps = this._mark("path", { class: "descent-steps" });
+    this.cross = this._mark("path", { class: "drop" });
+    this.arrow = this._mark("path", { class: "arrow", "marker-end": `url(#${head.id})` });
+    this.dot = this._mark("circle", { class: "dot handle", r: 9 });
+    this.tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
+    this.slices = model.sources.map((_, axis) => this._slice(axis));
+    const slices = this.slices.map(({ element }) => h("div", { class: "slice" }, element));
+    this.element = h("div", { class: "plane-view" }, h("div", { class: "map" }, this.main.svg, this.tip), h("div", { class: "slices" }, ...slices));
+    this._listen();
+    this.fit();
+  }
+
+  _mark(tag, attributes) {
+    const mark = s(tag, attributes);
+    this.main.layer.marks.append(mark);
+    return mark;
+  }
+
+  _slice(axis) {
+    const move = (value) => this.does.move(this.point.map((old, k) => (k === axis ? value : old)));
+    return new LineView(this.model, axis, { move, view: this.does.view }, { height: 190 });
+  }
+
+  _listen() {
+    const { main } = this;
+    const there = (px, py) => [main.xScale.value(px), main.yScale.value(py)].map((value, axis) => this.slices[axis].snapped(value));
+    gestures(main.svg, {
+      handles: () => [{ x: Number(this.dot.getAttribute("cx")), y: Number(this.dot.getAttribute("cy")), move: (px, py) => this.does.move(there(px, py)) }],
+      pan: (dx, dy) => this._change(main.xScale.changed(1, 0, dx), main.yScale.changed(1, 0, dy)),
+      tap: (px, py) => main.contains(px, py) && this.does.move(there(px, py)),
+      hover: (px, py) => this._hover(px, py),
+      zoom: (factor, px, py) => this.zoom(factor, px, py),
+    });
+  }
+
+  // ---- what is in view --------------------------------------------------------------------------
+
+  fit() {
+    const [a, b] = this.model.sources;
+    this.ranges = [[a.min, a.max], [b.min, b.max]];
+    this.fitted = true;
+    for (const slice of this.slices) slice.fit();
+    this.stale = true;
+  }
+
+  zoom(factor, px = null, py = null) {
+    const { box, xScale, yScale } = this.main;
+    const next = [xScale.changed(factor, px ?? box.left + box.width / 2), yScale.changed(factor, py ?? box.top + box.height / 2)];
+    if (next.some(([low, high]) => !(high - low > 1e-9 * Math.max(Math.abs(low), Math.abs(high))))) return;
+    this._change(...next);
+  }
+
+  _change(x, y) {
+    this.ranges = [x, y];
+    this.fitted = false;
+    this.stale = true;
+    this.does.view?.();
+  }
+
+  resize(width) {
+    const wide = width >= 720;
+    this.element.classList.toggle("wide", wide);
+    const own = wide ? Math.round(width * 0.6) : width;
+    this.main.resize(own, Math.round(Math.max(260, Math.min(430, own * 0.8))));
+    const rest = wide ? width - own - 12 : width;
+    for (const slice of this.slices) {
+      slice.height = wide ? Math.round(this.main.svg.getAttribute("height") / 2 - 4) : 190;
+      slice.resize(rest);
+    }
+    this.stale = true;
+  }
+
+  /** One unit is as long on both axes, where that shows enough of both. */
+  _squared() {
+    const [x, y] = this.ranges;
+    const { width, height } = this.main.box;
+    if (!this.fitted || this.model.sources.some(({ scale }) => scale === "log")) return this.ranges;
+    const [perX, perY] = [width / (x[1] - x[0]), height / (y[1] - y[0])];
+    if (Math.max(perX / perY, perY / perX) > 2.6) return this.ranges;
+    const unit = Math.min(perX, perY);
+    const about = ([low, high], length) => {
+      const half = length / unit / 2;
+      return [(low + high) / 2 - half, (low + high) / 2 + half];
+    };
+    return [about(x, width), about(y, height)];
+  }
+
+  // ---- drawing ----------------------------------------------------------------------------------
+
+  _retrace() {
+    const { main } = this;
+    const [x, y] = this._squared();
+    main.show(x, y);
+    const xs = main.xScale.samples(GRID);
+    const ys = main.yScale.samples(GRID);
+    const n = GRID * GRID;
+    const inputs = [new Float64Array(n), new Float64Array(n)];
+    for (let k = 0; k < n; k++) [inputs[0][k], inputs[1][k]] = [xs[k % GRID], ys[Math.floor(k / GRID)]];
+    const { columns, pieces } = this.model.over(inputs, n);
+    this._field(columns[0], pieces);
+    this._contours(columns[0], xs, ys);
+    this.steepest = steepness(columns[0], xs, ys);
+  }
+
+  /** The higher, the deeper the tint; grey where no known branch holds. */
+  _field(values, pieces) {
+    const levels = levelsOf(values);
+    const [low, high] = [levels[0] ?? 0, levels.at(-1) ?? 1];
+    const canvas = h("canvas", { width: GRID, height: GRID });
+    const brush = canvas.getContext("2d");
+    const image = brush.createImageData(GRID, GRID);
+    for (let k = 0; k < values.length; k++) {
+      const place = 4 * ((GRID - 1 - Math.floor(k / GRID)) * GRID + (k % GRID));
+      const share = Math.max(0, Math.min(1, (values[k] - low) / (high - low || 1)));
+      const tint = pieces[k] < 0 ? [128, 128, 128, 90] : [0, 114, 178, Number.isFinite(values[k]) ? 12 + 110 * share : 0];
+      image.data.set(tint, place);
+    }
+    brush.putImageData(image, 0, 0);
+    const { left, top, width, height } = this.main.box;
+    set(this.field, { href: canvas.toDataURL(), x: left, y: top, width, height });
+  }
+
+  _contours(values, xs, ys) {
+    const { main } = this;
+    const px = (i) => main.box.left + (i * main.box.width) / (GRID - 1);
+    const py = (j) => main.box.top + main.box.height - (j * main.box.height) / (GRID - 1);
+    const lines = [];
+    const taken = [];
+    for (const level of levelsOf(values)) {
+      const parts = contour(values, GRID, GRID, level);
+      if (!parts.length) continue;
+      let data = "";
+      for (let k = 0; k < parts.length; k += 4) {
+        data += `M${px(parts[k]).toFixed(1)} ${py(parts[k + 1]).toFixed(1)}L${px(parts[k + 2]).toFixed(1)} ${py(parts[k + 3]).toFixed(1)}`;
+      }
+      lines.push(s("path", { d: data, class: level === 0 ? "contour zero" : "contour" }));
+      const label = labelPlace(parts, px, py, main, taken);
+      if (label) lines.push(s("text", { x: label[0], y: label[1] + 5, "text-anchor": "middle" }, brief(level)));
+    }
+    this.lines.replaceChildren(...lines);
+  }
+
+  show(state) {
+    this.point = state.point;
+    if (this.stale) this._retrace();
+    this.stale = false;
+    const [x, y] = [this.main.x(state.point[0]), this.main.y(state.point[1])];
+    const { left, top, width, height } = this.main.box;
+    set(this.dot, { cx: x, cy: y });
+    set(this.cross, { d: `M${x} ${top}v${height}M${left} ${y}h${width}` });
+    this._arrow(state, x, y);
+    for (const slice of this.slices) slice.show(state);
+    if (this.path.length) this._descent();
+  }
+
+  /** Uphill, as long as it is steep. */
+  _arrow(state, x, y) {
+    const [gx, gy] = state.gradient;
+    const size = Math.hypot(gx, gy);
+    const { xScale, yScale } = this.main;
+    const unit = (scale, value) => (scale.kind === "log" ? (scale.pixel(value * 1.001) - scale.pixel(value)) / (value * 0.001) : scale.length / (scale.high - scale.low));
+    let [dx, dy] = [gx * unit(xScale, state.point[0]), gy * unit(yScale, state.point[1])];
+    const now = Math.hypot(dx, dy);
+    const length = 22 + 100 * Math.min(1, size / this.steepest);
+    const drawn = Number.isFinite(now) && now > 0;
+    if (drawn) [dx, dy] = [(dx / now) * length, (dy / now) * length];
+    set(this.arrow, { d: drawn ? `M${x} ${y}l${dx} ${dy}` : "M-9 -9" });
+  }
+
+  /** The steps of a descent, states with points and values. */
+  showPath(path) {
+    this.path = path;
+    const last = path.at(-1);
+    if (last && last.point.every(Number.isFinite)) this._include(last.point);
+    if (!path.length) for (const mark of [this.descent, this.steps]) mark.setAttribute("d", "M-9 -9");
+  }
+
+  _include(point) {
+    const shown = [this.main.xScale, this.main.yScale].map(({ low, high }) => [low, high]);
+    const grown = shown.map(([low, high], k) => {
+      const most = 1e3 * (high - low);
+      if (point[k] < low - most || point[k] > high + most) return [low, high];
+      const room = 0.1 * (high - low);
+      return [point[k] < low ? point[k] - room : low, point[k] > high ? point[k] + room : high];
+    });
+    if (grown.some((range, k) => range.some((end, i) => end !== shown[k][i]))) this._change(...grown);
+  }
+
+  _descent() {
+    const line = this.main.path([this.path.map(({ point }) => point).filter((point) => point.every(Number.isFinite))]);
+    this.descent.setAttribute("d", line);
+    this.steps.setAttribute("d", line.replaceAll("L", "M").replace(/(M[^M]+)/g, "$1h.1"));
+  }
+
+  _hover(px, py) {
+    const show = this.main.contains(px, py);
+    this.tip.hidden = !show;
+    if (!show) return;
+    const point = [this.main.xScale.value(px), this.main.yScale.value(py)];
+    const { columns } = this.model.over(point, 1);
+    const [a, b] = this.model.sources;
+    setText(this.tip, `${a.text} = ${brief(point[0], 3)}   ${b.text} = ${brief(point[1], 3)}   ${this.model.target.text} = ${brief(columns[0][0])}`);
+  }
+}
+
+/** The ninth decile of the steepness on the grid: arrows are measured by it. */
+function steepness(values, xs, ys) {
+  const sizes = [];
+  for (let j = 0; j < GRID - 1; j += 3) {
+    for (let i = 0; i < GRID - 1; i += 3) {
+      const k = j * GRID + i;
+      const size = Math.hypot((values[k + 1] - values[k]) / (xs[i + 1] - xs[i]), (values[k + GRID] - values[k]) / (ys[j + 1] - ys[j]));
+      if (Number.isFinite(size)) sizes.push(size);
+    }
+  }
+  sizes.sort((a, b) => a - b);
+  return sizes[Math.floor(sizes.length * 0.9)] || 1;
+}
+
+/** A place on a contour away from the edges and from other labels. */
+function labelPlace(parts, px, py, { box }, taken) {
+  const middle = Math.floor(parts.length / 8) * 4;
+  for (let k = 0; k < parts.length; k += 4) {
+    const at = (middle + k) % parts.length;
+    const [x, y] = [px(parts[at]), py(parts[at + 1])];
+    const inside = x > box.left + 34 && x < box.left + box.width - 34 && y > box.top + 30 && y < box.top + box.height - 26;
+    if (!inside || taken.some(([a, b]) => Math.abs(a - x) < 64 && Math.abs(b - y) < 30)) continue;
+    taken.push([x, y]);
+    return [x, y];
+  }
+  return null;
+}

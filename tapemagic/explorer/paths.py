@@ -1,0 +1,110 @@
+"""The paths through a cell: the recorded one, and those that a re-run finds across its borders."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tapemagic.deriving import Explained
+from tapemagic.explorer.branches import decisions
+from tapemagic.explorer.curve import along, at, moved
+from tapemagic.explorer.payload import Piece, Slider, grid, piece
+from tapemagic.explorer.program import NotExplorable
+from tapemagic.explorer.subject import Subject, subject
+from tapemagic.result import Result
+from tapemagic.trace import Array
+
+Rerun = Callable[[Mapping[str, Any]], tuple[Result, list[Explained]]]
+MOST = 8  # paths
+SECONDS = 1.5  # for those that are looked for in advance
+
+
+class Paths:
+    """The known pieces; `rerun` is None, and `why` says why, where there can be no others."""
+
+    def __init__(self, first: Subject, shown: Sequence[Slider], steps: str) -> None:
+        self._first, self._steps, self.sliders = first, steps, shown
+        self.rerun: Rerun | None = None
+        self.why = ""
+        decided, self.unknown = decisions(first.trace, first.question)
+        self.pieces = [piece(first, decided, steps)]
+
+    @property
+    def point(self) -> list[float]:
+        """The recorded point, entry by entry."""
+        return [slider.value for slider in self.sliders]
+
+    @property
+    def branches(self) -> bool:
+        """Whether Python decided anything by the sources' values."""
+        return bool(self.pieces[0].program.guards)
+
+    def explore(self) -> None:
+        """Find the paths that hold elsewhere in the ranges, the nearest to the point first."""
+        until = time.perf_counter() + SECONDS
+        while self.branches and self.rerun is not None and time.perf_counter() < until:
+            missing = self._missing()
+            if missing is None:
+                return
+            if len(self.pieces) >= MOST:
+                self.why = f"the cell goes more than {MOST} ways here"
+                return
+            try:
+                self.find(missing)
+            except NotExplorable as reason:
+                self.why = str(reason)
+                return
+
+    def find(self, point: Sequence[float]) -> Piece:
+        """The path that holds at a point, found by running the cell there.
+
+        Raises `NotExplorable` with the reason where there is none.
+        """
+        if self.rerun is None:
+            raise NotExplorable(self.why or "the cell cannot be run again")
+        try:
+            result, explained = self.rerun(self.values(point))
+            other = subject(result, explained, self._first.order)
+            decided, _ = decisions(other.trace, other.question)
+            found = piece(other, decided, self._steps)
+        except NotExplorable as reason:
+            raise NotExplorable(f"there {reason}") from reason
+        except Exception as error:
+            first = (str(error).splitlines() or [""])[0]
+            raise NotExplorable(f"the cell raises there {type(error).__name__}: {first}") from error
+        if at([found.program], point) is None:
+            raise NotExplorable("the cell's decisions there cannot be followed")
+        self.pieces.append(found)
+        return found
+
+    def holding(self, point: Sequence[float]) -> Piece:
+        """The known path that holds at a point."""
+        return next(one for one in self.pieces if at([one.program], point) is not None)
+
+    def values(self, point: Sequence[float]) -> dict[str, Any]:
+        """A point by the names of the sources, in their shapes."""
+        values = self._first.derivation.equations.values
+        found: dict[str, Array] = {}
+        for slider, entry in zip(self.sliders, point):
+            name = slider.symbol.name
+            whole = found.setdefault(name.text, np.array(values[name], dtype=np.float64))
+            whole[slider.symbol.index] = entry
+        return found
+
+    def _missing(self) -> list[float] | None:
+        """The point nearest to the recorded one, along one source, where no known path holds."""
+        programs = [one.program for one in self.pieces]
+        best: tuple[float, list[float]] | None = None
+        for place, slider in enumerate(self.sliders):
+            x = grid(slider)
+            free = x[along(programs, self.point, place, x).path < 0]
+            if free.size:
+                nearest = float(free[np.argmin(np.abs(free - slider.value))])
+                width = slider.range.high - slider.range.low
+                distance = abs(nearest - slider.value) / width
+                if best is None or distance < best[0]:
+                    best = distance, moved(self.point, place, nearest)
+        return None if best is None else best[1]

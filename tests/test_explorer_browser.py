@@ -1,0 +1,436 @@
+"""The explorer as a reader meets it: in JupyterLab and as an exported page, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from lab import CONTRAST, choose, chromium, environment, serving
+
+pytestmark = pytest.mark.browser
+
+SLOW = 90_000  # ms; TensorFlow takes its time to load
+ONE, TWO, BRANCH = 0, 1, 2  # the explorers of the notebook
+CELLS = [
+    "%load_ext tapemagic\nimport json\nimport tensorflow as tf",
+    "%%grad x -n 2 --explore x=(-3,3,.05) -o one\nx = tf.constant(2.0)\ny = 2*x**3 + 5*x**2 + 3*x",
+    "%%grad a, b --explore -o two\na = tf.Variable(1.0)\nb = tf.Variable(-1.0)\n"
+    "z = 3*(a - 1)**2 + a*b + b**4",
+    "%%grad t --explore t=(-2,2,.1) -o branch\nt = tf.constant(1.0)\n"
+    "if t > 3:\n    s = t - 1\nelif t > 0:\n    s = t**2\nelse:\n    s = tf.sin(t)",
+    # What TensorFlow says at the points that the kernel knows of.
+    """\
+x = tf.constant(one.widget.point)
+with tf.GradientTape() as outer:
+    outer.watch(x)
+    with tf.GradientTape() as inner:
+        inner.watch(x)
+        y = 2*x**3 + 5*x**2 + 3*x
+    slope = inner.gradient(y, x)
+a, b = (tf.Variable(two.widget.point[name]) for name in "ab")
+with tf.GradientTape() as tape:
+    z = 3*(a - 1)**2 + a*b + b**4
+told = [one.widget.point, one.widget.value, one.widget.derivative]
+print(json.dumps({
+    "one": [float(v) for v in (x, y, slope, outer.gradient(slope, x))],
+    "two": [float(v) for v in (a, b, z, *tape.gradient(z, [a, b]))],
+    "told": told,
+}))""",
+]
+SHIFTS = """() => {
+  window.shifts = [];
+  new PerformanceObserver(list => {
+    for (const entry of list.getEntries()) window.shifts.push(entry.value);
+  }).observe({ type: 'layout-shift' });
+}"""
+TYPED = [
+    "globalThis.hacked = 1",
+    "2; globalThis.hacked = 1",
+    "__import__('builtins').setattr(__import__('builtins'), 'hacked', 1)",
+    "(() => globalThis.hacked = 1)()",
+    "<img src=x onerror='globalThis.hacked = 1'>",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("notebooks")
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in CELLS],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(notebook, made / "sliders.ipynb")
+    return made
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(folder, tmp_path_factory.mktemp("home")) as (server, token):
+        yield f"{server}/lab/workspaces/NAME/tree/sliders.ipynb?token={token}"
+
+
+def _open(browser: Any, address: str, name: str) -> Any:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(SLOW)
+    page.goto(address.replace("NAME", name))
+    page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/")
+    return page
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, address: str) -> Any:
+    """The notebook after Run All."""
+    opened = _open(browser, address, "first")
+    choose(opened, "Run", "Run All Cells")
+    _ran(opened, len(CELLS))
+    return opened
+
+
+@pytest.fixture(scope="module")
+def exported(page: Any, browser: Any, folder: Path) -> Any:
+    """The saved notebook as one HTML file, opened without network; no kernel knows of it."""
+    _save(page)
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", str(folder / "sliders.ipynb")]
+    done = subprocess.run(
+        command, env=environment(folder), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    opened.route(re.compile("^https?:"), lambda route: route.abort())
+    opened.goto(f"file://{folder / 'sliders.html'}")
+    return opened
+
+
+def _ran(page: Any, number: int) -> None:
+    """Wait until some cell shows this number."""
+    page.wait_for_function(
+        "n => [...document.querySelectorAll('.jp-InputPrompt')].some(p => p.textContent === n)",
+        arg=f"[{number}]:",
+    )
+
+
+def _save(page: Any) -> None:
+    page.keyboard.press("Control+s")
+    page.wait_for_selector(".jp-mod-dirty", state="detached")
+
+
+def _explorer(page: Any, which: int) -> Any:
+    found = page.locator(".tapemagic-explorer").nth(which)
+    found.locator(".explorer").wait_for()
+    return found
+
+
+def _number(text: str) -> float:
+    """2.5, −3, 1.2·10⁻⁷"""
+    plain = text.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-"))
+    return float(plain.replace("·10", "e"))
+
+
+def _shown(explorer: Any) -> list[float]:
+    """The sliders' entries, then the target and its slopes."""
+    explorer.page.wait_for_timeout(60)
+    boxes = [_number(box.input_value()) for box in explorer.locator("input.number").all()]
+    return boxes + [_number(t) for t in explorer.locator(".item .digits:visible").all_inner_texts()]
+
+
+def _tangent(explorer: Any) -> tuple[float, float]:
+    """Its slope, and its value at the point, read off the drawing by the ticks."""
+    return tuple(
+        explorer.locator("svg.panel").first.evaluate(
+            """panel => {
+              const number = text => Number(text.replace('−', '-'));
+              const of = (end, at) => [...panel.querySelectorAll('.ticks text:not(.name)')]
+                .filter(t => (t.getAttribute('text-anchor') === 'end') === end)
+                .map(t => [number(t.textContent), Number(t.getAttribute(at)) - (end ? 5 : 0)]);
+              const scale = ticks => {
+                const [a, b] = [ticks[0], ticks.at(-1)];
+                return pixel => a[0] + (pixel - a[1]) * (b[0] - a[0]) / (b[1] - a[1]);
+              };
+              const [x, y] = [scale(of(false, 'x')), scale(of(true, 'y'))];
+              const data = panel.querySelector('path.tangent').getAttribute('d');
+              const ends = data.match(/-?[0-9.]+/g).map(Number);
+              const slope = (y(ends[3]) - y(ends[1])) / (x(ends[2]) - x(ends[0]));
+              const at = x(Number(panel.querySelector('.dot').getAttribute('cx')));
+              return [slope, y(ends[1]) + slope * (at - x(ends[0]))];
+            }"""
+        )
+    )
+
+
+def _until(explorer: Any, part: str, condition: str) -> None:
+    """Wait until `condition`, in JavaScript, holds of the element `e` of the explorer."""
+    element = explorer.locator(part).first.element_handle()
+    explorer.page.wait_for_function(f"e => {condition}", arg=element)
+
+
+def _tensorflow(page: Any) -> dict[str, list[float]]:
+    """What the last cell prints when it is run now."""
+    page.wait_for_timeout(300)  # the kernel learns the point a little later
+    cell = page.locator(".jp-CodeCell").last
+    before = cell.locator(".jp-InputPrompt").inner_text()
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function(
+        "([cell, old]) => /[0-9]/.test(cell.textContent) && cell.textContent !== old",
+        arg=[cell.locator(".jp-InputPrompt").element_handle(), before],
+    )
+    return json.loads(cell.locator(".jp-OutputArea-output").inner_text())
+
+
+def _polynomial(x: float) -> list[float]:
+    return [x, 2 * x**3 + 5 * x**2 + 3 * x, 6 * x**2 + 10 * x + 3, 12 * x + 10]
+
+
+# ---- in JupyterLab -------------------------------------------------------------------------------
+
+
+def test_keys_move_everything(page: Any) -> None:
+    explorer = _explorer(page, ONE)
+    page.evaluate(SHIFTS)
+    explorer.locator("input[type=range]").first.focus()
+    active = page.locator(".jp-Cell.jp-mod-active").first.element_handle()
+    for key in ["Home", "End", "PageDown", "ArrowLeft", "ArrowDown", "ArrowRight", "ArrowUp"]:
+        page.keyboard.press(key)
+        shown = _shown(explorer)
+        assert shown == pytest.approx(_polynomial(shown[0]), rel=1e-5)
+    assert -3 < shown[0] < 3
+    assert page.evaluate("window.shifts") == []
+    told = _tensorflow(page)
+    assert shown == pytest.approx(told["one"], rel=1e-5)
+    assert told["told"] == pytest.approx(told["one"][:3], rel=1e-6)
+    slope, value = _tangent(explorer)
+    assert slope == pytest.approx(told["one"][2], rel=0.02, abs=0.2)
+    assert value == pytest.approx(told["one"][1], rel=0.02, abs=0.5)
+    assert page.evaluate("cell => cell.isConnected", active)  # the keys moved no cell
+
+
+def test_drag_moves_the_point_and_the_formulas(page: Any) -> None:
+    explorer = _explorer(page, ONE)
+    dot = explorer.locator("svg.panel .dot").first
+    dot.scroll_into_view_if_needed()
+    box = dot.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    before = _shown(explorer)[0]
+    page.evaluate(SHIFTS)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for k in range(30):
+        page.mouse.move(x - 4 * k, y)
+    page.mouse.up()
+    shown = _shown(explorer)
+    assert shown[0] < before - 0.5
+    assert shown == pytest.approx(_polynomial(shown[0]), rel=1e-5)
+    page.wait_for_timeout(400)  # rows out of sight follow when the point rests
+    texts = explorer.locator(".formulas .slot").all_text_contents()
+    numbers = [_number(text.strip("()")) for text in texts if text]
+    for value in shown:  # the point, the value and both slopes stand in the derivation
+        assert any(number == pytest.approx(value, rel=1e-5) for number in numbers), value
+    assert sum(page.evaluate("window.shifts")) == 0
+
+
+def test_what_is_typed_is_never_run(page: Any) -> None:
+    explorer = _explorer(page, ONE)
+    box = explorer.locator("input.number")
+    box.fill("pi/2")
+    box.press("Enter")
+    shown = _shown(explorer)
+    assert shown == pytest.approx(_polynomial(1.5707964), rel=1e-5)
+    for text in TYPED:
+        box.fill(text)
+        box.press("Enter")
+        assert box.get_attribute("aria-invalid") == "true"
+        assert "is no number" in explorer.locator(".message").inner_text()
+        assert explorer.locator(".item .digits").first.inner_text().startswith("24.8")
+    assert page.evaluate("window.hacked") is None
+    box.fill("1/4")
+    box.press("Enter")
+    assert box.get_attribute("aria-invalid") is None
+    assert explorer.locator(".message").inner_text() == ""
+    assert _shown(explorer) == pytest.approx(_polynomial(0.25), rel=1e-5)
+
+
+def test_curves_on_request(page: Any) -> None:
+    explorer = _explorer(page, ONE)
+    for name in ["dy/dx", "d²y/dx²", "Taylor 2", "secant"]:
+        explorer.get_by_role("button", name=name, exact=True).click()
+    assert explorer.locator("svg.panel").count() == 3
+    assert len(explorer.locator("path.taylor").get_attribute("d")) > 100
+    second = explorer.get_by_role("slider", name="x₂")
+    second.focus()
+    page.keyboard.press("End")
+    x = _shown(explorer)[0]
+    value = _polynomial(x)[1]
+    secant = _number(explorer.locator(".item.secant .digits").inner_text())
+    assert secant == pytest.approx((_polynomial(3.0)[1] - value) / (3.0 - x), rel=1e-5)
+    for name in ["dy/dx", "d²y/dx²", "Taylor 2", "secant"]:
+        explorer.get_by_role("button", name=name, exact=True).click()
+    assert explorer.locator("svg.panel").count() == 1
+
+
+def test_two_sources(page: Any) -> None:
+    explorer = _explorer(page, TWO)
+    sliders = explorer.locator(".control input[type=range]")
+    for which, keys in enumerate([["ArrowRight"] * 5, ["PageUp", "ArrowLeft"]]):
+        sliders.nth(which).focus()
+        for key in keys:
+            page.keyboard.press(key)
+    panel = explorer.locator("svg.panel").first
+    panel.scroll_into_view_if_needed()
+    box = panel.locator(".dot").bounding_box()
+    x, y = box["x"] + 9, box["y"] + 9
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y - 30, steps=5)
+    page.mouse.up()
+    shown = _shown(explorer)
+    assert shown == pytest.approx(_tensorflow(page)["two"], rel=1e-5, abs=1e-5)
+    assert explorer.locator("path.contour").count() >= 5
+    # The arrow points uphill: along the gradient, on axes of equal scale.
+    arrow = [float(v) for v in re.findall(r"-?[\d.]+", panel.locator(".arrow").get_attribute("d"))]
+    assert arrow[3] * shown[3] <= 0 or abs(shown[4]) < 1e-3
+    assert arrow[2] * shown[3] >= 0
+
+
+def test_branches(page: Any) -> None:
+    explorer = _explorer(page, BRANCH)
+    assert explorer.locator(".kink").count() == 1  # the slope jumps from 1 to 0
+    slider = explorer.locator("input[type=range]").first
+    slider.focus()
+    page.keyboard.press("Home")
+    _until(explorer, ".message", "!/not run/.test(e.textContent)")
+    point, value, slope = _shown(explorer)
+    assert (point, value, slope) == pytest.approx((-2, -0.9092974, -0.4161468), rel=1e-5)
+    assert "sin" in explorer.locator(".formulas").inner_text()
+    page.keyboard.press("End")
+    assert _shown(explorer) == [2, 4, 4]
+    assert "sin" not in explorer.locator(".formulas").inner_text()
+    box = explorer.locator("input.number")
+    box.fill("6")  # where no run has been: the page asks the kernel
+    box.press("Enter")
+    _until(explorer, ".item .digits", "e.textContent === '5'")
+    assert _shown(explorer) == [6, 5, 1]
+    assert explorer.locator(".message").inner_text() == ""
+
+
+def test_gradient_descent(page: Any) -> None:
+    explorer = _explorer(page, TWO)
+    for box, start in zip(explorer.locator("input.number").all(), ["1.5", "0.5"]):
+        box.fill(start)
+        box.press("Enter")
+    point = _shown(explorer)
+    explorer.get_by_role("button", name="gradient descent").click()
+    explorer.get_by_role("button", name="step", exact=True).click()
+    after = _shown(explorer)
+    expected = [x - 0.1 * slope for x, slope in zip(point[:2], point[3:5])]
+    assert after[:2] == pytest.approx(expected, rel=1e-5)
+    assert "fell" in explorer.locator(".words").inner_text()
+    assert len(explorer.locator("tbody tr").nth(1).locator("td").all()) == 5
+    rate = explorer.get_by_role("slider", name="learning rate")
+    rate.focus()
+    page.keyboard.press("End")
+    explorer.get_by_role("button", name="10 steps").click()
+    assert "diverge" in explorer.locator(".words").inner_text()
+    explorer.get_by_role("button", name="gradient descent").click()
+
+
+def test_words_for_those_who_listen(page: Any) -> None:
+    explorer = _explorer(page, ONE)
+    slider = explorer.locator("input[type=range]").first
+    slider.focus()
+    page.keyboard.press("End")
+    _until(explorer, "[aria-live]", "/slope is 87, rising/.test(e.textContent)")
+    assert "y is 108" in slider.get_attribute("aria-valuetext")
+    for button in explorer.locator("button").all():
+        assert button.get_attribute("aria-label") or button.inner_text().strip()
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
+def test_readable_in_both_themes(page: Any, theme: str) -> None:
+    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    page.get_by_text("Theme", exact=True).hover()
+    page.get_by_text(theme, exact=True).click()
+    light = str(theme.endswith("Light")).lower()
+    page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
+    explorer = _explorer(page, ONE)
+    _until(explorer, ".explorer", f"e.matches('.dark') !== {light}")
+    for part in (".item .digits", ".button", ".check", ".slot", ".name"):
+        for element in explorer.locator(f"{part}:visible").all()[:8]:
+            assert element.evaluate(CONTRAST) >= 4.5, part
+
+
+def test_run_again_leaves_nothing_behind(page: Any) -> None:
+    cell = page.locator(".jp-CodeCell").nth(1)
+    last = page.locator(".jp-CodeCell .jp-InputPrompt").last.inner_text()
+    cell.locator(".cm-content").click()
+    for _ in range(20):
+        page.keyboard.press("Control+Enter")
+    _ran(page, int(last.strip("[]:")) + 20)
+    _explorer(page, BRANCH)
+    page.wait_for_function(
+        "() => globalThis[Symbol.for('tapemagic')].models.size === 3"
+        " && document.querySelectorAll('.tapemagic-explorer').length === 3"
+    )
+    explorer = _explorer(page, ONE)
+    explorer.locator("input[type=range]").first.focus()
+    page.keyboard.press("Home")
+    assert _shown(explorer) == pytest.approx(_polynomial(-3.0))
+    assert _tensorflow(page)["told"][0] == -3
+
+
+def test_opened_again(page: Any, browser: Any, address: str) -> None:
+    _save(page)
+    again = _open(browser, address, "second")
+    explorer = _explorer(again, ONE)
+    explorer.locator("input[type=range]").first.focus()
+    again.keyboard.press("End")
+    assert _shown(explorer) == pytest.approx(_polynomial(3.0))
+    again.close()
+
+
+# ---- exported ------------------------------------------------------------------------------------
+
+
+def test_exported_page_lives(exported: Any) -> None:
+    explorer = _explorer(exported, ONE)
+    exported.evaluate(SHIFTS)
+    other = _shown(_explorer(exported, TWO))
+    explorer.locator("input[type=range]").first.focus()
+    exported.keyboard.press("Home")
+    for _ in range(7):
+        exported.keyboard.press("ArrowRight")
+        shown = _shown(explorer)
+        assert shown == pytest.approx(_polynomial(shown[0]), rel=1e-5)
+    assert shown[0] == pytest.approx(-2.65)
+    assert _shown(_explorer(exported, TWO)) == other
+    assert exported.evaluate("window.shifts") == []
+    _explorer(exported, BRANCH).locator("input[type=range]").first.focus()
+    exported.keyboard.press("Home")
+    assert _shown(_explorer(exported, BRANCH))[0] == -2
+
+
+def test_on_a_phone(exported: Any) -> None:
+    exported.set_viewport_size({"width": 360, "height": 700})
+    exported.evaluate("() => document.querySelectorAll('.jp-InputArea').forEach(e => e.remove())")
+    exported.wait_for_timeout(200)
+    for which in (ONE, TWO, BRANCH):
+        explorer = _explorer(exported, which)
+        assert explorer.bounding_box()["width"] <= 360
+        for part in ("svg.panel", ".control", ".readout", ".switches"):
+            for element in explorer.locator(part).all():
+                box = element.bounding_box()
+                assert box["x"] + box["width"] <= 361, part
+    exported.set_viewport_size({"width": 1280, "height": 900})

@@ -1,0 +1,521 @@
+"""`--explore` on cells: ranges, branches, what may run again, what is shown, bad input."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tapemagic.explorer import ranges
+from tapemagic.explorer.fragment import source
+from tapemagic.explorer.purity import effect
+from tapemagic.explorer.table import tabulate
+
+S3 = "x = tf.constant(2.0)\ny = 2*x**3 + 5*x**2 + 3*x"
+BRANCH = "x = tf.constant(2.0)\nif x > 0:\n    y = x**2\nelse:\n    y = 3 * tf.sin(x)"
+
+
+@pytest.fixture
+def cells(new_shell: Callable[[], Any]) -> Any:
+    """Runs cells in a shell of its own."""
+    shell = new_shell()
+    shell.run_line_magic("load_ext", "tapemagic")
+    shell.run_cell("import tensorflow as tf, numpy as np, math")
+    return Cells(shell)
+
+
+class Cells:
+    def __init__(self, shell: Any) -> None:
+        self.shell, self.namespace = shell, shell.user_ns
+
+    def run(self, line: str, body: str) -> Any:
+        """The result of a cell under `%%grad`."""
+        self.namespace.pop("kept", None)
+        ran = self.shell.run_cell(f"%%grad {line} -q -o kept\n{body}")
+        assert ran.success, ran.error_in_exec
+        return self.namespace["kept"]
+
+    def payload(self, line: str, body: str) -> dict[str, Any]:
+        """What the page gets, as it arrives there."""
+        view = self.run(line, body).view
+        found: dict[str, Any] = json.loads(json.dumps(view.payload, allow_nan=False))
+        return found
+
+
+# -- ranges --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value, low, high",
+    [(2.0, -1, 5), (3.0, -2, 8), (0.0, -3, 3), (100.0, -50, 250), (0.1, -0.05, 0.25)],
+)
+def test_the_usual_range_is_round_and_around_the_value(
+    value: float, low: float, high: float
+) -> None:
+    found = ranges.around(value)
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert 60 <= (found.high - found.low) / found.step <= 240
+
+
+@pytest.mark.parametrize("value", [1e-300, 1e300, -1e-12, float("nan"), float("inf"), 5e-324])
+def test_any_value_has_a_range(value: float) -> None:
+    found = ranges.around(value)
+    assert found.low < found.high and found.step > 0
+    assert np.isfinite([found.low, found.high, found.step]).all()
+
+
+@pytest.mark.parametrize(
+    "text, low, high, step, word",
+    [
+        ("(-3,3,.1)", -3, 3, 0.1, ""),
+        ("(-3, 4)", -3, 4, 0.05, ""),
+        ("[0, 10, 2]", 0, 10, 2, ""),
+        ("(3,-3)", -3, 3, 0.05, "reversed"),
+        ("(2,2)", -1, 5, 0.05, "empty"),
+        ("(nan,3)", -1, 5, 0.05, "finite"),
+        ("(0,1e999)", -1, 5, 0.05, "finite"),
+        ("(-1e308,1e308)", -1, 5, 0.05, "wide"),
+        ("(0,4,0)", 0, 4, 0.05, "step"),
+        ("(0,4,-1)", 0, 4, 0.05, "step"),
+        ("(0,4,9)", 0, 4, 0.05, "step"),
+        ("(5,9)", 2, 9, 0.05, "outside"),
+    ],
+)
+def test_ranges_as_ipywidgets_writes_them(
+    text: str, low: float, high: float, step: float, word: str
+) -> None:
+    found = ranges.read(text, "x", 2.0)
+    assert (found.low, found.high) == (low, high)
+    assert found.step == pytest.approx(step, rel=0.7)
+    assert word in found.word and bool(word) == bool(found.word)
+
+
+def test_a_wide_positive_range_is_logarithmic() -> None:
+    assert ranges.read("(0.001, 1000)", "x", 2.0).scale == "log"
+    assert ranges.read("(0.001, 1000, 0.5)", "x", 2.0).scale == "linear"
+    assert ranges.read("(1, 100)", "x", 2.0).scale == "linear"
+
+
+@pytest.mark.parametrize(
+    "text", ["__import__('os').abort()", "x", "10", "'ab'", "(1, 2, 3, 4)", "(1j, 2)", "(True, 2)"]
+)
+def test_what_is_no_range_is_never_evaluated(cells: Cells, text: str) -> None:
+    assert not ranges.is_range(text)
+    ran = cells.shell.run_cell(f'%%grad x --explore "x={text}"\nx = tf.constant(2.0)\ny = x * x')
+    assert not ran.success
+    assert "write a range as (-3, 3) or (-3, 3, 0.1)" in str(ran.error_in_exec)
+    assert "y" not in cells.namespace  # the cell has not run
+
+
+# -- bad input -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line, body, words",
+    [
+        ("x --explore z=(0,4)", S3, "z is no source; there are sliders for x"),
+        ("x --explore", "x = tf.constant(2)\ny = x * x", "TensorFlow differentiates floating"),
+    ],
+)
+def test_one_clear_line(cells: Cells, line: str, body: str, words: str) -> None:
+    ran = cells.shell.run_cell(f"%%grad {line}\n{body}")
+    assert not ran.success and words in str(ran.error_in_exec)
+    assert "\n" not in str(ran.error_in_exec)
+
+
+@pytest.mark.parametrize(
+    "line, body, words",
+    [
+        ("x --explore x=(3,-3)", S3, "reversed"),
+        ("x --explore x=(1,1)", S3, "empty"),
+        ("x --explore x=(-1,3)", "x = tf.constant(2.0)\ny = tf.math.log(x)", "nan or infinite"),
+        ("x --explore", "x = tf.constant(float('nan'))\ny = x * x", "starts at 0"),
+        ("w --explore", "w = tf.ones(9)\ny = tf.reduce_sum(w * w)", "sliders are for up to 8"),
+        ("x --explore -J", "x = tf.constant([1., 2.])\ny = x * x", "leave out --jacobian"),
+        ("x --explore", "x = tf.Variable(1.0)\nx.assign(2 * x)\ny = x * x", "assigned to"),
+        ("x --explore", "x = tf.constant(2.0)\ny = tf.constant(3.0)\ny", "does not depend"),
+    ],
+)
+def test_a_word_and_the_rest_works(cells: Cells, line: str, body: str, words: str) -> None:
+    result = cells.run(line, body)
+    shown = result._repr_html_()
+    assert words in shown.replace("&#x27;", "'")
+    assert len(result) == 1 or "w" in body
+
+
+def test_a_range_that_nobody_asked_for_ends_where_the_target_does(cells: Cells) -> None:
+    payload = cells.payload("x --explore", "x = tf.constant(2.0)\ny = tf.math.log(x)")
+    (slider,) = payload["sources"]
+    assert 0 < slider["min"] < 0.1 and slider["max"] == 5.0 and payload["limits"] == ""
+
+
+def test_names_of_ranges_are_names_to_differentiate_by(cells: Cells) -> None:
+    payload = cells.payload("--explore x=(0,4)", S3)
+    assert [(s["text"], s["min"], s["max"]) for s in payload["sources"]] == [("x", 0.0, 4.0)]
+
+
+# -- the payload ---------------------------------------------------------------------------------
+
+
+def test_payload_of_one_source(cells: Cells) -> None:
+    payload = cells.payload("x --explore x=(-3,3,.1) -n 2", S3)
+    assert payload["order"] == 2 and payload["version"] == 1 and payload["pieces"] == []
+    assert payload["target"]["text"] == "y" and payload["check"]["agrees"] is True
+    (slider,) = payload["sources"]
+    assert slider["value"] == 2.0 and slider["dtype"] == "float32" and slider["step"] == 0.1
+    table = payload["table"]
+    x = np.array(table["x"])
+    np.testing.assert_allclose(table["y"], 2 * x**3 + 5 * x**2 + 3 * x, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(table["d"][0], 6 * x**2 + 10 * x + 3, rtol=1e-4, atol=1e-4)
+    assert payload["derivation"].count("data-slot=") == len(payload["slots"]) > 5
+    assert "tapemagic-plain" not in payload["derivation"].split("</style>")[1]
+
+
+def test_payload_of_several_sources(cells: Cells) -> None:
+    body = "a = tf.Variable(1.0)\nb = tf.Variable(-1.0)\nz = a**2 * b"
+    payload = cells.payload("a b --explore b=(-2,2) -n 2", body)
+    assert [s["text"] for s in payload["sources"]] == ["a", "b"]
+    assert payload["sources"][1]["max"] == 2.0
+    assert len(payload["program"]["hessian"]) == 2
+    vector = cells.payload("w --explore", "w = tf.Variable([1.0, 2.0])\nz = w * w")
+    assert [s["text"] for s in vector["sources"]] == ["w[0]", "w[1]"]
+    assert vector["target"]["text"] == "sum of z"
+
+
+def test_a_tape_of_ones_own_is_explored_too(cells: Cells) -> None:
+    body = "x = tf.Variable(2.0)\nwith tf.GradientTape() as tape:\n    y = x**3\n"
+    payload = cells.payload("--explore x=(0,3)", body + "g = tape.gradient(y, x)")
+    assert payload["target"]["text"] == "y" and payload["sources"][0]["max"] == 3.0
+
+
+def test_what_the_page_cannot_compute_comes_from_tensorflow(cells: Cells) -> None:
+    body = "x = tf.constant(2.0)\ny = tf.math.igamma(3.0, x) * x"
+    payload = cells.payload("x --explore -n 2", body)
+    assert payload["program"] is None and "cannot compute igamma" in payload["limits"]
+    assert len(payload["table"]["d"]) == 2 and len(payload["table"]["x"]) > 30
+
+
+def test_the_table_runs_op_by_op_where_it_must(cells: Cells) -> None:
+    body = "x = tf.constant(2.0)\ny = tf.reduce_sum(tf.stack([x, x * x]) * [[1.0, 2.0]]) + x"
+    table = cells.payload("x --explore", body)["table"]
+    x = np.array(table["x"])
+    assert len(x) > 5
+    np.testing.assert_allclose(table["y"], x + 2 * x**2 + x, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(table["d"][0], 2 + 4 * x, rtol=1e-5, atol=1e-5)
+    assert tabulate.__doc__
+
+
+# -- branches ------------------------------------------------------------------------------------
+
+
+def holding(payload: dict[str, Any], x: float) -> list[str]:
+    """The conditions of the pieces that hold at x, by their own guards."""
+    from tapemagic.explorer.registers import Code
+
+    found = []
+    for piece in payload["pieces"]:
+        program = piece["program"]
+        ops = tuple((name, *at) for name, *at in program["ops"])
+        registers = Code(program["inputs"], tuple(map(float, program["constants"])), ops).run([x])
+        if all(bool(registers[k]) == bool(truth) for k, truth in program["guards"]):
+            found.append(piece["condition"])
+    return found
+
+
+def test_branches_are_found_across_the_border(cells: Cells) -> None:
+    result = cells.run("x --explore", BRANCH)
+    payload = result.view.payload
+    assert [piece["condition"] for piece in payload["pieces"]] == ["x > 0", "x ≤ 0"]
+    assert holding(payload, 1.0) == ["x > 0"] and holding(payload, -1.0) == ["x ≤ 0"]
+    assert "sin" in payload["pieces"][1]["derivation"] and payload["limits"] == ""
+    assert result.view.at([-1.0]) == (pytest.approx(3 * np.sin(-1)), [pytest.approx(3 * np.cos(1))])
+    assert min(payload["table"]["x"]) > 0  # the recorded ops are the cell's only there
+
+
+@pytest.mark.parametrize(
+    "body, conditions",
+    [
+        (
+            "def f(t):\n    return t * t if t > 1 else -t\nx = tf.constant(2.0)\ny = f(x)",
+            ["x > 1", "x ≤ 1"],
+        ),
+        (
+            "@tf.function\ndef f(t):\n    if t > 0:\n        return t * t\n    return 3 * t\n"
+            "x = tf.constant(2.0)\ny = f(x)",
+            ["x > 0", "x ≤ 0"],
+        ),
+        (
+            "x = tf.constant(0.5)\ny = x\nwhile y < 2:\n    y = y * 2 + 1",
+            ["x < 2, y ≥ 2"],
+        ),
+        ("x = tf.constant(2.0)\ny = tf.cond(x > 0, lambda: x * x, lambda: -x)", ["x > 0", "x ≤ 0"]),
+        (
+            "x = tf.constant(2.0)\nif x > 0 and not x > 4:\n    y = x\nelse:\n    y = x * 3",
+            ["x > 0, x ≤ 4", "x > 0, x > 4", "x ≤ 0"],
+        ),
+    ],
+)
+def test_every_python_decision_is_a_guard(cells: Cells, body: str, conditions: list[str]) -> None:
+    payload = cells.payload("x --explore", body)
+    found = {piece["condition"] for piece in payload["pieces"]}
+    assert len(found) >= 2
+    shown = {condition.replace("y", "x") for condition in found} | found
+    assert any(condition in shown for condition in conditions)
+    for x in np.linspace(-0.9, 4.9, 13):
+        assert len(holding(payload, float(x))) <= 1
+
+
+def test_running_again_leaves_the_namespace_alone(cells: Cells) -> None:
+    cells.shell.run_cell("runs, log = 0, []")
+    result = cells.run("x --explore", f"print('once')\nn = 3\n{BRANCH}\nlast = y * n")
+    assert len(result.view.paths.pieces) == 2
+    assert float(cells.namespace["x"]) == 2.0 and float(cells.namespace["last"]) == 12.0
+    assert set(cells.namespace["kept"]) == {"dlast/dx"}
+
+
+def test_a_variable_from_before_is_not_moved(cells: Cells) -> None:
+    cells.shell.run_cell("v = tf.Variable(2.0)")
+    body = "if v > 0:\n    y = v**2\nelse:\n    y = -v"
+    payload = cells.payload("v --explore", body)
+    assert len(payload["pieces"]) == 2 and holding(payload, -1.0) == ["v ≤ 0"]
+    assert float(cells.namespace["v"]) == 2.0
+
+
+def test_output_of_further_runs_is_kept_back(
+    cells: Cells, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells.run("x --explore", f"{BRANCH}\nprint('told', float(y))")
+    assert capsys.readouterr().out.count("told") == 1
+
+
+EFFECTS = [
+    ("open('f', 'w').write('a')", "calls open"),
+    ("history.append(y)", "changes history"),
+    ("history[0] = y", "changes history[0]"),
+    ("history += [y]", "changes history"),
+    ("box.value = y", "changes box.value"),
+    ("w.assign_add(y)", "changes w"),
+    ("noise = tf.random.normal([])", "draws random numbers"),
+    ("noise = np.random.rand()", "draws random numbers"),
+    ("import os", "imports os"),
+    ("tf.io.write_file('f', 'a')", "calls tf.io.write_file"),
+    ("tf.print(y)", "calls tf.print"),
+    ("np.save('f', 1)", "calls np.save"),
+    ("layer(y)", "calls layer"),
+    ("outside(y)", "outside, called in line"),
+    ("exec('a = 1')", "calls exec"),
+    ("def f():\n    global w\n    w = 1", "changes w outside"),
+]
+
+
+@pytest.mark.parametrize("statement, words", EFFECTS)
+def test_what_has_an_effect_is_not_run_again(cells: Cells, statement: str, words: str) -> None:
+    before = (
+        "history, box = [0], type('Box', (), {})()\nw = tf.Variable(1.0)\n"
+        "layer = tf.keras.layers.Dense(1)\ncount = [0]\n"
+        "def outside(t):\n    count.append(t)\n    return t"
+    )
+    cells.shell.run_cell(before)
+    import ast
+
+    found = effect(ast.parse(f"{BRANCH}\n{statement}"), cells.namespace)
+    assert words in found and found.endswith(found.strip())
+
+
+HARMLESS = [
+    "z = tf.reduce_sum(tf.stack([y, y])) + math.pi + np.float32(2)",
+    "parts = []\nfor i in range(3):\n    parts.append(y * i)\nz = tf.add_n(parts)",
+    "def g(t):\n    return tf.sin(t)\nz = g(y)",
+    "with tf.GradientTape() as tape:\n    tape.watch(y)\n    z = y * y\ng = tape.gradient(z, y)",
+    "v = tf.Variable(1.0)\nv.assign(y)\nprint(f'{v.numpy():.2f}')",
+    "z = helper(y) if float(y) > 2 else y",
+    "z = tf.keras.activations.relu(y)",
+]
+
+
+@pytest.mark.parametrize("statement", HARMLESS)
+def test_what_computes_alone_may_run_again(cells: Cells, statement: str) -> None:
+    import ast
+
+    cells.shell.run_cell("def helper(t):\n    return [t * 2][0]")
+    assert effect(ast.parse(f"{BRANCH}\n{statement}"), cells.namespace) == ""
+
+
+def test_a_blocked_branch_is_said(cells: Cells) -> None:
+    payload = cells.payload("x --explore", f"{BRANCH}\nw = open('/dev/null')")
+    assert len(payload["pieces"]) == 1
+    assert "holds for x > 0" in payload["limits"] and "calls open" in payload["limits"]
+
+
+def test_decisions_by_numbers_are_found_out(cells: Cells) -> None:
+    body = BRANCH.replace("if x > 0", "if float(x) > 0")
+    payload = cells.payload("x --explore", body)
+    assert payload["program"] is None and "by float" in payload["limits"]
+    table = payload["table"]
+    x = np.array(table["x"])
+    np.testing.assert_allclose(table["y"], np.where(x > 0, x**2, 3 * np.sin(x)), 1e-5, 1e-5)
+    np.testing.assert_allclose(table["d"][0], np.where(x > 0, 2 * x, 3 * np.cos(x)), 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "y = x * np.sin(x)",
+        "y = x * len([t for t in (1, 2, 3) if t < x.numpy()])",
+        "n = int(x)\ny = x\nfor _ in range(n):\n    y = y * x",
+    ],
+)
+def test_what_is_not_recorded_is_found_out_too(cells: Cells, body: str) -> None:
+    result = cells.run("x --explore", f"x = tf.constant(2.5)\n{body}")
+    assert "does not hold everywhere" in result.view.limits
+    cells.shell.run_cell(f"x = tf.constant(-0.7)\n{body}\nat_x = float(y)")
+    table = result.view.table
+    there = int(np.argmin(np.abs(table.x + 0.7)))
+    assert table.y[there] == pytest.approx(cells.namespace["at_x"], abs=0.4)
+
+
+def test_numbers_that_decide_nothing_are_let_go(cells: Cells) -> None:
+    body = f"x = tf.constant(2.0)\nshown = float(x)\n{S3.splitlines()[1]}\nprint(y.numpy())"
+    payload = cells.payload("x --explore", body)
+    assert payload["limits"] == "" and payload["program"] is not None
+
+
+# -- what is shown -------------------------------------------------------------------------------
+
+
+def test_the_bundle_is_live_and_static_at_once(cells: Cells) -> None:
+    result = cells.run("x --explore", S3)
+    bundle, _ = cells.shell.display_formatter.format(result)
+    assert set(bundle) == {"text/plain", "text/html", "text/latex"}
+    html = bundle["text/html"]
+    static, _, script = html.partition('<script type="module">')
+    assert "mount(document.getElementById(" in script and script.rstrip().endswith("</script>")
+    assert "<math" in static and script.count("</script") == 1
+    assert not re.search(r'(src|href)="https?:', html) and "import " not in script[:20]
+    picture = re.search(r'src="data:image/svg\+xml;base64,([^"]+)" alt="([^"]+)"', static)
+    assert picture is not None
+    root = ET.fromstring(base64.b64decode(picture[1]))
+    assert root.tag.endswith("svg") and picture[2] == "y at x = 2 is 42, the slope is 47"
+    assert len(root.findall(".//{*}circle")) == 1 and len(root.findall(".//{*}path")) > 5
+    assert result.view.identity in script
+
+
+def test_print_has_the_picture_too(cells: Cells) -> None:
+    text = cells.run("x --explore", S3)._repr_latex_()
+    assert text.index(r"\begin{picture}") < text.index(r"\begin{aligned}")
+    assert text.count(r"\begin") == text.count(r"\end") and r"\circle*{5}" in text
+    drawn = re.findall(r"\\qbezier(\[3\])?\(([\d.]+),([\d.]+)\)", text)
+    assert len(drawn) > 60 and {bool(dots) for dots, *_ in drawn} == {True, False}
+
+
+def test_the_line_magic_says_where_sliders_are(cells: Cells) -> None:
+    cells.shell.run_cell(f"%%grad x -p\n{S3}")
+    ran = cells.shell.run_cell("%grad x --explore")
+    assert "stands on top of a cell" in str(ran.error_in_exec)
+
+
+def test_nothing_that_is_named_can_end_the_script(cells: Cells) -> None:
+    body = "x = tf.constant(2.0)\ny = x * x  # </script><script>alert(1)</script>"
+    html = cells.run("x --explore", body)._repr_html_()
+    script = html.partition('<script type="module">')[2]
+    assert script.count("</script") == 1 and "<script>alert" not in html
+
+
+def test_the_joined_page_has_no_imports_left() -> None:
+    text = source()
+    assert not re.search(r"^import ", text, re.MULTILINE)
+    assert not re.search(r"^export (?!default)", text, re.MULTILINE)
+    assert text.count("export default") == 1 and "</script" not in text
+    assert not re.search(r"\beval\(|new Function\(|innerHTML\s*=\s*[^=]*input", text)
+
+
+def test_several_targets_keep_their_derivations(cells: Cells) -> None:
+    body = "x = tf.constant(2.0)\na = x * x\nb = tf.sin(x)"
+    result = cells.run("x --explore --of a,b", body)
+    assert set(result) == {"da/dx", "db/dx"}
+    assert "db" in result._repr_html_().partition("</script>")[2]
+
+
+# -- the kernel's end ----------------------------------------------------------------------------
+
+
+def test_widget_follows_and_leads(cells: Cells) -> None:
+    widget = cells.run("x --explore", S3).widget
+    assert (widget.point, widget.value, widget.derivative) == (2.0, 42.0, 47.0)
+    seen: list[float] = []
+    widget.observe(lambda change: seen.append(change.new), "value")
+    widget.point = 3
+    assert (widget.value, widget.derivative) == (108.0, 87.0) and seen == [108.0]
+    widget.set_state({"point": [1.0]})  # as the page writes it
+    assert widget.point == 1.0 and widget.value == 10.0
+    with pytest.raises(Exception, match="numbers for x"):
+        widget.point = "import os"
+    assert widget.get_state("point")["point"] == [1.0]
+
+
+def test_widget_of_several_sources(cells: Cells) -> None:
+    body = "a = tf.constant(1.0)\nw = tf.constant([2.0, 3.0])\nz = a * w[0] * w[1]"
+    widget = cells.run("a w --explore", body).widget
+    assert widget.point == {"a": 1.0, "w": [2.0, 3.0]} and widget.value == 6.0
+    assert widget.derivative == {"a": 6.0, "w": [3.0, 2.0]}
+    widget.point = {"a": 2.0, "w": np.array([1.0, 1.0])}
+    assert widget.value == 2.0
+    with pytest.raises(Exception, match="3 entries"):
+        widget.point = [1.0]
+
+
+def test_the_page_gets_the_path_that_it_needs(cells: Cells) -> None:
+    body = "x = tf.constant(2.0)\nif x > -100:\n    y = x**2\nelse:\n    y = -x"
+    widget = cells.run("x --explore", body).widget
+    sent: list[Any] = []
+    widget.send = lambda content, buffers=None: sent.append(content)
+    assert widget.value == 4.0
+    widget.point = -200.0
+    assert widget.value is None and widget.derivative is None
+    widget._told(widget, {"need": [-200.0]}, [])
+    assert sent[0]["piece"]["condition"] == "x ≤ (−100)"
+    assert widget._view.at([-200.0]) == (200.0, [-1.0])
+    for nonsense in ({"need": "x"}, {"need": [1.0, 2.0]}, {}, "need", None):
+        widget._told(widget, nonsense, [])
+    assert len(sent) == 1
+
+
+def test_an_error_there_is_said(cells: Cells) -> None:
+    body = (
+        "x = tf.constant(2.0)\nif x > -100:\n    y = x**2\nelse:\n    raise ValueError('too far')"
+    )
+    widget = cells.run("x --explore", body).widget
+    sent: list[Any] = []
+    widget.send = lambda content, buffers=None: sent.append(content)
+    widget._told(widget, {"need": [-200.0]}, [])
+    assert "ValueError: too far" in sent[0]["message"]
+
+
+def test_a_loop_that_never_ends_there_is_stopped(cells: Cells) -> None:
+    body = "x = tf.constant(2.0)\nif x > 0:\n    y = x * x\nelse:\n    while True:\n        pass"
+    payload = cells.payload("x --explore", body)
+    assert len(payload["pieces"]) == 1 and holding(payload, 2.0)
+    assert "takes longer than" in payload["limits"]
+    assert cells.run("x", S3)["dy/dx"].check.agrees  # nothing was left patched
+
+
+def test_wishes_do_not_queue(cells: Cells) -> None:
+    from tapemagic.explorer.widget import Explorer
+
+    waiting: list[Any] = []
+    body = "x = tf.constant(2.0)\nif x > -100:\n    y = x**2\nelse:\n    y = -x"
+    widget = Explorer(cells.run("x --explore", body).view, waiting.append)
+    sent: list[Any] = []
+    widget.send = lambda content, buffers=None: sent.append(content)
+    for x in range(-300, -200):
+        widget._told(widget, {"need": [float(x)]}, [])
+    assert len(waiting) == 1 and sent == []
+    waiting[0]()
+    assert len(sent) == 1
+    widget.close()
