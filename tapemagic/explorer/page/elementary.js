@@ -98,6 +98,9 @@ export const UNARY = {
   rint: roundHalfEven,
   trunc: Math.trunc,
   logical_not: (x) => (x === 0 ? 1 : 0),
+  is_finite: (x) => (Number.isFinite(x) ? 1 : 0),
+  is_nan: (x) => (Number.isNaN(x) ? 1 : 0),
+  is_inf: (x) => (x === Infinity || x === -Infinity ? 1 : 0),
 };
 
 /** By name: functions of two numbers. */
