@@ -38,6 +38,29 @@ def on_the_way(case: Case, way: list[Edge]) -> Iterator[Told]:
             )
 
 
+def read_outside(case: Case, way: list[Edge]) -> Told | None:
+    """A variable whose value was read while the tape was not recording: all that the tape has seen
+    is a constant."""
+    source = case.source
+    if not source.is_variable or source.key in case.tape.watched:
+        return None
+    reads = {key for edge in way for key in (edge.start, edge.end)}.intersection(source.reads)
+    bound = [b for b in case.trace.bindings if b.tensor in reads and b.line is not None]
+    bound = [b for b in bound if b.name != source.text]
+    line = bound[0].line if bound else None
+    if line is None:
+        return None
+    cut = Cut("outside_tape", "ReadVariableOp", line)
+    message, line, repairs = _outside(case, cut)
+    name = bound[0].name
+    return Told(
+        "outside_tape",
+        line,
+        f"{name} is the value of {source.text} as it was read here: {message}",
+        repairs,
+    )
+
+
 def told(case: Case, cut: Cut, partly: bool = False) -> Told:
     """What a cut means; `partly`: another way gets through."""
     tell = {
