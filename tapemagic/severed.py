@@ -21,6 +21,7 @@ _STEPS = {
     "ArgMax": "argmax",
     "ArgMin": "argmin",
 }
+_EXITS = ("float()", "int()", ".numpy()", ".item()", ".tolist()")
 _PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 
@@ -93,7 +94,12 @@ def _left(case: Case, cut: Cut) -> _Parts:
     if cut.kind in _PYTHON:
         what = f"here the value goes through Python code that TensorFlow cannot follow ({cut.kind})"
     else:
+        text = cut.line.text if cut.line is not None else ""
+        said = [
+            call for call in _EXITS if call[:-1] in text
+        ]  # float(w) of a variable asks .numpy()
         how = "NumPy" if cut.kind in ("NumPy", "numpy", "array") else f"{cut.kind}()"
+        how = said[0] if said and cut.kind in ("numpy", "array") else how
         what = f"{name} leaves TensorFlow here, by {how}{where}"
     message = (
         f"{what}: to the tape what comes back is a number like any other. Stay with TensorFlow's "
