@@ -214,6 +214,12 @@ def function_around(file: str, number: int) -> tuple[int, int] | None:
     return (inside[0].lineno, inside[0].end_lineno or number) if inside else None
 
 
+def function_name(file: str, number: int) -> str:
+    """The innermost function around a line, with its class; "" at top level."""
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    return ".".join([n.name for n in enclosing(file, number) if isinstance(n, kinds)][::-1])
+
+
 def true_name(file: str, name: str) -> str:
     """What a name was called where it was imported from: `from math import exp as e`."""
     for node in ast.walk(tree(file) or ast.Module([], [])):

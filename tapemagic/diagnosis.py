@@ -11,7 +11,8 @@ class Diagnosis:
 
     `cause` is a word of the vocabulary in the README. `line` is 1-based in the cell, or in the
     file of the user's function; `text` is what stands there. `fix` is code in place of the
-    lines `first` to `last` (0, 0: there is nothing to paste), indentation included.
+    lines `first` to `last` (0, 0: there is nothing to paste), indentation included. `function`
+    is the function that the line is in, if it stands elsewhere than the call.
     """
 
     cause: str
@@ -22,6 +23,7 @@ class Diagnosis:
     first: int = 0
     last: int = 0
     file: str = ""
+    function: str = ""
 
     def applied(self, source: str) -> str:
         """The source of the cell (or file) with the fix in it."""

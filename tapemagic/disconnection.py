@@ -13,7 +13,7 @@ from tapemagic.diagnosis import Diagnosis
 from tapemagic.findings import Told, finding, found_with, repaired
 from tapemagic.linear import constant, is_made_of_answers
 from tapemagic.rewriting import Fix
-from tapemagic.severed import on_the_way, told
+from tapemagic.severed import on_the_way, read_outside, told
 from tapemagic.slopes import hidden
 from tapemagic.unwatched import in_its_place, integer_source, not_watched
 
@@ -32,7 +32,8 @@ def none(case: Case) -> Iterator[Diagnosis]:
     if unseen is not None:
         found.insert(0, unseen)
     if not found:
-        yield _unknown(case, way)
+        early = read_outside(case, way)
+        yield from found_with([early]) if early is not None else [_unknown(case, way)]
         return
     yield from found_with(found)
 

@@ -6,10 +6,11 @@ Silent on what is healthy. Each finding says what was seen, names the line, and 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from tapemagic import disconnection, nonfinite, surprises, vanishing
+from tapemagic import codes, disconnection, nonfinite, surprises, vanishing
 from tapemagic.births import is_finite
 from tapemagic.case import Case
 from tapemagic.diagnosis import Diagnosis
@@ -19,7 +20,7 @@ def diagnose(case: Case) -> tuple[Diagnosis, ...]:
     """All findings, the decisive one first; empty where the derivative is healthy."""
     try:
         with np.errstate(all="ignore"):
-            return tuple(_distinct(_findings(case)))
+            return tuple(_located(case, d) for d in _distinct(_findings(case)))
     except Exception:  # noqa: BLE001 - a doctor who fails must not take the derivation along
         return ()
 
@@ -44,6 +45,14 @@ def _findings(case: Case) -> Iterator[Diagnosis]:
         yield from vanishing.zero(case)
     yield from disconnection.lost(case)
     yield from surprises.surprising(case)
+
+
+def _located(case: Case, diagnosis: Diagnosis) -> Diagnosis:
+    """With the function of a line that stands in another file than the call."""
+    if case.call is None or diagnosis.file in ("", case.call.file):
+        return diagnosis
+    name = codes.function_name(diagnosis.file, diagnosis.line)
+    return replace(diagnosis, function=name)
 
 
 def _distinct(found: Iterator[Diagnosis]) -> Iterator[Diagnosis]:

@@ -225,6 +225,9 @@ def _section(derivative: Derivative, steps: str, style: Style, told: _Told) -> S
         items = [Fold("what was derived, which is not what the tape returned", tuple(items))]
     if derivative.value is not None:
         items += [Note(f"no closed form, because {reason}") for reason in derivative.reasons]
+    if type(derivative.value).__name__ == "IndexedSlices":
+        rows = "the tape returned IndexedSlices, the rows that were looked up: shown is their sum"
+        items.append(Note(rows))
     # On one of several ways, stop_gradient is mostly meant as it is.
     partly = derivative.value is not None
     items += [_diagnosis(d, partly and d.cause == "stopped") for d in derivative.diagnoses]
@@ -255,7 +258,8 @@ _REMARKS = {"kink", "summed", "convention", "custom", "degenerate"}  # nothing i
 
 def _diagnosis(diagnosis: Diagnosis, remark: bool = False) -> Note:
     """What the doctor says, with the line and the code to paste."""
-    where = f"line {diagnosis.line}, {diagnosis.text}: " if diagnosis.line else ""
+    inside = f" of {diagnosis.function}" if diagnosis.function else ""
+    where = f"line {diagnosis.line}{inside}, {diagnosis.text}: " if diagnosis.line else ""
     kind = "note" if diagnosis.cause in _REMARKS or remark else "warning"
     lines = diagnosis.fix.split("\n") if diagnosis.fix else []
     if len(lines) > _FIX:
@@ -263,7 +267,8 @@ def _diagnosis(diagnosis: Diagnosis, remark: bool = False) -> Note:
     told = f"{where}{diagnosis.message} ({diagnosis.cause})"
     if lines:
         first, last = diagnosis.first, diagnosis.last
-        told += f" In place of line{f' {first}' if first == last else f's {first} to {last}'}:"
+        replaced = f"line {first}" if first == last else f"lines {first} to {last}"
+        told += f" In place of {replaced}{inside}:"
     return Note(told, kind, code="\n".join(lines))
 
 

@@ -360,10 +360,12 @@ class Recorder:
         return any(key == tensor._id for entry in self.log.raw for tensor in entry[1])
 
 
-def _is_special(op_type: str) -> bool:
+def _is_special(op_type: str | bytes) -> bool:
     """Whether the callback has more to do: an op takes variables' handles and no `ReadVariableOp`
     tells of it, or gives a variable its value."""
-    special = op_type in GATHERS or op_type in _SHARES
+    # Some of TensorFlow's Python wrappers pass an op type as bytes.
+    name = op_type.decode() if isinstance(op_type, bytes) else op_type
+    special = name in GATHERS or name in _SHARES
     return special or graphs.function_name(op_type) is not None
 
 

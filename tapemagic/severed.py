@@ -21,6 +21,7 @@ _STEPS = {
     "ArgMax": "argmax",
     "ArgMin": "argmin",
 }
+_EXITS = ("float()", "int()", ".numpy()", ".item()", ".tolist()")
 _PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 
@@ -36,6 +37,29 @@ def on_the_way(case: Case, way: list[Edge]) -> Iterator[Told]:
                 "the outer one: persistent or not, a tape only follows what runs inside its block.",
                 counts=False,
             )
+
+
+def read_outside(case: Case, way: list[Edge]) -> Told | None:
+    """A variable whose value was read while the tape was not recording: all that the tape has seen
+    is a constant."""
+    source = case.source
+    if not source.is_variable or source.key in case.tape.watched:
+        return None
+    reads = {key for edge in way for key in (edge.start, edge.end)}.intersection(source.reads)
+    bound = [b for b in case.trace.bindings if b.tensor in reads and b.line is not None]
+    bound = [b for b in bound if b.name != source.text]
+    line = bound[0].line if bound else None
+    if line is None:
+        return None
+    cut = Cut("outside_tape", "ReadVariableOp", line)
+    message, line, repairs = _outside(case, cut)
+    name = bound[0].name
+    return Told(
+        "outside_tape",
+        line,
+        f"{name} is the value of {source.text} as it was read here: {message}",
+        repairs,
+    )
 
 
 def told(case: Case, cut: Cut, partly: bool = False) -> Told:
@@ -70,7 +94,12 @@ def _left(case: Case, cut: Cut) -> _Parts:
     if cut.kind in _PYTHON:
         what = f"here the value goes through Python code that TensorFlow cannot follow ({cut.kind})"
     else:
+        text = cut.line.text if cut.line is not None else ""
+        said = [
+            call for call in _EXITS if call[:-1] in text
+        ]  # float(w) of a variable asks .numpy()
         how = "NumPy" if cut.kind in ("NumPy", "numpy", "array") else f"{cut.kind}()"
+        how = said[0] if said and cut.kind in ("numpy", "array") else how
         what = f"{name} leaves TensorFlow here, by {how}{where}"
     message = (
         f"{what}: to the tape what comes back is a number like any other. Stay with TensorFlow's "

@@ -196,33 +196,42 @@ def _within(seconds: float, work: Callable[[], Any]) -> Any:
     none may arrive late, in somebody else's code, hence the lock and the loop at the end.
     """
     thread, lock, done = threading.get_ident(), threading.Lock(), threading.Event()
+    over: list[bool] = []
 
     def watch() -> None:
-        wait = seconds
-        while not done.wait(wait):
-            wait = 0.02
+        done.wait(seconds)
+        while not over:
             with lock:
-                if not done.is_set():
+                if not over:
                     _raise_in(thread)
+            done.wait(0.02)
 
     hook = sys.unraisablehook
     sys.unraisablehook = lambda event: None if event.exc_type is _TooLong else hook(event)
-    threading.Thread(target=watch, daemon=True).start()
-    try:
+    try:  # on a busy machine time may be up before `start` returns
+        threading.Thread(target=watch, daemon=True).start()
         return work()
     finally:
-        while True:
-            try:
-                with lock:
-                    done.set()
-                # One that is still under way comes at the next jump back. Taking it back
-                # instead leaves Python 3.11 with a flag that hangs it under a profiler.
-                for _ in range(100):
-                    pass
-                break
-            except _TooLong:
-                continue
-        sys.unraisablehook = hook
+        over.append(True)  # one call in C: whatever comes in here, the watcher ends
+        try:
+            _calm(lock, done)
+        finally:
+            sys.unraisablehook = hook
+
+
+def _calm(lock: threading.Lock, done: threading.Event) -> None:
+    """Wait until nothing more is under way to this thread."""
+    while True:
+        try:
+            with lock:
+                done.set()
+            # One that is still under way comes at the next jump back. Taking it back instead
+            # leaves Python 3.11 with a flag that hangs it under a profiler.
+            for _ in range(100):
+                pass
+            return
+        except _TooLong:
+            continue
 
 
 def _raise_in(thread: int) -> None:

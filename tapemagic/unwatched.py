@@ -141,6 +141,9 @@ def _watch(case: Case) -> tuple[Repair, ...]:
     if here and codes.is_inside(block.file, line.number, block.number):  # type: ignore[union-attr]
         number = block.number  # type: ignore[union-attr]
         return (Repair(line, remedies.watched_after, (number,), (("name", text),)),)
+    node = codes.expression(text)
+    if isinstance(node, ast.Subscript) and isinstance(node.value, (ast.Name, ast.Attribute)):
+        text = ast.unparse(node.value)  # all members of a list or dict
     if block is not None and _is_there(text):
         watched = Repair(block, remedies.watch, (), (("name", text),))
         if together([watched]) is not None:

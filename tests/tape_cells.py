@@ -2897,6 +2897,16 @@ a = t.gradient(z, x); b = t.gradient(z, y); print(a.numpy(), b.numpy())
 
 UNUSUAL = (
     TapeCell(
+        "unusual: rows of a variable looked up",
+        """%%grad
+table = tf.Variable([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+with tf.GradientTape() as tape:
+    e = tf.gather(table, [0, 2, 2])
+    loss = tf.reduce_sum(e ** 2)
+g = tape.gradient(loss, table)
+""",
+    ),
+    TapeCell(
         "unusual: class trainer",
         """%%grad
 class Trainer:

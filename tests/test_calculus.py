@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from hypothesis import assume, given
 from test_formula import POINT, _assume_regular, formulas
 
+from tapemagic import symbolic
 from tapemagic.calculus import applications, derivative
 from tapemagic.formula import (
     ONE,
@@ -222,3 +226,22 @@ def test_replay_runs_what_depends_on_the_leaf() -> None:
 def test_numbers_are_exact() -> None:
     assert derivative(Product((Number(n(0.1).value, True), x)), x) == n(0.1)  # type: ignore[attr-defined]
     assert isinstance(derivative(Call("sin", (x,)), x), Call)
+
+
+def test_no_time_limit_outlives_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a thread may start so late that time is up before the work begins."""
+    start = threading.Thread.start
+
+    def late(thread: threading.Thread) -> None:
+        start(thread)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(threading.Thread, "start", late)
+    hook = sys.unraisablehook
+    with pytest.raises(symbolic._TooLong):
+        symbolic._within(0.01, lambda: 1)
+    monkeypatch.undo()
+    until = time.perf_counter() + 0.2
+    while time.perf_counter() < until:  # what is still raised, is raised here
+        pass
+    assert sys.unraisablehook is hook
