@@ -34,6 +34,7 @@ from tapemagic.sources import (
     is_safe,
     is_variable,
     names_in,
+    nearest,
     unwrapped,
 )
 from tapemagic.tapes import Asked, CellTape
@@ -88,6 +89,8 @@ class Session:
 
     def __enter__(self) -> Session:
         try:
+            for name in self.options.at:
+                self._start_at(name)
             self._recorder.start()
             self._lives.start()
             self._own_calls.start()
@@ -125,7 +128,6 @@ class Session:
             if not name.startswith("_") and isinstance(unwrapped(value), (tf.Tensor, tf.Variable)):
                 self._recorder.bind(name, unwrapped(value))
         for name, versions in self._plain.items():
-            self._start_at(name)
             versions.before = self._namespace.get(name)
             self._watch(versions.before)
         self._look_up()
@@ -134,9 +136,7 @@ class Session:
 
     def _start_at(self, name: str) -> None:
         """`--at` for a value that is there before the cell; undone unless the cell rebinds it."""
-        if name not in self.options.at or name not in self._namespace:
-            return
-        old = self._namespace[name]
+        old = self._namespace.get(name)
         if is_variable(old):
             variable = unwrapped(old)
             kept = tf.identity(variable)
@@ -146,7 +146,6 @@ class Session:
         elif is_differentiable(old):
             new = self._at(name, old)
             self._namespace[name] = new
-            self._recorder.bind(name, new)
             self._undo.append(partial(_bind_back, self._namespace, name, old, new))
 
     def _at(self, name: str, like: Any) -> tf.Tensor:
@@ -205,10 +204,22 @@ class Session:
         self._recorder.bind(name, unwrapped(value))
 
     def _moved(self, name: str, value: Any) -> Any:
-        if is_variable(value):
-            unwrapped(value).assign(self._at(name, unwrapped(value)))
-            return value
-        return self._at(name, value)
+        with self._recorder.silent():
+            if is_variable(value):
+                unwrapped(value).assign(self._at(name, unwrapped(value)))
+                return value
+            return self._at(name, value)
+
+    def _check_at(self) -> None:
+        """A name under `--at` must be one that had a value to be replaced."""
+        for name in self.options.at:
+            versions = self._plain[name]
+            value = versions.before if versions.first is None else versions.first
+            if value is None and self._namespace.get(name) is None:
+                raise GradError(f"unknown name {name} in --at{nearest(name, self._namespace)}")
+            if not is_differentiable(value):
+                value = self._namespace.get(name) if value is None else value
+                raise GradError(f"--at {name}: {name} is {_described(value)}")
 
     def read(self, name: str) -> None:
         """Before a top-level name is read, if `wants_reads`: containers may have changed."""
@@ -247,6 +258,7 @@ class Session:
 
     def _finished(self, last: Any) -> Result:
         own = self._own_calls
+        self._check_at()
         if self._adopted or not self._ours or (own.in_graphs and not self.options.wrt):
             return self._explained()
         if own.library and not self.options.wrt:
@@ -478,4 +490,6 @@ def again(options: Options, namespace: dict[str, Any]) -> Result:
     session = _Kept.session
     if session is None or session._namespace is not namespace:
         raise GradError("%grad asks a tape that was kept: run a cell under %%grad -p first")
+    if options.at:
+        raise GradError("--at runs a cell with another value: give it to %%grad, on top of a cell")
     return session.ask(options)
