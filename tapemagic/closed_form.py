@@ -36,8 +36,8 @@ from tapemagic.trace import Array
 LARGEST = 160  # nodes in an entry of the expanded target
 LARGEST_DERIVATIVE = 900  # nodes in an entry of its derivative
 WORTH = 150  # nodes that simplification is still tried on
-SECONDS = 0.6  # for all simplification of one derivative
-SECONDS_A_CELL = 1.5  # for that of a whole cell
+SECONDS = 0.3  # for all simplification of one derivative
+SECONDS_A_CELL = 0.6  # for that of a whole cell
 
 
 class NoClosedForm(Exception):
@@ -180,7 +180,7 @@ def _shorter(formulas: Array) -> Array:
                 continue
             if len(_KNOWN) >= _MOST_KNOWN:
                 _KNOWN.clear()
-            _KNOWN[node] = simplified(node, min(left, SECONDS / 2))
+            _KNOWN[node] = simplified(node, left)
         found[index] = _KNOWN[node]
     return found
 

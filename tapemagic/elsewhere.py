@@ -10,7 +10,14 @@ import tensorflow as tf
 
 from tapemagic.options import GradError
 from tapemagic.recording import Recorder
-from tapemagic.sources import evaluated, is_differentiable, is_variable, unwrapped
+from tapemagic.sources import (
+    described,
+    evaluated,
+    is_differentiable,
+    is_variable,
+    nearest,
+    unwrapped,
+)
 
 
 class Elsewhere:
@@ -32,9 +39,7 @@ class Elsewhere:
 
     def start(self, name: str) -> None:
         """`--at` for a value that is there before the cell; undone unless the cell rebinds it."""
-        if name not in self._values or name not in self._namespace:
-            return
-        old = self._namespace[name]
+        old = self._namespace.get(name)
         if is_variable(old):
             variable = unwrapped(old)
             kept = tf.identity(variable)
@@ -44,7 +49,6 @@ class Elsewhere:
         elif is_differentiable(old):
             new = self._at(name, old)
             self._namespace[name] = new
-            self._recorder.bind(name, new)
             self._undo.append(partial(_bind_back, self._namespace, name, old, new))
 
     def _at(self, name: str, like: Any) -> tf.Tensor:
@@ -57,10 +61,20 @@ class Elsewhere:
             raise GradError(f"--at {name}: {first}") from error
 
     def moved(self, name: str, value: Any) -> Any:
-        if is_variable(value):
-            unwrapped(value).assign(self._at(name, unwrapped(value)))
-            return value
-        return self._at(name, value)
+        """What the cell has just bound to the name, with the other value."""
+        with self._recorder.silent():
+            if is_variable(value):
+                unwrapped(value).assign(self._at(name, unwrapped(value)))
+                return value
+            return self._at(name, value)
+
+    def check(self, name: str, value: Any) -> None:
+        """Raises `GradError` unless the name had a value that could be replaced."""
+        if value is None and self._namespace.get(name) is None:
+            raise GradError(f"unknown name {name} in --at{nearest(name, self._namespace)}")
+        if not is_differentiable(value):
+            value = self._namespace.get(name) if value is None else value
+            raise GradError(f"--at {name}: {name} is {described(value)}")
 
 
 def _assign_back(variable: Any, kept: Any, changed: Any) -> None:

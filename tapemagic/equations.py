@@ -226,12 +226,14 @@ class Names:
                 first[key] = (first.get(key, (0, ""))[0], text)
         self._taken = {b.name for b in trace.bindings} | set(extra.values())
         # The entries of a vector are x₁, x₂ already, and so may be another name of the user's.
-        apart = {text for key, (_, text) in first.items() if trace.tensors[key].shape}
-        apart |= {t.rstrip("0123456789").rstrip("_") for t in self._taken if t[-1:].isdigit()}
+        shaped = {text for key, (_, text) in first.items() if trace.tensors[key].shape}
+        stems = {t: t.rstrip("0123456789").rstrip("_") for t in self._taken if t[-1:].isdigit()}
+        apart = shaped.union(stems.values())
+        self._plain = {text for text, stem in stems.items() if stem in shaped}
         self.of: dict[int, Name] = {}
         counts: Counter[str] = Counter()
         for key, (_, text) in sorted(first.items(), key=lambda item: item[1][0]):
-            self.of[key] = Name(text, counts[text], text in apart)
+            self.of[key] = Name(text, counts[text], text in apart, text in self._plain)
             counts[text] += 1
         self._letter = next(c for c in "uvsqrhkabcdefg_" if not self._used(c))
         self._count = 0
@@ -242,7 +244,7 @@ class Names:
     def next(self, text: str) -> Name:
         """A further version of a name, for the target where its tensor has another name first."""
         versions = [name.version for name in self.of.values() if name.text == text]
-        return Name(text, max(versions, default=-1) + 1, True)
+        return Name(text, max(versions, default=-1) + 1, True, text in self._plain)
 
     def fresh(self) -> Name:
         self._count += 1

@@ -26,11 +26,13 @@ class Name:
     """A name as Python has it; `version` counts its bindings from 0 (x, x₁, x₂ …).
 
     `apart`: the version is written above, where x₁ would be taken for something else.
+    `plain`: x1 stays x1, for x₁ is an entry of the vector x.
     """
 
     text: str
     version: int = 0
     apart: bool = field(default=False, compare=False)
+    plain: bool = field(default=False, compare=False)
 
 
 @cache

@@ -52,11 +52,12 @@ class Replay:
     def run(self, leaves: Mapping[int, Array]) -> dict[int, Array]:
         """The wanted tensors for these values."""
         values = {tensor: double(value) for tensor, value in leaves.items()}
-        for operation in self._operations:
-            results = _run(operation, [self._value(values, t) for t in operation.inputs])
-            for tensor, result in zip(operation.outputs, results):
-                if tensor not in leaves:
-                    values[tensor] = result
+        with np.errstate(all="ignore"):
+            for operation in self._operations:
+                results = _run(operation, [self._value(values, t) for t in operation.inputs])
+                for tensor, result in zip(operation.outputs, results):
+                    if tensor not in leaves:
+                        values[tensor] = result
         return {tensor: self._value(values, tensor) for tensor in self._wanted}
 
     def _value(self, values: dict[int, Array], tensor: int) -> Array:
@@ -110,5 +111,4 @@ def _run(operation: Operation, inputs: list[Array]) -> tuple[Array, ...]:
     rule = rules.row(operation.kind)
     if rule is None:
         raise NotReplayable(operation.kind)
-    with np.errstate(all="ignore"):
-        return tuple(map(np.asarray, rule.apply(inputs, operation.attributes)))
+    return tuple(map(np.asarray, rule.apply(inputs, operation.attributes)))

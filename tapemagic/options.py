@@ -51,7 +51,6 @@ class Options:
             "--zero": self.zero,
             "--seed": self.seed,
             "--sum": self.sum,
-            "--at": self.at,
         }
         return tuple(flag for flag, value in given.items() if value)
 
@@ -208,6 +207,9 @@ def _set(given: dict[str, object], row: Row, flag: str, value: str) -> None:
         return
     if row.dest == "at":
         pairs = dict(_pair(part, flag) for part in split(value, ","))
+        for name in pairs:
+            if not name.isidentifier():
+                raise OptionError(f"{flag} {name}={pairs[name]}: a name is needed before the =")
         given["at"] = {**given.get("at", {}), **pairs}  # type: ignore[dict-item]
         return
     read: object = value

@@ -15,7 +15,7 @@ import sysconfig
 import threading
 from bisect import bisect
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any
@@ -276,6 +276,10 @@ class Recorder:
             local.op_callbacks = callbacks
             self._asked_at[:] = before
 
+    def silent(self) -> AbstractContextManager[None]:
+        """Ops in here are not written down."""
+        return self.asked((None, 0), needed=False)
+
     def _reads_in_c(self, inputs: Sequence[Any], frame: FrameType) -> None:
         """Which of the unreported inputs are variables, read in C, and which are constants."""
         touches = [touch for touch in self._touched if touch[2] is frame]
@@ -294,7 +298,7 @@ class Recorder:
             found = [tensor for tensor in found if (tensor.dtype, tensor.shape) == alike]
         if len(found) < 2:
             return found
-        with self.asked((None, 0), needed=False), record.stop_recording():
+        with self.silent(), record.stop_recording():
             now = read_variable_op(variable.__dict__["_handle"], variable.dtype)
         shared = [tensor for tensor in found if _address(tensor) == _address(now)]
         # A variable that was assigned to in part gives a copy to each read.

@@ -74,6 +74,8 @@ class Session:
     def __enter__(self) -> Session:
         _Kept.failed = None
         try:
+            for name in self.options.at:
+                self._elsewhere.start(name)
             self._recorder.start()
             self._lives.start()
             self._own_calls.start()
@@ -115,7 +117,6 @@ class Session:
             if not name.startswith("_") and isinstance(unwrapped(value), (tf.Tensor, tf.Variable)):
                 self._recorder.bind(name, unwrapped(value))
         for name, versions in self._plain.items():
-            self._elsewhere.start(name)
             versions.before = self._namespace.get(name)
             self._watch(versions.before)
         self._look_up()
@@ -168,6 +169,14 @@ class Session:
         """A name that a function gave to a tensor inside."""
         self._recorder.bind(name, unwrapped(value))
 
+    def _check_at(self) -> None:
+        """A name under `--at` must be one that had a value to be replaced."""
+        for name in self.options.at:
+            versions = self._plain[name]
+            self._elsewhere.check(
+                name, versions.before if versions.first is None else versions.first
+            )
+
     def read(self, name: str) -> None:
         """Before a top-level name is read, if `wants_reads`: containers may have changed."""
         self._look_up()
@@ -210,6 +219,7 @@ class Session:
 
     def _finished(self, last: Any) -> Result:
         own = self._own_calls
+        self._check_at()
         if self._adopted or not self._ours or (own.in_graphs and not self.options.wrt):
             return self._explained()
         if own.library and not self.options.wrt:
@@ -345,4 +355,6 @@ def again(options: Options, namespace: dict[str, Any]) -> Result:
     session = (_Kept.failed if plain else None) or _Kept.session
     if session is None or session._namespace is not namespace:
         raise GradError("%grad asks a tape that was kept: run a cell under %%grad -p first")
+    if options.at:
+        raise GradError("--at runs a cell with another value: give it to %%grad, on top of a cell")
     return session.ask(options)

@@ -71,12 +71,13 @@ def evaluated(text: str, namespace: dict[str, Any], what: str) -> Any:
             return eval(compile(text, f"<{what}>", "eval"), namespace)  # noqa: S307
     except NameError as error:
         name = getattr(error, "name", None) or str(error).split("'")[1]
-        raise GradError(f"unknown name {name} in {what}{_nearest(name, namespace)}") from error
+        raise GradError(f"unknown name {name} in {what}{nearest(name, namespace)}") from error
     except Exception as error:
         raise GradError(f"{what} {text}: {type(error).__name__}: {error}") from error
 
 
-def _nearest(name: str, namespace: Mapping[str, Any]) -> str:
+def nearest(name: str, namespace: Mapping[str, Any]) -> str:
+    """The end of a complaint about a name: the nearest one, or some tensors."""
     known = [key for key in namespace if not key.startswith("_")]
     tensors = [key for key in known if is_differentiable(namespace[key])]
     near = difflib.get_close_matches(name, known, 1)
@@ -194,3 +195,14 @@ def names_in(namespace: Mapping[str, Any]) -> dict[int, str]:
                 if is_variable(part):
                     found.setdefault(_id(part), f"{name}[{key!r}]")
     return found
+
+
+def described(value: Any) -> str:
+    """What a value is that should have been a tensor, in words."""
+    dtype = getattr(getattr(value, "dtype", None), "name", None)
+    kind = type(value).__name__
+    return (
+        f"of dtype {dtype}"
+        if dtype and isinstance(value, tf.Tensor)
+        else f"of type {kind}, no tensor"
+    )

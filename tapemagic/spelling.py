@@ -43,7 +43,7 @@ class Spelling:
 
 def spell(name: Name, index: tuple[int, ...] = ()) -> Spelling:
     """The parts of `name`, or of its entry `index` (from 0; shown from 1)."""
-    plain = _spell(name.text)
+    plain = Spelling(Piece(name.text)) if name.plain else _spell(name.text)
     below, above = plain.below, ""
     if name.version:
         if plain.core.letter and not below and not index and not name.apart:

@@ -13,6 +13,7 @@ from tapemagic.questions import Target
 from tapemagic.recording import Recorder, tensor_id
 from tapemagic.sources import (
     Source,
+    described,
     evaluated,
     expanded,
     is_differentiable,
@@ -62,7 +63,7 @@ class Wanted:
             )
         if not is_differentiable(value):
             raise GradError(
-                f"{text} is {_described(value)}: a floating tensor is needed{self._hint()}"
+                f"{text} is {described(value)}: a floating tensor is needed{self._hint()}"
             )
         return Target(text, value)
 
@@ -150,13 +151,3 @@ class Wanted:
                 f"nothing to differentiate with respect to: the cell read no variable{hint}"
             )
         return found
-
-
-def _described(value: Any) -> str:
-    dtype = getattr(getattr(value, "dtype", None), "name", None)
-    kind = type(value).__name__
-    return (
-        f"of dtype {dtype}"
-        if dtype and isinstance(value, tf.Tensor)
-        else f"of type {kind}, no tensor"
-    )

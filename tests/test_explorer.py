@@ -325,7 +325,7 @@ def _arity(name: str, partials: Any) -> int:
     if name in ("max", "min", "max_share", "min_share"):
         return 3
     if name in CONDITIONS or name in INFIX:
-        return 1 if name == "logical_not" else 2
+        return 1 if name == "logical_not" or name.startswith("is_") else 2
     kinds = [p.kind for p in inspect.signature(partials).parameters.values()]
     return 1 if inspect.Parameter.VAR_POSITIONAL in kinds else len(kinds)
 

@@ -122,7 +122,9 @@ def _pattern(
 def _numbers(build: Builder, inputs: Sequence[Array], options: dict[str, Any]) -> Array:
     function = _pattern(build, len(inputs), tuple(options.items()))
     whole = all(array.dtype.kind in "iu" for array in inputs)
-    exact = [array if array.dtype == bool else array.astype(np.float64) for array in inputs]
+    exact = [
+        array if array.dtype == bool else array.astype(np.float64, copy=False) for array in inputs
+    ]
     with np.errstate(all="ignore"):
         result = np.asarray(function(exact))
     if any(array.ndim for array in inputs):
