@@ -238,12 +238,13 @@ def _log_softmax(node: Node) -> Node | None:
         if not (isinstance(log, Function) and log.function == "logsumexp"):
             continue
         (logits,) = log.operands
-        if labels == tuple(range(node.rank - 1)) and times(-1) == rest.coefficient:
-            if logits in present and logits.shape == node.shape:
-                found = make("log_softmax", node.shape, logits)
-                place = node.terms.index(logits)
-                kept = [t for k, t in enumerate(node.terms) if k not in (place, other)]
-                return plus([found, *kept], node.shape)
+        if labels != tuple(range(node.rank - 1)) or times(-1) != rest.coefficient:
+            continue
+        if logits in present and logits.shape == node.shape:
+            found = make("log_softmax", node.shape, logits)
+            place = node.terms.index(logits)
+            kept = [t for k, t in enumerate(node.terms) if k not in (place, other)]
+            return plus([found, *kept], node.shape)
     return None
 
 
