@@ -51,7 +51,8 @@ class Definitions:
     """The straight-line program in whole tensors.
 
     `sources` has the versions of each source; `values` gives the recorded value of a leaf in
-    float64, or None where it is not there any more. `epsilon` names the dtype.
+    float64, or None where it is not there any more. `reached`: whether the target reads a source
+    at all, be it for nothing.
     """
 
     target: Leaf
@@ -61,6 +62,7 @@ class Definitions:
     dtype: str
     look: Callable[[Leaf], Array | None] = field(repr=False)
     opaque: tuple[str, ...] = ()
+    reached: tuple[bool, ...] = ()
 
     @property
     def given(self) -> tuple[Leaf, ...]:
@@ -138,9 +140,14 @@ class _Writer:
         opaque = tuple(dict.fromkeys(d.operation.kind for d in kept if d.operation is not None))
         dtype = self._trace.tensors[self._target].dtype
         look = _Memory(self._trace, keys).look
-        return Definitions(
-            target, kept, sources, constants, dtype, look, tuple(dict.fromkeys(opaque))
-        )
+        read = {
+            key
+            for operation in self._slice.operations
+            if operation.kind not in _ASIDE and not operation.off_tape
+            for key in operation.inputs
+        }
+        reached = tuple(bool(read.intersection(source.tensors)) for source in self._sources)
+        return Definitions(target, kept, sources, constants, dtype, look, opaque, reached)
 
     def _reached(self, target: Leaf) -> set[Leaf]:
         """The leaves that the target is made of, through the definitions."""

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from tapemagic.equations import NotDerivable
-from tapemagic.tensors.algebra import plus, replaced
+from tapemagic.formula import ZERO
+from tapemagic.tensors.algebra import is_zero, plus, replaced
 from tapemagic.tensors.definitions import Definition, Definitions
 from tapemagic.tensors.evaluation import evaluate
-from tapemagic.tensors.nodes import Array, Leaf, Node, Shape, ones, postorder
+from tapemagic.tensors.nodes import Array, Leaf, Node, Shape, constant, ones, postorder
 from tapemagic.tensors.pullback import cotangents, gradient, identity_seed
 from tapemagic.tensors.recognition import at, recognised
 
@@ -78,6 +79,11 @@ class TensorForm:
     reason: str = ""
     memo: weakref.ref[Memo] | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def is_zero(self) -> bool:
+        """Whether the derivative is 0 whatever the values."""
+        return self.closed is not None and is_zero(self.closed)
+
     def evaluate(self, chosen: Mapping[Leaf, Array]) -> Array | None:
         """The closed form in float64 with these values in place of the recorded ones; None
         where there is no form, or a value is gone. Raises `TooLarge`."""
@@ -103,6 +109,8 @@ class TensorForm:
         except LookupError:
             return None
         found = [known[leaf] for leaf in self.source if leaf in known]
+        if not found and self.is_zero:
+            return np.zeros((*self.sweep.front, *self.source[0].shape))
         return np.asarray(sum(found)) if found else None
 
     @property
@@ -230,6 +238,9 @@ def form(found: Sweep, place: int) -> TensorForm:
     source = definitions.sources[place]
     parts = [found.adjoints[leaf].closed for leaf in source if leaf in found.adjoints]
     lead = len(found.front)
+    if not parts and definitions.reached[place]:  # by ways that cancel, or that are constant
+        shape = (*(found.front), *source[0].shape)
+        return TensorForm(definitions, source, constant(ZERO, shape), found, lead)
     if not parts:
         raise NotDerivable("the target does not depend on the source in what was recorded")
     known = [node for node in parts if node is not None]
