@@ -119,6 +119,8 @@ def _explained(
     shared: Shared,
 ) -> Derivative:
     tensor, why = _tensor(trace, question, lower, shared)
+    if measured is None and tensor is not None and tensor.is_zero:
+        tensor = None  # why the tape saw no way is not told by "0"
     derivation, closed, reasons = _in_components(trace, question, lower, tensor)
     try:
         with np.errstate(all="ignore"):
@@ -538,7 +540,7 @@ def _same_output(trace: Trace, position: int, operation: Operation, place: int) 
     inputs = tuple(dict.fromkeys(operation.inputs))
     if operation.vjp is None or len(inputs) < len(operation.inputs):
         return False
-    if operation.answered is None and not operation.attributes.get("compiled"):
+    if operation.answered is None and not operation.attributes.get("library"):
         return False  # a custom gradient is the user's code: the tape did not ask it, nor do we
     asked, given = operation.answered or _probed(trace, operation, place)
     if any(np.any(c) for k, c in enumerate(asked) if k != place and c is not None):

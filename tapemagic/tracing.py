@@ -8,9 +8,10 @@ import inspect
 import io
 import itertools
 import linecache
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -211,7 +212,8 @@ class Given:
             if scale is not None:
                 known = _arrays(_listed(self._answer[1]))
                 return [None if g is None else np.asarray(g * scale) for g in known]
-            if graphs.function_name(self.name) is None and self._answer is not None:
+            library = graphs.function_name(self.name) is not None or _is_librarys(self._backward)
+            if not library and self._answer is not None:
                 raise LookupError("a custom gradient is not called again")
             outputs = _alive(self.name, tensors, self.outputs)
             seeds = [
@@ -224,7 +226,8 @@ class Given:
         taken = tuple(alias.get(key, key) for key in self.inputs)
         made = tuple(self.outputs)
         function, answered = graphs.function_name(self.name), self._recorded()
-        attributes = {"compiled": function is not None}
+        library = function is not None or _is_librarys(self._backward)
+        attributes = {"compiled": function is not None, "library": library}
         name = function or self.name
         return Operation(name, taken, made, attributes, line, vjp, at, False, True, answered)
 
@@ -248,6 +251,15 @@ class Given:
         if np.ndim(wanted) or asked is None or not np.isfinite(asked) or float(asked) == 0.0:
             return None
         return float(wanted) / float(asked)
+
+
+def _is_librarys(backward: Any) -> bool:
+    """Whether a custom gradient is TensorFlow's own, such as silu's, and may be called again."""
+    cells = getattr(backward, "__closure__", None) or ()
+    every = [backward, *(cell.cell_contents for cell in cells)]
+    codes = [f.__code__ for f in every if isinstance(f, FunctionType)]
+    home = os.path.dirname(tf.__file__)
+    return bool(codes) and all(code.co_filename.startswith(home) for code in codes)
 
 
 def _is_nonzero(tensor: Any) -> bool:

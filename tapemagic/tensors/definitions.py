@@ -69,7 +69,8 @@ class Definitions:
     """The straight-line program in whole tensors.
 
     `sources` has the versions of each source; `values` gives the recorded value of a leaf in
-    float64, or None where it is not there any more. `epsilon` names the dtype.
+    float64, or None where it is not there any more. `reached`: whether the target reads a source
+    at all, be it for nothing.
     """
 
     target: Leaf
@@ -80,6 +81,7 @@ class Definitions:
     look: Callable[[Leaf], Array | None] = field(repr=False)
     opaque: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = ()
+    reached: tuple[bool, ...] = ()
 
     @property
     def given(self) -> tuple[Leaf, ...]:
@@ -167,9 +169,15 @@ class _Writer:
         opaque = tuple(dict.fromkeys(d.operation.kind for d in kept if d.operation is not None))
         dtype = self._trace.tensors[self._target].dtype
         look = _Memory(self._trace, keys).look
-        return Definitions(
-            target, kept, sources, constants, dtype, look, opaque, self._layers(kept)
-        )
+        read = {
+            key
+            for operation in self._slice.operations
+            if operation.kind not in _ASIDE and not operation.off_tape
+            for key in operation.inputs
+        }
+        reached = tuple(bool(read.intersection(source.tensors)) for source in self._sources)
+        layers = self._layers(kept)
+        return Definitions(target, kept, sources, constants, dtype, look, opaque, layers, reached)
 
     def _layers(self, kept: Sequence[Definition]) -> tuple[Layer, ...]:
         leaves = {self._keys[definition.leaf]: definition.leaf for definition in kept}

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from tapemagic.equations import NotDerivable
-from tapemagic.tensors.algebra import contract, plus, replaced
+from tapemagic.formula import ZERO
+from tapemagic.tensors.algebra import contract, is_zero, plus, replaced
 from tapemagic.tensors.definitions import Definition, Definitions
 from tapemagic.tensors.evaluation import cost, evaluate
-from tapemagic.tensors.nodes import Array, Leaf, Node, Shape, ones, postorder
+from tapemagic.tensors.nodes import Array, Leaf, Node, Shape, constant, ones, postorder
 from tapemagic.tensors.pullback import cotangents, gradient, identity_seed
 from tapemagic.tensors.recognition import at, recognised
 
@@ -88,6 +89,11 @@ class TensorForm:
     batch: bool = False
     memo: weakref.ref[Memo] | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def is_zero(self) -> bool:
+        """Whether the derivative is 0 whatever the values."""
+        return self.closed is not None and is_zero(self.closed)
+
     def evaluate(self, chosen: Mapping[Leaf, Array]) -> Array | None:
         """The closed form in float64 with these values in place of the recorded ones (without
         one, the sweep is followed, if all in it has a formula); None where there is no form, or
@@ -114,6 +120,8 @@ class TensorForm:
         except LookupError:
             return None
         found = [known[leaf] for leaf in self.source if leaf in known]
+        if not found and self.is_zero:
+            return np.zeros((*self.sweep.front, *self.source[0].shape))
         return np.asarray(sum(found)) if found else None
 
     @property
@@ -258,6 +266,9 @@ def form(found: Sweep, place: int) -> TensorForm:
     source = definitions.sources[place]
     parts = [found.adjoints[leaf].closed for leaf in source if leaf in found.adjoints]
     lead = len(found.front)
+    if not parts and definitions.reached[place]:  # by ways that cancel, or that are constant
+        shape = (*(found.front), *source[0].shape)
+        return TensorForm(definitions, source, constant(ZERO, shape), found, lead)
     if not parts:
         raise NotDerivable("the target does not depend on the source in what was recorded")
     known = [node for node in parts if node is not None]
