@@ -5,7 +5,8 @@ Nothing here may take the user's cell down: what cannot be derived becomes a rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,12 +27,20 @@ from tapemagic.numeric import NotReplayable
 from tapemagic.result import Derivative
 from tapemagic.tensors import forms
 from tapemagic.tensors.forms import Shared, TensorForm, TooLarge
-from tapemagic.tensors.sweep import again
-from tapemagic.trace import Answer, Array, Operation, Trace
+from tapemagic.tensors.sweep import again, along
+from tapemagic.trace import LARGE, Answer, Array, Operation, Trace
 
 _SYMMETRIC = {"Cholesky", "SelfAdjointEigV2"}
 LONG = 2_000  # equations that are still followed again from the sources
 SEVERAL = 12  # sources that share one set of equations
+
+
+@dataclass(frozen=True)
+class Along:
+    """A vector by name, of the source's shape."""
+
+    name: str
+    value: Array
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,7 @@ class Question:
     entries (default ones). `names` has names that no binding gave, by tensor id. `several`: it
     is one of several partial derivatives, so that they are written with ∂.
     `notation` is "auto", "matrix", "index" or "components". `meanings` says what short names
-    stand for.
+    stand for. `along`: of a second derivative, only its product with this vector.
     """
 
     key: str
@@ -56,6 +65,7 @@ class Question:
     several: bool = False
     notation: str = "auto"
     meanings: Mapping[str, str] = field(default_factory=dict)
+    along: Along | None = None
 
     @property
     def entrywise(self) -> bool:
@@ -80,6 +90,9 @@ def explain(
     derivation = None
     closed = None
     tensor, why = _tensor(trace, question, lower, shared or Shared())
+    if too_large := _too_large(trace, question, measured):
+        check = Check(measured, None, None, None, too_large)
+        return _explained(question, value, check, None, None, [why] if why else [], tensor)
     try:
         if not _enough(tensor, question):
             derivation = _derivation(trace, question)
@@ -110,10 +123,30 @@ def explain(
     if check.derived is False and closed is not None:
         reasons.append("what was derived does not give the tape's value")
         closed = None
-    if tensor is not None and tensor.closed is not None and closed is None:
-        reasons = []
-    elif closed is None and why and (tensor is not None or not reasons or "entries" in reasons[0]):
-        reasons = [why]
+    if closed is None:
+        reasons = _reasons(tensor, why, reasons)
+    return _explained(question, value, check, derivation, closed, reasons, tensor)
+
+
+def _reasons(tensor: TensorForm | None, why: str, reasons: list[str]) -> list[str]:
+    """Why there is no closed form, if so: `why` there is none in whole tensors, or `reasons` why
+    there is none in components."""
+    if tensor is not None and tensor.closed is not None:
+        return []
+    if why and (tensor is not None or not reasons or "entries" in reasons[0]):
+        return [why]
+    return reasons
+
+
+def _explained(
+    question: Question,
+    value: Any,
+    check: Check,
+    derivation: Derivation | None,
+    closed: ClosedForm | None,
+    reasons: Sequence[str],
+    tensor: TensorForm | None,
+) -> Derivative:
     return Derivative(
         question.key,
         question.text,
@@ -126,7 +159,16 @@ def explain(
         question.several,
         tensor=tensor,
         meanings=question.meanings,
+        along=question.along.name if question.along is not None else "",
     )
+
+
+def _too_large(trace: Trace, question: Question, measured: Array | None) -> str:
+    """Why nothing is computed to compare the tape's answer with, if so."""
+    wanted = [question.sources[i].tensors[:1] for i in question.order]
+    sizes = [math.prod(trace.tensors[key].shape) for keys in wanted for key in keys]
+    most = max([0 if measured is None else measured.size, *sizes])
+    return "" if most <= LARGE else f"{most:,} entries are too many to compute them once more"
 
 
 # -- in whole tensors ---------------------------------------------------------------------------
@@ -150,7 +192,11 @@ def _tensor(
             if lower is None or lower.tensor is None:
                 return None, "" if lower is None else f"{lower.key} has none"
             jacobian = question.kind == "hessian"
-            found = again(lower.tensor, place, jacobian)
+            by = question.along
+            if by is None:
+                found = again(lower.tensor, place, jacobian)
+            else:
+                found = again(along(lower.tensor, by.name, by.value), place, False)
         else:
             jacobian = question.kind in ("jacobian", "batch_jacobian")
             names = question.names or {}
@@ -175,6 +221,8 @@ def _tensor(
 def _enough(tensor: TensorForm | None, question: Question) -> bool:
     """Whether nobody would write the entries out: there is a form of more than a few, or the
     way leads through layers."""
+    if question.along is not None:
+        return True
     if tensor is None:
         return False
     definitions = tensor.definitions
@@ -401,7 +449,8 @@ def _difference(trace: Trace, question: Question) -> Difference | str:
         keys = [leaf.tensors for leaf in used]
         run = checking.target_function(trace, question.target, keys, weights)
         entrywise = question.kind == "hessian"
-        return checking.finite_difference(run, points, order, len(trace.operations), entrywise)
+        by = None if question.along is None else question.along.value
+        return checking.finite_difference(run, points, order, len(trace.operations), entrywise, by)
     except NotReplayable as reason:
         return str(reason)
     except Exception as error:  # noqa: BLE001 - as above: the value stands all the same

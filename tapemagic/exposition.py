@@ -31,7 +31,8 @@ from tapemagic.document import (
     Words,
 )
 from tapemagic.equations import Equation, Equations
-from tapemagic.formula import Formula, Name, Symbol
+from tapemagic.extent import norm
+from tapemagic.formula import Formula, Name, Product, Symbol
 from tapemagic.substitution import (
     arranged,
     counted,
@@ -285,7 +286,8 @@ def _differential(derivative: Derivative) -> Formula:
         target, sources = Name(derivative.inner[0]), (*derivative.inner[1], *sources)
     counts = Counter(names.get(text, Name(text)) for text in sources)
     wrt = tuple((Tensor(name), count) for name, count in counts.items())
-    return Differential(Tensor(target), wrt, derivative.several)
+    found = Differential(Tensor(target), wrt, derivative.several)
+    return Product((found, Tensor(Name(derivative.along)))) if derivative.along else found
 
 
 def _substitution(derivative: Derivative, heading: Formula, steps: str) -> list[Item]:
@@ -397,7 +399,7 @@ def _brief(array: Array | None, dtype: str) -> str:
         return _digits(array[()], dtype)
     if array.size <= 4:
         return "[" + ", ".join(_digits(value, dtype) for value in array.flat) + "]"
-    return f"of norm {_digits(np.linalg.norm(array), dtype)}"
+    return f"of norm {_digits(norm(array), dtype)}"
 
 
 def _digits(value: Any, dtype: str) -> str:

@@ -348,6 +348,11 @@ class Recorder:
             self._touched.clear()  # asking for a variable's id has touched it
             self.log.bind(name, Handle(key), code, offset)
 
+    def widest(self) -> int:
+        """The entries of the largest tensor that an op made."""
+        sizes = (t.shape.num_elements() or 0 for entry in self.log.raw for t in entry[3])
+        return max(sizes, default=0)
+
     def untouched(self) -> None:
         """The variables' handles were asked for by us."""
         self._touched.clear()

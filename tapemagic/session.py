@@ -36,7 +36,7 @@ from tapemagic.sources import (
     names_in,
     unwrapped,
 )
-from tapemagic.tapes import Asked, CellTape
+from tapemagic.tapes import Asked, CellTape, Seed
 from tapemagic.tensors.telling import Style
 from tapemagic.trace import Line
 
@@ -283,13 +283,15 @@ class Session:
         self.tape.close()
         self._recorder.stop()
         sources = self._sources(options)
+        by = self._weights(options, seed, targets[0], sources)
         self._target = targets[0].value if last is not None else None
         # First all answers, then the trace: custom gradients remember what they answered.
-        asked = Asked(self.tape, [s.value for s in sources], options.zero, seed)
+        values = [s.value for s in sources]
+        asked = Asked(self.tape, values, options.zero, by, self._recorder.widest())
         answered = [answers(options, target, sources, asked) for target in targets]
         life = self._lives.of(self.tape)
         explainer = Explainer(
-            options, sources, seed, self._recorder, life, self._namespace, self._magic
+            options, sources, by, self._recorder, life, self._namespace, self._magic
         )
         derivatives = [
             derivative
@@ -367,12 +369,22 @@ class Session:
             seed = tf.cast(tf.convert_to_tensor(value), target.value.dtype)
         except Exception as error:
             raise GradError(f"--seed {options.seed}: {str(error).splitlines()[0]}") from error
-        if seed.shape != target.value.shape:
-            raise GradError(
-                f"--seed has shape {tuple(seed.shape)}, but {target.text} has shape "
-                f"{tuple(target.value.shape)}"
-            )
         return seed
+
+    def _weights(
+        self, options: Options, seed: Any, target: Target, sources: Sequence[Source]
+    ) -> Seed:
+        """What the seed weights: the target, or its first derivative if it is as large as that."""
+        if seed is None or seed.shape == target.value.shape:
+            return Seed(seed)
+        second = options.kind == "gradient" and options.order == 2 and len(sources) == 1
+        if second and seed.shape == unwrapped(sources[0].value).shape:
+            return Seed(seed, 2, options.seed or "")
+        other = f", and {sources[0].text} {tuple(sources[0].value.shape)}" if second else ""
+        raise GradError(
+            f"--seed has shape {tuple(seed.shape)}, but {target.text} has shape "
+            f"{tuple(target.value.shape)}{other}"
+        )
 
     def _sources(self, options: Options) -> list[Source]:
         if not options.wrt:

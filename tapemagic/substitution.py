@@ -10,6 +10,7 @@ import numpy as np
 from tapemagic import numbers
 from tapemagic.document import Fold, Item, Matrix, Note, Source, Stack, Statement, Words
 from tapemagic.equations import Equations
+from tapemagic.extent import norm
 from tapemagic.formula import Formula, Power, Symbol, Value, replace
 from tapemagic.trace import Array
 
@@ -38,9 +39,7 @@ def shown(value: Array, dtype: str) -> Formula:
     """A measured value, or its shape and norm where it is too large to print."""
     if not printable(value):
         shape = " × ".join(map(str, value.shape))
-        return Words(
-            f"{shape} entries, norm {numbers.written(float(np.linalg.norm(value)), dtype)}"
-        )
+        return Words(f"{shape} entries, norm {numbers.written(norm(value), dtype)}")
     entries = np.empty(value.shape, dtype=object)
     for index in np.ndindex(*value.shape):
         one = complex(value[index]) if np.iscomplexobj(value) else float(value[index])

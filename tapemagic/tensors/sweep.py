@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from tapemagic.equations import NotDerivable
-from tapemagic.tensors.algebra import plus, replaced
+from tapemagic.formula import Name
+from tapemagic.tensors.algebra import contract, plus, replaced
 from tapemagic.tensors.definitions import Definition, Definitions
 from tapemagic.tensors.evaluation import cost, evaluate
-from tapemagic.tensors.nodes import Array, Leaf, Node, Shape, ones, postorder
+from tapemagic.tensors.nodes import Array, Leaf, Node, Shape, core, ones, postorder
 from tapemagic.tensors.pullback import cotangents, gradient, identity_seed
 from tapemagic.tensors.recognition import at, recognised
 
@@ -240,6 +241,28 @@ def form(found: Sweep, place: int) -> TensorForm:
     elif found.seed is not None:
         reason = "the output gradients are numbers"
     return TensorForm(definitions, source, None, found, lead, reason)
+
+
+def along(lower: TensorForm, name: str, vector: Array) -> TensorForm:
+    """The sum of a derivative's entries, weighted by those of a vector of this name: what its
+    own derivative is the Hessian's product with the vector."""
+    if lower.closed is None:
+        return lower
+    definitions = lower.definitions
+    texts = {leaf.name.text for leaf in (*definitions.given, definitions.target)}
+    leaf = Leaf(core(vector.shape), Name(name if name not in texts else f"{name}_"), vector.shape)
+
+    def look(wanted: Leaf) -> Array | None:
+        return vector if wanted == leaf else definitions.look(wanted)
+
+    def peek(wanted: Leaf) -> Array | None:
+        return vector if wanted == leaf else definitions.peek(wanted)
+
+    constants = (*definitions.constants, leaf)
+    known = replace(definitions, constants=constants, look=look, peek=peek)
+    axes = tuple(range(lower.closed.rank))
+    product = contract([(lower.closed, axes), (leaf, axes)], (), {})
+    return replace(lower, definitions=known, closed=recognised(product), sweep=None)
 
 
 def again(lower: TensorForm, place: int, jacobian: bool) -> TensorForm:

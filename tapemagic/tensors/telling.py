@@ -10,6 +10,7 @@ import numpy as np
 
 from tapemagic import document as d
 from tapemagic import numbers
+from tapemagic.extent import extent
 from tapemagic.formula import Call, Formula, Product
 from tapemagic.substitution import counted, folded, shown
 from tapemagic.tensors.algebra import replaced
@@ -75,7 +76,7 @@ class Teller:
         )
 
     def _space(self, leaf: Leaf) -> d.Item:
-        space, value = d.Space(leaf.whole), self._definitions.look(leaf)
+        space, value = d.Space(leaf.whole), self._definitions.view(leaf)
         sides: list[Formula] = [d.Tensor(leaf.name)]
         meaning = self._meanings.get(leaf.name.text)
         if meaning is not None:
@@ -324,10 +325,8 @@ def _with_size(space: Formula, value: Array | None) -> Formula:
     """The space, and how large the entries are."""
     if value is None or not value.size or value.dtype.kind not in "fiu":
         return space
-    array = np.asarray(value, dtype=np.float64)
     norm, low, high = (
-        str(numbers.written(float(f"{float(x):.3g}"), "float64"))
-        for x in (np.linalg.norm(array.ravel()), np.min(array), np.max(array))
+        str(numbers.written(float(f"{float(x):.3g}"), "float64")) for x in extent(value)
     )
     return Product((space, d.Words(f" of norm {norm}, entries from {low} to {high}")))
 
