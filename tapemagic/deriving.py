@@ -166,9 +166,16 @@ def _explained(
 def _too_large(trace: Trace, question: Question, measured: Array | None) -> str:
     """Why nothing is computed to compare the tape's answer with, if so."""
     wanted = [question.sources[i].tensors[:1] for i in question.order]
-    sizes = [math.prod(trace.tensors[key].shape) for keys in wanted for key in keys]
-    most = max([0 if measured is None else measured.size, *sizes])
-    return "" if most <= LARGE else f"{most:,} entries are too many to compute them once more"
+    shapes = [trace.tensors[key].shape for keys in wanted for key in keys]
+    most = max([0 if measured is None else measured.size, *map(math.prod, shapes)])
+    if most <= LARGE:
+        return ""
+    if measured is not None and len(shapes) == 1 and measured.shape[:1] != shapes[0][:1]:
+        return (
+            f"IndexedSlices: {measured.shape[0]} rows of a table of shape {shapes[0]}, which is "
+            "not made whole"
+        )
+    return f"{most:,} entries are too many to compute them once more"
 
 
 # -- in whole tensors ---------------------------------------------------------------------------

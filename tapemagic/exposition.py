@@ -243,7 +243,10 @@ def _in_tensors(
         return []
     label = "by substitution" if derivative.order == 1 else f"order {derivative.order}"
     chain = teller.chain() if steps != "result" else []
-    return [*chain, *teller.closed(heading, derivative.check.tape, label if chain else "")]
+    value = derivative.check.tape
+    if value is not None and value.shape != tuple(getattr(derivative.value, "shape", ())):
+        value = None  # of a large table, the rows that were used
+    return [*chain, *teller.closed(heading, value, label if chain else "")]
 
 
 _REMARKS = {"kink", "summed", "convention", "custom", "degenerate"}  # nothing is broken

@@ -17,7 +17,7 @@ def extent(array: Array) -> tuple[float, float, float]:
     square, low, high = 0.0, math.inf, -math.inf
     for start in range(0, flat.size, _PIECE):
         piece = np.asarray(flat[start : start + _PIECE], dtype=np.float64)
-        square += float(np.dot(piece, piece))
+        square += float(np.sum(np.square(piece)))
         low, high = min(low, float(np.min(piece))), max(high, float(np.max(piece)))
     return math.sqrt(square), low, high
 
