@@ -17,12 +17,13 @@ from tapemagic.calls import FIRST, OwnCall
 from tapemagic.case import Case
 from tapemagic.check import Check
 from tapemagic.dependence import Dependence
-from tapemagic.deriving import Question, explain, leaf_of, settled
+from tapemagic.deriving import Question, explain, leaf_of
 from tapemagic.disconnection import nothing_asked
 from tapemagic.doctor import diagnose
 from tapemagic.keys import derivative_key
 from tapemagic.recording import Recorder, tensor_id
 from tapemagic.result import Call, Derivative
+from tapemagic.settling import settled
 from tapemagic.sources import is_variable, unwrapped
 from tapemagic.tapes import measured
 from tapemagic.tensors.forms import Shared

@@ -28,7 +28,7 @@ from tapemagic.result import Derivative
 from tapemagic.tensors import forms
 from tapemagic.tensors.forms import Shared, TensorForm, TooLarge
 from tapemagic.tensors.sweep import again, along
-from tapemagic.trace import LARGE, Answer, Array, Operation, Trace
+from tapemagic.trace import LARGE, Array, Operation, Trace
 
 _SYMMETRIC = {"Cholesky", "SelfAdjointEigV2"}
 LONG = 2_000  # equations that are still followed again from the sources
@@ -489,66 +489,10 @@ def _batch(array: Any, rank: int) -> Any:
     return np.stack([np.take(array[i], i, axis=rank - 1) for i in range(array.shape[0])])
 
 
-def settled(trace: Trace) -> Trace:
-    """The trace with each op that the tape was handed a derivative for either opened up (if the
-    ops inside have that same derivative) or left as one, its derivative taken as given."""
-    operations = list(trace.operations)
-    for position, operation in enumerate(trace.operations):
-        if operation.given and _same_inside(trace, position, operation):
-            operations[position] = replace(operation, given=False, kind="", outputs=())
-    kept = tuple(op for op in operations if op.kind)
-    return replace(trace, operations=kept)
-
-
-def _same_inside(trace: Trace, position: int, operation: Operation) -> bool:
-    """Whether differentiating the ops inside gives what the tape was handed."""
-    inside = {key for op in trace.operations[:position] for key in op.outputs}
-    later = {key for op in trace.operations[position + 1 :] for key in op.inputs}
-    wanted = inside & {*later, operation.outputs[0]}
-    used = [k for k, key in enumerate(operation.outputs) if key in wanted]
-    if operation.outputs[0] not in inside:
-        return False
-    try:
-        return all(_same_output(trace, position, operation, place) for place in used)
-    except Exception:  # noqa: BLE001 - what cannot be opened up stays one op
-        return False
-
-
-def _same_output(trace: Trace, position: int, operation: Operation, place: int) -> bool:
-    before = replace(trace, operations=trace.operations[:position])
-    inputs = tuple(dict.fromkeys(operation.inputs))
-    if operation.vjp is None or len(inputs) < len(operation.inputs):
-        return False
-    if operation.answered is None and not operation.attributes.get("compiled"):
-        return False  # a custom gradient is the user's code: the tape did not ask it, nor do we
-    asked, given = operation.answered or _probed(trace, operation, place)
-    if any(np.any(c) for k, c in enumerate(asked) if k != place and c is not None):
-        return False
-    leaves = [Leaf(f"x{i}", (key,)) for i, key in enumerate(inputs)]
-    equations = derive_equations(before, operation.outputs[place], "y", leaves, {})
-    for i, answer in enumerate(given):
-        own = derive(equations, i, np.asarray(asked[place], dtype=np.float64)).value
-        if answer is None and np.any(own):
-            return False
-        if answer is not None and not np.allclose(own, answer, rtol=1e-4, atol=1e-6):
-            return False
-    return True
-
-
-def _probed(trace: Trace, operation: Operation, place: int) -> Answer:
-    """What the tape's own derivative says, asked for one output with ones."""
-    assert operation.vjp is not None
-    cotangents: list[Array | None] = [
-        np.zeros(trace.tensors[key].shape) for key in operation.outputs
-    ]
-    cotangents[place] = np.ones(trace.tensors[operation.outputs[place]].shape)
-    return tuple(cotangents), tuple(operation.vjp([c for c in cotangents if c is not None]))
-
-
 def leaf_of(trace: Trace, key: int, text: str, is_variable: bool, shown: str = "") -> Leaf:
     """The source with this tensor or variable id; a variable is what was read of it."""
     tensors = trace.read(key) if is_variable else (trace.canonical(key),)
     return Leaf(text, tensors, shown)
 
 
-__all__ = ["Question", "explain", "leaf_of", "settled"]
+__all__ = ["Question", "explain", "leaf_of"]

@@ -12,7 +12,7 @@ from tapemagic.asked import asked_source, asked_tape
 from tapemagic.blocks import shorter, with_outputs
 from tapemagic.case import Case
 from tapemagic.dependence import Dependence
-from tapemagic.deriving import Along, Question, explain, leaf_of, settled
+from tapemagic.deriving import Along, Question, explain, leaf_of
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.disconnection import higher_order
 from tapemagic.doctor import diagnose
@@ -22,6 +22,7 @@ from tapemagic.log import OPEN, TapeLife
 from tapemagic.options import Options
 from tapemagic.recording import Recorder, tensor_id
 from tapemagic.result import Derivative
+from tapemagic.settling import settled
 from tapemagic.sources import Source, is_variable, names_in, unwrapped
 from tapemagic.tapes import Asked, Seed, measured
 from tapemagic.tensors.forms import Shared

@@ -59,7 +59,7 @@ class Sweep:
     def values(self) -> Mapping[Leaf, Array]:
         """The adjoints in numbers at the recorded point, those behind an opaque operation by
         the tape's own derivative of it. Raises `LookupError` where a value is gone."""
-        return _numbers(self)
+        return numbers(self)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class TensorForm:
         if self.sweep is None:
             return None
         try:
-            known = _numbers(self.sweep, chosen) if chosen else self.sweep.values
+            known = numbers(self.sweep, chosen) if chosen else self.sweep.values
         except LookupError:
             return None
         found = [known[leaf] for leaf in self.source if leaf in known]
@@ -304,7 +304,9 @@ def forward(
     return known
 
 
-def _numbers(found: Sweep, chosen: Mapping[Leaf, Array] | None = None) -> dict[Leaf, Array]:
+def numbers(found: Sweep, chosen: Mapping[Leaf, Array] | None = None) -> dict[Leaf, Array]:
+    """The adjoints in numbers, with values `chosen` in place of the recorded ones. Raises
+    `LookupError` where a value is gone."""
     definitions, front = found.definitions, found.front
     values = forward(definitions, chosen)
     adjoints: dict[Leaf, Array] = {}
