@@ -27,6 +27,9 @@ Function = Callable[[Sequence[Array]], Array]
 class Check:
     """`tape`, `symbolic` and `finite_difference` as float64 arrays, None where there is none.
 
+    A large `tape` is a read-only view of the tensor's own memory; of `IndexedSlices` of a large
+    table, the rows.
+
     `agrees`: True or False, None where there was nothing to compare. `note` says what was
     compared, or why not; `kink` that the one-sided differences disagree; `derived` whether the
     closed form by itself gives the tape's value.
@@ -92,13 +95,14 @@ def finite_difference(
     order: Sequence[int],
     operations: int,
     entrywise: bool = False,
+    along: Array | None = None,
 ) -> Difference:
     """∂ⁿ run/∂source… for the sources numbered in `order`, the last one entry by entry.
 
-    Lower orders are taken along (1, …, 1), as a gradient of a gradient is, or `entrywise` too,
-    as in a Hessian. Nested central differences with step ε^{1/(n+2)}; the error is estimated
-    from the doubled step. Raises `NotReplayable` where an op cannot be replayed or the work
-    would be too much.
+    Lower orders are taken along (1, …, 1), as a gradient of a gradient is, or the first one
+    `along` a vector; or `entrywise` too, as in a Hessian. Nested central differences with step
+    ε^{1/(n+2)}; the error is estimated from the doubled step. Raises `NotReplayable` where an op
+    cannot be replayed or the work would be too much.
     """
     free = list(order) if entrywise else [order[-1]]
     shapes = [points[source].shape for source in free]
@@ -119,6 +123,8 @@ def finite_difference(
             small[place], large[place] = small[other], large[other]
             continue
         directions = _directions(points, order, shapes, index)
+        if along is not None:
+            directions[0] = along
         step = _step(points, order, directions)
         steps.append(step)
         near = dict(_around(run, points, order, directions, step))

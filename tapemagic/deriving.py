@@ -5,7 +5,8 @@ Nothing here may take the user's cell down: what cannot be derived becomes a rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -30,12 +31,20 @@ from tapemagic.substitution import is_long
 from tapemagic.tensors import forms
 from tapemagic.tensors.evaluation import cost
 from tapemagic.tensors.forms import Shared, TensorForm, TooLarge
-from tapemagic.tensors.sweep import again, batched
-from tapemagic.trace import Answer, Array, Operation, Trace
+from tapemagic.tensors.sweep import again, along, batched
+from tapemagic.trace import LARGE, Array, Operation, Trace
 
 _SYMMETRIC = {"Cholesky", "SelfAdjointEigV2"}
 LONG = 2_000  # equations that are still followed again from the sources
 SEVERAL = 12  # sources that share one set of equations
+
+
+@dataclass(frozen=True)
+class Along:
+    """A vector by name, of the source's shape."""
+
+    name: str
+    value: Array
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class Question:
     entries (default ones). `names` has names that no binding gave, by tensor id. `several`: it
     is one of several partial derivatives, so that they are written with ∂.
     `notation` is "auto", "matrix", "index" or "components". `meanings` says what short names
-    stand for.
+    stand for. `along`: of a second derivative, only its product with this vector.
     """
 
     key: str
@@ -60,6 +69,7 @@ class Question:
     several: bool = False
     notation: str = "auto"
     meanings: Mapping[str, str] = field(default_factory=dict)
+    along: Along | None = None
 
     @property
     def entrywise(self) -> bool:
@@ -103,14 +113,14 @@ def explain(
     `lower` is the derivative of one order less, if this is a higher one; `shared` keeps what
     the derivatives of one trace have in common.
     """
-    found = _explained(trace, question, value, measured, lower, shared or Shared())
+    found = _verified(trace, question, value, measured, lower, shared or Shared())
     kept = _KEPT.get()
     if kept is not None:
         kept.append(Explained(trace, question, found.derivation))
     return found
 
 
-def _explained(
+def _verified(
     trace: Trace,
     question: Question,
     value: Any,
@@ -121,6 +131,9 @@ def _explained(
     tensor, why = _tensor(trace, question, lower, shared)
     if measured is None and tensor is not None and tensor.is_zero:
         tensor = None  # why the tape saw no way is not told by "0"
+    if too_large := _too_large(trace, question, measured):
+        check = Check(measured, None, None, None, too_large)
+        return _explained(question, value, check, None, None, [why] if why else [], tensor)
     derivation, closed, reasons = _in_components(trace, question, lower, tensor)
     try:
         with np.errstate(all="ignore"):
@@ -133,10 +146,30 @@ def _explained(
     if check.derived is False and closed is not None:
         reasons.append("what was derived does not give the tape's value")
         closed = None
-    if tensor is not None and tensor.closed is not None and closed is None:
-        reasons = []
-    elif closed is None and why and (tensor is not None or not reasons or "entries" in reasons[0]):
-        reasons = [why]
+    if closed is None:
+        reasons = _reasons(tensor, why, reasons)
+    return _explained(question, value, check, derivation, closed, reasons, tensor)
+
+
+def _reasons(tensor: TensorForm | None, why: str, reasons: list[str]) -> list[str]:
+    """Why there is no closed form, if so: `why` there is none in whole tensors, or `reasons` why
+    there is none in components."""
+    if tensor is not None and tensor.closed is not None:
+        return []
+    if why and (tensor is not None or not reasons or "entries" in reasons[0]):
+        return [why]
+    return reasons
+
+
+def _explained(
+    question: Question,
+    value: Any,
+    check: Check,
+    derivation: Derivation | None,
+    closed: ClosedForm | None,
+    reasons: Sequence[str],
+    tensor: TensorForm | None,
+) -> Derivative:
     return Derivative(
         question.key,
         question.text,
@@ -149,6 +182,7 @@ def _explained(
         question.several,
         tensor=tensor,
         meanings=question.meanings,
+        along=question.along.name if question.along is not None else "",
     )
 
 
@@ -156,6 +190,8 @@ def _in_components(
     trace: Trace, question: Question, lower: Derivative | None, tensor: TensorForm | None
 ) -> tuple[Derivation | None, ClosedForm | None, list[str]]:
     """The derivation entry by entry, where anybody would write the entries out."""
+    if question.along is not None:
+        return None, None, []
     explored = _KEPT.get() is not None  # sliders move entries
     whole = tensor is not None and tensor.closed is not None and not explored
     if (
@@ -212,6 +248,21 @@ def _checked(
     return check, None, closed, "the form in whole tensors does not give the tape's value"
 
 
+def _too_large(trace: Trace, question: Question, measured: Array | None) -> str:
+    """Why nothing is computed to compare the tape's answer with, if so."""
+    wanted = [question.sources[i].tensors[:1] for i in question.order]
+    shapes = [trace.tensors[key].shape for keys in wanted for key in keys]
+    most = max([0 if measured is None else measured.size, *map(math.prod, shapes)])
+    if most <= LARGE:
+        return ""
+    if measured is not None and len(shapes) == 1 and measured.shape[:1] != shapes[0][:1]:
+        return (
+            f"IndexedSlices: {measured.shape[0]} rows of a table of shape {shapes[0]}, which is "
+            "not made whole"
+        )
+    return f"{most:,} entries are too many to compute them once more"
+
+
 # -- in whole tensors ---------------------------------------------------------------------------
 
 _BESIDE = 9  # entries up to which components stand beside the matrix form
@@ -233,7 +284,11 @@ def _tensor(
             if lower is None or lower.tensor is None:
                 return None, "" if lower is None else f"{lower.key} has none"
             jacobian = question.kind == "hessian"
-            found = again(lower.tensor, place, jacobian)
+            by = question.along
+            if by is None:
+                found = again(lower.tensor, place, jacobian)
+            else:
+                found = again(along(lower.tensor, by.name, by.value), place, False)
         else:
             jacobian = question.kind in ("jacobian", "batch_jacobian")
             names = question.names or {}
@@ -478,7 +533,8 @@ def _difference(trace: Trace, question: Question) -> Difference | str:
         keys = [leaf.tensors for leaf in used]
         run = checking.target_function(trace, question.target, keys, weights)
         entrywise = question.kind == "hessian"
-        return checking.finite_difference(run, points, order, len(trace.operations), entrywise)
+        by = None if question.along is None else question.along.value
+        return checking.finite_difference(run, points, order, len(trace.operations), entrywise, by)
     except NotReplayable as reason:
         return str(reason)
     except Exception as error:  # noqa: BLE001 - as above: the value stands all the same
@@ -510,66 +566,10 @@ def _batch(array: Any, rank: int) -> Any:
     return np.stack([np.take(array[i], i, axis=rank - 1) for i in range(array.shape[0])])
 
 
-def settled(trace: Trace) -> Trace:
-    """The trace with each op that the tape was handed a derivative for either opened up (if the
-    ops inside have that same derivative) or left as one, its derivative taken as given."""
-    operations = list(trace.operations)
-    for position, operation in enumerate(trace.operations):
-        if operation.given and _same_inside(trace, position, operation):
-            operations[position] = replace(operation, given=False, kind="", outputs=())
-    kept = tuple(op for op in operations if op.kind)
-    return replace(trace, operations=kept)
-
-
-def _same_inside(trace: Trace, position: int, operation: Operation) -> bool:
-    """Whether differentiating the ops inside gives what the tape was handed."""
-    inside = {key for op in trace.operations[:position] for key in op.outputs}
-    later = {key for op in trace.operations[position + 1 :] for key in op.inputs}
-    wanted = inside & {*later, operation.outputs[0]}
-    used = [k for k, key in enumerate(operation.outputs) if key in wanted]
-    if operation.outputs[0] not in inside:
-        return False
-    try:
-        return all(_same_output(trace, position, operation, place) for place in used)
-    except Exception:  # noqa: BLE001 - what cannot be opened up stays one op
-        return False
-
-
-def _same_output(trace: Trace, position: int, operation: Operation, place: int) -> bool:
-    before = replace(trace, operations=trace.operations[:position])
-    inputs = tuple(dict.fromkeys(operation.inputs))
-    if operation.vjp is None or len(inputs) < len(operation.inputs):
-        return False
-    if operation.answered is None and not operation.attributes.get("library"):
-        return False  # a custom gradient is the user's code: the tape did not ask it, nor do we
-    asked, given = operation.answered or _probed(trace, operation, place)
-    if any(np.any(c) for k, c in enumerate(asked) if k != place and c is not None):
-        return False
-    leaves = [Leaf(f"x{i}", (key,)) for i, key in enumerate(inputs)]
-    equations = derive_equations(before, operation.outputs[place], "y", leaves, {})
-    for i, answer in enumerate(given):
-        own = derive(equations, i, np.asarray(asked[place], dtype=np.float64)).value
-        if answer is None and np.any(own):
-            return False
-        if answer is not None and not np.allclose(own, answer, rtol=1e-4, atol=1e-6):
-            return False
-    return True
-
-
-def _probed(trace: Trace, operation: Operation, place: int) -> Answer:
-    """What the tape's own derivative says, asked for one output with ones."""
-    assert operation.vjp is not None
-    cotangents: list[Array | None] = [
-        np.zeros(trace.tensors[key].shape) for key in operation.outputs
-    ]
-    cotangents[place] = np.ones(trace.tensors[operation.outputs[place]].shape)
-    return tuple(cotangents), tuple(operation.vjp([c for c in cotangents if c is not None]))
-
-
 def leaf_of(trace: Trace, key: int, text: str, is_variable: bool, shown: str = "") -> Leaf:
     """The source with this tensor or variable id; a variable is what was read of it."""
     tensors = trace.read(key) if is_variable else (trace.canonical(key),)
     return Leaf(text, tensors, shown)
 
 
-__all__ = ["Explained", "Question", "explain", "keeping", "leaf_of", "settled"]
+__all__ = ["Explained", "Question", "explain", "keeping", "leaf_of"]

@@ -31,7 +31,8 @@ from tapemagic.document import (
     Words,
 )
 from tapemagic.equations import Equation, Equations, entries
-from tapemagic.formula import Formula, Name, Symbol
+from tapemagic.extent import norm
+from tapemagic.formula import Formula, Name, Product, Symbol
 from tapemagic.substitution import (
     arranged,
     by_entries,
@@ -250,7 +251,10 @@ def _in_tensors(
         return []
     label = "by substitution" if derivative.order == 1 else f"order {derivative.order}"
     chain = teller.chain() if steps != "result" else []
-    return [*chain, *teller.closed(heading, derivative.check.tape, label if chain else "")]
+    value = derivative.check.tape
+    if value is not None and value.shape != tuple(getattr(derivative.value, "shape", ())):
+        value = None  # of a large table, the rows that were used
+    return [*chain, *teller.closed(heading, value, label if chain else "")]
 
 
 _REMARKS = {"kink", "summed", "convention", "custom", "degenerate"}  # nothing is broken
@@ -272,15 +276,17 @@ def _diagnosis(diagnosis: Diagnosis, remark: bool = False) -> Note:
     return Note(told, kind, code="\n".join(lines))
 
 
-def _value(derivative: Derivative, heading: Differential) -> Statement:
+def _value(derivative: Derivative, heading: Formula) -> Statement:
     return statement((heading, _answer(derivative, heading)))
 
 
-def _answer(derivative: Derivative, heading: Differential) -> Formula:
+def _answer(derivative: Derivative, heading: Formula) -> Formula:
     """What the tape returned."""
     value = derivative.check.tape
     assert value is not None
-    origins = by_entries(heading, value.shape) if derivative.is_gradient else None
+    origins = None
+    if derivative.is_gradient and isinstance(heading, Differential):
+        origins = by_entries(heading, value.shape)
     return shown(value, _dtype(derivative), origins)
 
 
@@ -289,7 +295,7 @@ def _dtype(derivative: Derivative) -> str:
     return str(getattr(dtype, "name", "float32"))
 
 
-def _differential(derivative: Derivative) -> Differential:
+def _differential(derivative: Derivative) -> Formula:
     derivation = derivative.derivation
     target, versions = Name(derivative.target), list[tuple[Name, ...]]()
     if derivation is not None:
@@ -305,10 +311,11 @@ def _differential(derivative: Derivative) -> Differential:
         target, sources = Name(derivative.inner[0]), (*derivative.inner[1], *sources)
     counts = Counter(names.get(text, Name(text)) for text in sources)
     wrt = tuple((Tensor(name), count) for name, count in counts.items())
-    return Differential(Tensor(target), wrt, derivative.several)
+    found = Differential(Tensor(target), wrt, derivative.several)
+    return Product((found, Tensor(Name(derivative.along)))) if derivative.along else found
 
 
-def _substitution(derivative: Derivative, heading: Differential, steps: str) -> list[Item]:
+def _substitution(derivative: Derivative, heading: Formula, steps: str) -> list[Item]:
     """The closed form, where it says more than the chain did."""
     closed, derivation = derivative.closed_form, derivative.derivation
     if closed is None or derivation is None or not printable(closed.formulas):
@@ -423,7 +430,7 @@ def _brief(array: Array | None, dtype: str) -> str:
         return _digits(array[()], dtype)
     if array.size <= 4:
         return "[" + ", ".join(_digits(value, dtype) for value in array.flat) + "]"
-    return f"of norm {_digits(np.linalg.norm(array), dtype)}"
+    return f"of norm {_digits(norm(array), dtype)}"
 
 
 def _digits(value: Any, dtype: str) -> str:

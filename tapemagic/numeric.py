@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from tapemagic import rules
 from tapemagic.formula import Formula, Number, Symbol, symbols
 from tapemagic.meaning import meaning
 from tapemagic.trace import Array, Operation, Trace
+
+_ENTRIES = 2**20  # that one replay may compute
 
 
 class NotReplayable(Exception):
@@ -40,13 +43,16 @@ class Replay:
     """The same ops in float64, prepared once to be run with many values of `leaves`.
 
     What does not depend on `leaves` keeps its recorded value (random numbers stay the same).
-    Raises `NotReplayable` for an op without a rule that does.
+    Raises `NotReplayable` for an op without a rule that does, and where it would be too much.
     """
 
     def __init__(self, trace: Trace, leaves: Collection[int], wanted: Sequence[int]) -> None:
         self._trace, self._wanted = trace, wanted
         self._moved = _moved(trace, leaves)
         self._operations = _needed(trace, leaves, self._moved, wanted)
+        made = (key for op in self._operations for key in op.outputs if key in trace.tensors)
+        if sum(math.prod(trace.tensors[key].shape) for key in made) > _ENTRIES:
+            raise NotReplayable("replaying so many entries would take too long")
         self._recorded: dict[int, Array] = {}
 
     def run(self, leaves: Mapping[int, Array]) -> dict[int, Array]:

@@ -11,17 +11,19 @@ import numpy as np
 from tapemagic import origins
 from tapemagic.asked import Circumstances
 from tapemagic.blocks import shorter, with_outputs
-from tapemagic.deriving import Question, explain, leaf_of, settled
+from tapemagic.deriving import Along, Question, explain, leaf_of
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.doctor import diagnose
+from tapemagic.jacobians import instead
 from tapemagic.keys import derivative_key
 from tapemagic.linear import higher_order
 from tapemagic.log import OPEN, TapeLife
 from tapemagic.options import Options
 from tapemagic.recording import Recorder, is_user_code, tensor_id
 from tapemagic.result import Derivative
+from tapemagic.settling import settled
 from tapemagic.sources import Source, is_variable, names_in, unwrapped
-from tapemagic.tapes import Asked, measured
+from tapemagic.tapes import Asked, Seed, measured
 from tapemagic.tensors.forms import Shared
 from tapemagic.trace import Line, Trace
 
@@ -42,12 +44,14 @@ def answers(
     options: Options, target: Target, sources: Sequence[Source], asked: Asked
 ) -> dict[tuple[int, ...], Any]:
     """What the tape says, by the positions of the sources in turn."""
-    if options.kind == "hessian":
-        return asked.hessians(target.value)
-    if options.kind == "jacobian":
-        return asked.jacobians(target.value)
-    if options.kind == "batch_jacobian":
-        return asked.batch_jacobians(target.value)
+    if options.kind != "gradient":
+        advice = instead(options.kind, target.text, " ".join(options.wrt))
+        ask = {
+            "hessian": asked.hessians,
+            "jacobian": asked.jacobians,
+            "batch_jacobian": asked.batch_jacobians,
+        }
+        return ask[options.kind](target.value, advice)
     mixed = _scalars(sources) and len(sources) > 1
     return asked.gradients(target.value, options.order, mixed)
 
@@ -59,7 +63,7 @@ class Explainer:
         self,
         options: Options,
         sources: Sequence[Source],
-        seed: Any,
+        seed: Seed,
         recorder: Recorder,
         life: TapeLife,
         namespace: dict[str, Any],
@@ -79,7 +83,8 @@ class Explainer:
             self._trace = Trace((), {})
         self._shared, self._notation = Shared(), options.notation
         self._several = len(sources) > 1 or not _scalars(sources)
-        self._seed = None if seed is None else np.asarray(seed, dtype=np.float64)
+        self._seed = None if seed.value is None else np.asarray(seed.value, dtype=np.float64)
+        self._by = seed
         names = {**names_in(namespace), **{_id(s.value): s.alias or s.text for s in sources}}
         short = shorter(self._trace, names)
         self._meanings = dict(short.values())
@@ -107,17 +112,24 @@ class Explainer:
                 self._leaves,
                 order,
                 "gradient" if self._kind == "hessian" and not is_block else self._kind,
-                self._seed,
+                self._seed if self._by.order == 1 else None,
                 self._names,
                 self._several,
                 self._notation,
                 self._meanings,
+                self._along if len(order) == self._by.order == 2 else None,
             )
             lower = found.get(order[:-1])
             one = explain(self._trace, question, value, measured(value), lower, self._shared)
             found[order] = replace(one, diagnoses=self._diagnoses(question, one, lower))
             if is_block or self._kind != "hessian":
                 yield found[order]
+
+    @property
+    def _along(self) -> Along:
+        """The vector of a Hessian-vector product, under the name that the user gave it."""
+        assert self._seed is not None
+        return Along(self._by.text if self._by.text.isidentifier() else "v", self._seed)
 
     def _diagnoses(
         self, question: Question, found: Derivative, lower: Derivative | None

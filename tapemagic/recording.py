@@ -355,6 +355,11 @@ class Recorder:
 
         return note
 
+    def widest(self) -> int:
+        """The entries of the largest tensor that an op made."""
+        sizes = (t.shape.num_elements() or 0 for entry in self.log.raw for t in entry[3])
+        return max(sizes, default=0)
+
     def untouched(self) -> None:
         """The variables' handles were asked for by us."""
         self._touched.clear()

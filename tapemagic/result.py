@@ -36,7 +36,7 @@ class Derivative:
     partial derivatives, written with ∂. `inner`: the target is itself the answer of an earlier
     call, the derivative of this name by these sources. `tensor` is the derivative in whole
     tensors, where there are any. `meanings` says what short names stand for: W1 for
-    model.layers[0].kernel.
+    model.layers[0].kernel. `along`: it is the second derivative's product with this vector.
     """
 
     key: str
@@ -52,6 +52,7 @@ class Derivative:
     inner: tuple[str, tuple[str, ...]] | None = None
     tensor: TensorForm | None = None
     meanings: Mapping[str, str] = field(default_factory=dict)
+    along: str = ""
 
     @property
     def order(self) -> int:

@@ -307,13 +307,15 @@ class Session:
         self.tape.close()
         self._recorder.stop()
         sources = wanted.sources()
+        by = wanted.weights(seed, targets[0], sources)
         self._target = targets[0].value if last is not None else None
         # First all answers, then the trace: custom gradients remember what they answered.
-        asked = Asked(self.tape, [s.value for s in sources], options.zero, seed)
+        values = [s.value for s in sources]
+        asked = Asked(self.tape, values, options.zero, by, self._recorder.widest())
         answered = [answers(options, target, sources, asked) for target in targets]
         life = self._lives.of(self.tape)
         explainer = Explainer(
-            options, sources, seed, self._recorder, life, self._namespace, self._magic
+            options, sources, by, self._recorder, life, self._namespace, self._magic
         )
         derivatives = [
             derivative

@@ -21,6 +21,7 @@ from tapemagic.document import (
     Words,
 )
 from tapemagic.equations import Equations
+from tapemagic.extent import norm
 from tapemagic.formula import Formula, Power, Symbol, Value, replace
 from tapemagic.trace import Array
 
@@ -52,9 +53,7 @@ def shown(value: Array, dtype: str, origins: Any = None) -> Formula:
     """
     if not printable(value):
         shape = " × ".join(map(str, value.shape))
-        return Words(
-            f"{shape} entries, norm {numbers.written(float(np.linalg.norm(value)), dtype)}"
-        )
+        return Words(f"{shape} entries, norm {numbers.written(norm(value), dtype)}")
     entries = np.empty(value.shape, dtype=object)
     known = np.asarray(origins, dtype=object)
     for index in np.ndindex(*value.shape):

@@ -5,19 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tapemagic.jacobians import Plan, announced, plan
 from tapemagic.options import GradError
 from tapemagic.sources import is_differentiable, unwrapped
-from tapemagic.trace import Array
+from tapemagic.trace import LARGE, Array
+from tapemagic.tracing import view
 
 EXPIRED = (
     "A non-persistent GradientTape can only be used to compute one set of gradients (or jacobians)"
 )
-LARGEST = 2**28  # entries of a Jacobian that is still asked for
 
 
 class CellTape(tf.GradientTape):
@@ -113,11 +115,24 @@ def _quiet() -> Iterator[None]:
         logger.removeFilter(unwarned)
 
 
+@dataclass(frozen=True)
+class Seed:
+    """Weights for the entries of the target (`order` 1), or of its first derivative (`order` 2,
+    which makes a Hessian-vector product); `text` is what the user wrote."""
+
+    value: Any = None
+    order: int = 1
+    text: str = ""
+
+
 class Asked:
     """Asks one tape for the derivatives of one target."""
 
-    def __init__(self, tape: CellTape, sources: Sequence[Any], zero: bool, seed: Any) -> None:
+    def __init__(
+        self, tape: CellTape, sources: Sequence[Any], zero: bool, seed: Seed, widest: int = 0
+    ) -> None:
         self._tape, self._sources, self._seed = tape, [unwrapped(s) for s in sources], seed
+        self._widest = widest
         self._unconnected = tf.UnconnectedGradients.ZERO if zero else tf.UnconnectedGradients.NONE
 
     def gradients(self, target: Any, order: int, mixed: bool) -> dict[tuple[int, ...], Any]:
@@ -131,7 +146,8 @@ class Asked:
             below = [choice for choice in found if len(choice) == level - 1]
             for choice in below:
                 wanted = [i for i in positions if not choice or _follows(choice, i, mixed)]
-                value, seed = found[choice], self._seed if level == 1 else None
+                value = found[choice]
+                seed = self._seed.value if level == self._seed.order else None
                 answers = self._gradient(value, wanted, seed, again=level < order)
                 for i, answer in zip(wanted, answers):
                     found[choice + (i,)] = answer  # noqa: RUF005 - mypy reads 3.10
@@ -155,43 +171,56 @@ class Asked:
                 kind = type(error).__name__
                 raise GradError(f"the tape cannot answer: {kind}: {first}") from error
 
-    def jacobians(self, target: Any) -> dict[tuple[int, ...], Any]:
-        """∂target/∂source, entry by entry: shape of the target, then of the source."""
-        return {(i,): self._jacobian(target, source) for i, source in enumerate(self._sources)}
+    def jacobians(self, target: Any, advice: str) -> dict[tuple[int, ...], Any]:
+        """∂target/∂source, entry by entry: shape of the target, then of the source.
 
-    def _jacobian(self, target: Any, source: Any) -> Any:
+        Raises `GradError` with the `advice` what to do instead if they would not fit in memory.
+        """
+        return self._blocks("jacobian", target, advice)
+
+    def batch_jacobians(self, target: Any, advice: str) -> dict[tuple[int, ...], Any]:
+        """∂target[b]/∂source[b] for each b of the batch; raises as `jacobians` does."""
+        return self._blocks("batch_jacobian", target, advice)
+
+    def _blocks(self, kind: str, target: Any, advice: str) -> dict[tuple[int, ...], Any]:
+        planned = self._plan(kind, target)
+        parallel = planned.parallel(advice)
+        with announced(planned):
+            return {
+                (i,): self._block(kind, target, source, parallel)
+                for i, source in enumerate(self._sources)
+            }
+
+    def _plan(self, kind: str, target: Any) -> Plan:
+        shapes = [tuple(source.shape) for source in self._sources]
+        return plan(kind, tuple(target.shape), shapes, self._widest, target.dtype.size)
+
+    def _block(self, method: str, target: Any, source: Any, parallel: bool) -> Any:
+        """A Jacobian, its rows all at once (some ops cannot) or one by one."""
         if target is None:
             return None
-        size = int(np.prod(target.shape)) * int(np.prod(source.shape))
-        if size > LARGEST:
-            raise GradError(
-                f"a Jacobian of shape {(*target.shape, *source.shape)} has {size:.2g} entries: "
-                "ask for the gradient, or for a part of the target with --of"
-            )
-        try:
-            return self._ask("jacobian", target, source, self._unconnected)
-        except GradError:  # some ops cannot be vectorised
-            return self._ask(
-                "jacobian", target, source, self._unconnected, experimental_use_pfor=False
-            )
+        if parallel:
+            try:
+                return self._ask(method, target, source, self._unconnected)
+            except GradError:
+                if method == "batch_jacobian":
+                    raise
+        return self._ask(method, target, source, self._unconnected, experimental_use_pfor=False)
 
-    def batch_jacobians(self, target: Any) -> dict[tuple[int, ...], Any]:
-        """∂target[b]/∂source[b] for each b of the batch."""
-        return {
-            (i,): self._ask("batch_jacobian", target, source, self._unconnected)
-            for i, source in enumerate(self._sources)
-        }
-
-    def hessians(self, target: Any) -> dict[tuple[int, ...], Any]:
-        """The blocks ∂²target/∂source∂source, and the gradients that they are Jacobians of."""
+    def hessians(self, target: Any, advice: str) -> dict[tuple[int, ...], Any]:
+        """The blocks ∂²target/∂source∂source, and the gradients that they are Jacobians of;
+        raises as `jacobians` does."""
+        planned = self._plan("hessian", target)
+        parallel = planned.parallel(advice)
         positions = list(range(len(self._sources)))
         with self._tape.recording_again():
-            slopes = self._gradient(target, positions, self._seed, again=False)
+            slopes = self._gradient(target, positions, self._seed.value, again=False)
             slopes = [s if s is None else tf.convert_to_tensor(s) for s in slopes]
         found: dict[tuple[int, ...], Any] = {(i,): slopes[i] for i in positions}
-        for i in positions:
-            for j in positions[i:]:
-                found[(i, j)] = self._jacobian(slopes[i], self._sources[j])
+        with announced(planned):
+            for i in positions:
+                for j in positions[i:]:
+                    found[(i, j)] = self._block("jacobian", slopes[i], self._sources[j], parallel)
         return found
 
 
@@ -200,10 +229,16 @@ def _follows(choice: tuple[int, ...], i: int, mixed: bool) -> bool:
 
 
 def measured(value: Any) -> Array | None:
-    """A tape's answer in float64 (complex stays complex); None for None."""
+    """A tape's answer in float64 (complex stays complex); None for None.
+
+    A large one is a read-only view of the tensor's own memory, in its own dtype; of
+    `IndexedSlices` of a large table, the rows.
+    """
     if value is None:
         return None
-    dense = np.asarray(tf.convert_to_tensor(value).numpy())
-    if np.iscomplexobj(dense):
-        return dense
-    return dense.astype(np.float64)
+    if isinstance(value, tf.IndexedSlices):
+        shape = value.dense_shape
+        large = shape is None or int(np.prod(shape.numpy(), dtype=object)) > LARGE
+        return measured(value.values if large else tf.convert_to_tensor(value))
+    found = view(tf.convert_to_tensor(value))
+    return found if np.iscomplexobj(found) or found.size > LARGE else found.astype(np.float64)

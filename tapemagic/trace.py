@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+LARGE = 2**22  # entries of an answer that is neither copied nor checked
 Array = np.ndarray[Any, Any]
-Answer = tuple[Sequence["Array | None"], Sequence["Array | None"]]  # cotangents, what came back
 VJP = Callable[[Sequence[Array]], Sequence[Array | None]]
 
 
@@ -33,6 +33,17 @@ class TensorValue:
     shape: tuple[int, ...]
     dtype: str
     data: Array | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a derivative that the tape was handed said to it: one cotangent an output, one answer
+    an input, the inputs themselves. `first`: of each only so many first entries were kept."""
+
+    cotangents: Sequence[Array | None]
+    gave: Sequence[Array | None]
+    inputs: Sequence[Array | None] = ()
+    first: int = 0
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import tensorflow as tf
 from tensorflow.python.eager import backprop
 
 from tapemagic import codes, graphs
-from tapemagic.log import Handle, Large, LayerCall, Log, Place, kept
+from tapemagic.log import SMALL, Handle, Large, LayerCall, Log, Place, kept
 from tapemagic.trace import (
     VJP,
     Answer,
@@ -39,6 +39,7 @@ _RUNS_PYTHON = {
     "PyFuncStateless",
 }  # a derivative would run user code again
 GATHERS = {"ResourceGather": "Gather", "ResourceGatherNd": "GatherNd"}  # of a variable itself
+ANSWERED = 2**12  # entries up to which what a custom gradient was asked and said is kept whole
 _LEAVES_ALONE = {*GATHERS, "VariableShape", "VarIsInitializedOp"}
 
 
@@ -194,10 +195,21 @@ class Given:
         self.outputs, self.inputs = [t._id for t in outputs], [t._id for t in inputs]
         self.tensors = {tensor._id: tensor for tensor in kept([*outputs, *inputs])}
         self._backward, self._answer = backward, None  # type: Any, Any
+        self._read = kept(inputs)
+        self._first: Answer | None = None
 
     def __call__(self, *cotangents: Any) -> Any:
         found = self._backward(*cotangents)
-        self._answer = (cotangents, found)
+        parts = [t for t in (*cotangents, *_listed(found)) if t is not None]
+        if max((t.shape.num_elements() or 0 for t in parts), default=0) <= ANSWERED:
+            self._answer = (cotangents, found, [_still_there(tensor) for tensor in self._read])
+        else:
+            with contextlib.suppress(Exception):  # sparse answers, no buffers: nothing is compared
+                read = [_still_there(tensor) for tensor in self._read]
+                asked, told, taken = (
+                    [_first(t) for t in some] for some in (cotangents, _listed(found), read)
+                )
+                self._first = Answer(asked, told, taken, SMALL)
         return found
 
     def operation(
@@ -232,11 +244,13 @@ class Given:
         return Operation(name, taken, made, attributes, line, vjp, at, False, True, answered)
 
     def _recorded(self) -> Answer | None:
-        """What the tape asked and was told, if all of it can be kept."""
+        """What the tape asked and was told."""
         if self._answer is None:
-            return None
+            return self._first
         with contextlib.suppress(Exception):
-            return tuple(map(_arrays, (self._answer[0], _listed(self._answer[1]))))  # type: ignore[return-value]
+            asked, told, read = self._answer
+            inputs = [None if isinstance(t, Large) else view(t) for t in read]
+            return Answer(_arrays(asked), _arrays(_listed(told)), inputs)
         return None
 
     def _factor(self, cotangents: Sequence[Array]) -> float | None:
@@ -332,7 +346,7 @@ class _Values(Mapping[int, TensorValue]):
     def look(self, key: int) -> Array | None:
         """The value, also of a large tensor that somebody else still keeps alive."""
         tensor = _still_there(self._tensors.get(key))
-        return np.asarray(tensor.numpy()) if isinstance(tensor, tf.Tensor) else self[key].data
+        return view(tensor) if isinstance(tensor, tf.Tensor) else self[key].data
 
     def __iter__(self) -> Iterator[int]:
         return itertools.chain(self._tensors, self._synthetic)
@@ -352,6 +366,21 @@ def _still_there(tensor: Any) -> Any:
     """A large tensor itself, if somebody else keeps it alive."""
     alive = tensor.reference() if isinstance(tensor, Large) else None
     return tensor if alive is None else alive
+
+
+def view(tensor: Any) -> Array:
+    """A tensor's entries in its own memory, read-only; a copy where it has no buffer."""
+    try:
+        return np.asarray(memoryview(tensor))
+    except (TypeError, ValueError, BufferError):
+        return np.asarray(tensor.numpy())
+
+
+def _first(tensor: Any) -> Array | None:
+    """The first entries, copied; None where that would fetch all of them from elsewhere."""
+    if tensor is None or isinstance(tensor, Large) or "CPU" not in tensor.device:
+        return None
+    return np.array(view(tensor).reshape(-1)[:SMALL])
 
 
 def _listed(found: Any) -> Sequence[Any]:

@@ -21,6 +21,7 @@ from tapemagic.sources import (
     names_in,
     unwrapped,
 )
+from tapemagic.tapes import Seed
 
 
 @dataclass
@@ -100,12 +101,21 @@ class Wanted:
             seed = tf.cast(tf.convert_to_tensor(value), target.value.dtype)
         except Exception as error:
             raise GradError(f"--seed {self.options.seed}: {str(error).splitlines()[0]}") from error
-        if seed.shape != target.value.shape:
-            raise GradError(
-                f"--seed has shape {tuple(seed.shape)}, but {target.text} has shape "
-                f"{tuple(target.value.shape)}"
-            )
         return seed
+
+    def weights(self, seed: Any, target: Target, sources: Sequence[Source]) -> Seed:
+        """What the seed weights: the target, or its first derivative if it is as large as that."""
+        if seed is None or seed.shape == target.value.shape:
+            return Seed(seed)
+        options = self.options
+        second = options.kind == "gradient" and options.order == 2 and len(sources) == 1
+        if second and seed.shape == unwrapped(sources[0].value).shape:
+            return Seed(seed, 2, options.seed or "")
+        other = f", and {sources[0].text} {tuple(sources[0].value.shape)}" if second else ""
+        raise GradError(
+            f"--seed has shape {tuple(seed.shape)}, but {target.text} has shape "
+            f"{tuple(target.value.shape)}{other}"
+        )
 
     def sources(self) -> list[Source]:
         if not self.options.wrt:

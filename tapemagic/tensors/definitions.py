@@ -79,9 +79,14 @@ class Definitions:
     constants: tuple[Leaf, ...]
     dtype: str
     look: Callable[[Leaf], Array | None] = field(repr=False)
+    peek: Callable[[Leaf], Array | None] = field(repr=False)
     opaque: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = ()
     reached: tuple[bool, ...] = ()
+
+    def view(self, leaf: Leaf) -> Array | None:
+        """The recorded value in its own memory, to look at: a large one is not copied."""
+        return self.look(leaf) if math.prod(leaf.shape) <= KEPT else self.peek(leaf)
 
     @property
     def given(self) -> tuple[Leaf, ...]:
@@ -168,7 +173,7 @@ class _Writer:
         keys = {leaf: self._keys[leaf] for leaf in used | {t for g in sources for t in g}}
         opaque = tuple(dict.fromkeys(d.operation.kind for d in kept if d.operation is not None))
         dtype = self._trace.tensors[self._target].dtype
-        look = _Memory(self._trace, keys).look
+        memory = _Memory(self._trace, keys)
         read = {
             key
             for operation in self._slice.operations
@@ -176,8 +181,18 @@ class _Writer:
             for key in operation.inputs
         }
         reached = tuple(bool(read.intersection(source.tensors)) for source in self._sources)
-        layers = self._layers(kept)
-        return Definitions(target, kept, sources, constants, dtype, look, opaque, layers, reached)
+        return Definitions(
+            target,
+            kept,
+            sources,
+            constants,
+            dtype,
+            memory.look,
+            memory.peek,
+            opaque,
+            self._layers(kept),
+            reached,
+        )
 
     def _layers(self, kept: Sequence[Definition]) -> tuple[Layer, ...]:
         leaves = {self._keys[definition.leaf]: definition.leaf for definition in kept}
@@ -353,9 +368,13 @@ class _Memory:
         """The value of a leaf."""
         if leaf in self._kept:
             return self._kept[leaf]
-        key = self._keys.get(leaf)
-        value = None if key is None else self._trace.array(key)
+        value = self.peek(leaf)
         return None if value is None else as_double(value)
+
+    def peek(self, leaf: Leaf) -> Array | None:
+        """The value as it was recorded."""
+        key = self._keys.get(leaf)
+        return None if key is None else self._trace.array(key)
 
 
 def as_double(value: Array) -> Array:

@@ -26,8 +26,9 @@ from tapemagic.tensors.nodes import (
     core,
     postorder,
 )
+from tapemagic.trace import LARGE
 
-LARGEST = 2**26  # entries of an array on the way
+LARGEST = LARGE  # entries of an array on the way
 
 
 class TooLarge(Exception):

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from tapemagic.equations import NotDerivable
-from tapemagic.formula import ZERO
+from tapemagic.formula import ZERO, Name
 from tapemagic.tensors.algebra import contract, is_zero, plus, replaced
 from tapemagic.tensors.definitions import Definition, Definitions
 from tapemagic.tensors.evaluation import cost, evaluate
-from tapemagic.tensors.nodes import Array, Leaf, Node, Shape, constant, ones, postorder
+from tapemagic.tensors.nodes import Array, Leaf, Node, Shape, constant, core, ones, postorder
 from tapemagic.tensors.pullback import cotangents, gradient, identity_seed
 from tapemagic.tensors.recognition import at, recognised
 
@@ -61,7 +61,7 @@ class Sweep:
     def values(self) -> Mapping[Leaf, Array]:
         """The adjoints in numbers at the recorded point, those behind an opaque operation by
         the tape's own derivative of it. Raises `LookupError` where a value is gone."""
-        return _numbers(self)
+        return numbers(self)
 
 
 @dataclass(eq=False)
@@ -116,7 +116,7 @@ class TensorForm:
         if self.sweep is None:
             return None
         try:
-            known = _numbers(self.sweep, chosen) if chosen else self.sweep.values
+            known = numbers(self.sweep, chosen) if chosen else self.sweep.values
         except LookupError:
             return None
         found = [known[leaf] for leaf in self.source if leaf in known]
@@ -283,6 +283,28 @@ def form(found: Sweep, place: int) -> TensorForm:
     return TensorForm(definitions, source, None, found, lead, reason)
 
 
+def along(lower: TensorForm, name: str, vector: Array) -> TensorForm:
+    """The sum of a derivative's entries, weighted by those of a vector of this name: what its
+    own derivative is the Hessian's product with the vector."""
+    if lower.closed is None:
+        return lower
+    definitions = lower.definitions
+    texts = {leaf.name.text for leaf in (*definitions.given, definitions.target)}
+    leaf = Leaf(core(vector.shape), Name(name if name not in texts else f"{name}_"), vector.shape)
+
+    def look(wanted: Leaf) -> Array | None:
+        return vector if wanted == leaf else definitions.look(wanted)
+
+    def peek(wanted: Leaf) -> Array | None:
+        return vector if wanted == leaf else definitions.peek(wanted)
+
+    constants = (*definitions.constants, leaf)
+    known = replace(definitions, constants=constants, look=look, peek=peek)
+    axes = tuple(range(lower.closed.rank))
+    product = contract([(lower.closed, axes), (leaf, axes)], (), {})
+    return replace(lower, definitions=known, closed=recognised(product), sweep=None)
+
+
 def again(lower: TensorForm, place: int, jacobian: bool) -> TensorForm:
     """The derivative of a closed form by a source: of the sum of its entries, as a tape takes
     it, or entry by entry."""
@@ -333,7 +355,9 @@ def forward(
     return known
 
 
-def _numbers(found: Sweep, chosen: Mapping[Leaf, Array] | None = None) -> dict[Leaf, Array]:
+def numbers(found: Sweep, chosen: Mapping[Leaf, Array] | None = None) -> dict[Leaf, Array]:
+    """The adjoints in numbers, with values `chosen` in place of the recorded ones. Raises
+    `LookupError` where a value is gone."""
     definitions, front = found.definitions, found.front
     values = forward(definitions, chosen)
     adjoints: dict[Leaf, Array] = {}

@@ -10,6 +10,7 @@ import numpy as np
 
 from tapemagic import document as d
 from tapemagic import numbers
+from tapemagic.extent import extent
 from tapemagic.formula import Call, Formula, Product
 from tapemagic.substitution import counted, folded, shown
 from tapemagic.tensors.by_layers import LayerTeller, Part, grouped, outside
@@ -74,7 +75,7 @@ class Teller:
         )
 
     def _space(self, leaf: Leaf) -> d.Item:
-        space, value = d.Space(leaf.whole), self._definitions.look(leaf)
+        space, value = d.Space(leaf.whole), self._definitions.view(leaf)
         dtype = self._definitions.dtype
         sides: list[Formula] = [d.Tensor(leaf.name)]
         relations: list[str] = []
@@ -321,10 +322,8 @@ def _with_size(space: Formula, value: Array | None) -> Formula:
     """The space, and how large the entries are."""
     if value is None or not value.size or value.dtype.kind not in "fiu":
         return space
-    array = np.asarray(value, dtype=np.float64)
     norm, low, high = (
-        str(numbers.written(float(f"{float(x):.3g}"), "float64"))
-        for x in (np.linalg.norm(array.ravel()), np.min(array), np.max(array))
+        str(numbers.written(float(f"{float(x):.3g}"), "float64")) for x in extent(value)
     )
     entries = f"all entries {low}" if low == high else f"entries from {low} to {high}"
     return Product((space, d.Words(f" of norm {norm}, {entries}")))
