@@ -5,6 +5,7 @@ from a key press to the frame that shows it, and until that frame is painted (me
 percentile); the frames that changed per second while dragging and while a key is held (the key
 repeats as fast as the browser takes it, at most at 60 Hz); how long after the last event all is
 still; and the layout shift. Then ours again while the kernel is busy. Needs matplotlib.
+With an argument such as "S3, order 2" it measures only the rows that begin so.
 """
 
 from __future__ import annotations
@@ -296,12 +297,13 @@ def report(page: Any, named: list[tuple[str, str]]) -> None:
     print(f"from the cell's end to the explorer's first frame: {', '.join(delays)} ms")
     print(f"{'':34}   frame (95 %)   painted (95 %)   drag / keys      settled   shift")
     for k, (name, _) in enumerate(named):
-        if name:
+        if name and name.startswith(tuple(sys.argv[1:] or [""])):
             print(f"{name:34} {measured(page, cell.nth(k))}", flush=True)
     cell.last.locator(".jp-InputArea-editor").click()
     page.keyboard.press("Control+Enter")
     page.wait_for_selector("#jp-main-statusbar >> text=/\\| Busy/")
-    for k in ours[ORDERS[-1] - 1 :: len(ORDERS)]:
+    busy = ours[ORDERS[-1] - 1 :: len(ORDERS)]
+    for k in [k for k in busy if named[k][0].startswith(tuple(sys.argv[1:] or [""]))]:
         print(f"{named[k][0]}, kernel busy".ljust(34), measured(page, cell.nth(k)), flush=True)
 
 

@@ -17,7 +17,10 @@ function drawn(f, a, b, known = () => true, n = 401) {
 test("no line across a jump, and both ends are there", () => {
   const { segments, jumps } = drawn(Math.floor, -2.5, 2.5);
   assert.equal(segments.length, 6);
-  assert.deepEqual(jumps.map(({ x }) => Math.round(x)), [-2, -1, 0, 1, 2]);
+  assert.deepEqual(
+    jumps.map(({ x }) => Math.round(x)),
+    [-2, -1, 0, 1, 2],
+  );
   for (const { x, left, right } of jumps) {
     assert.ok(Math.abs(x - Math.round(x)) < 1e-12);
     assert.equal(right.y - left.y, 1);
@@ -38,11 +41,24 @@ test("a graph ends where its domain ends", () => {
 });
 
 test("where no branch is known there is a gap, to its very ends", () => {
-  const { segments, gaps } = drawn((x) => x * x, -2, 2, (x) => x < -0.5 || x > 1);
+  const { segments, gaps } = drawn(
+    (x) => x * x,
+    -2,
+    2,
+    (x) => x < -0.5 || x > 1,
+  );
   assert.equal(segments.length, 2);
   assert.equal(gaps.length, 1);
   assert.ok(Math.abs(gaps[0][0] + 0.5) < 1e-9 && Math.abs(gaps[0][1] - 1) < 1e-9);
-  assert.deepEqual(drawn((x) => x, 0, 1, (x) => x > 0.5).gaps.map(([from]) => from), [0]);
+  assert.deepEqual(
+    drawn(
+      (x) => x,
+      0,
+      1,
+      (x) => x > 0.5,
+    ).gaps.map(([from]) => from),
+    [0],
+  );
 });
 
 test("the range of values is not ruled by a pole, nor empty", () => {
@@ -57,21 +73,33 @@ test("the range of values is not ruled by a pole, nor empty", () => {
 
 test("ticks are round numbers within the range", () => {
   const scale = new Scale();
-  for (const [low, high] of [[-1, 5], [0.001, 0.0011], [-1e9, 3e8], [99.5, 100.5]]) {
+  for (const [low, high] of [
+    [-1, 5],
+    [0.001, 0.0011],
+    [-1e9, 3e8],
+    [99.5, 100.5],
+  ]) {
     scale.set(low, high, 0, 600);
     const ticks = scale.ticks(84);
     assert.ok(ticks.length >= 3 && ticks.length <= 9, `${ticks}`);
-    for (const [value] of ticks) assert.ok(value >= low - 1e-9 && value <= high + 1e-9 * Math.abs(high));
+    for (const [value] of ticks)
+      assert.ok(value >= low - 1e-9 && value <= high + 1e-9 * Math.abs(high));
   }
   const log = new Scale("log");
   log.set(1e-3, 1e3, 0, 600);
-  assert.ok(log.ticks(84).every(([value]) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9));
+  assert.ok(
+    log
+      .ticks(84)
+      .every(([value]) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9),
+  );
   assert.ok(Math.abs(log.value(log.pixel(0.37)) - 0.37) < 1e-12);
 });
 
 test("contours of a cone are circles", () => {
   const n = 81;
-  const values = Float64Array.from({ length: n * n }, (_, k) => Math.hypot((k % n) - 40, Math.floor(k / n) - 40));
+  const values = Float64Array.from({ length: n * n }, (_, k) =>
+    Math.hypot((k % n) - 40, Math.floor(k / n) - 40),
+  );
   for (const level of [10, 25.5]) {
     const parts = contour(values, n, n, level);
     assert.ok(parts.length > 100);

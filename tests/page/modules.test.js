@@ -11,11 +11,14 @@ test("modules can be joined: plain imports and exports, no name twice", () => {
   for (const name of modules) {
     const text = read(name);
     const imports = text.match(/^import .*?;$/gms) ?? [];
-    for (const line of imports) assert.match(line, /^import \{[\w\s,]+\} from "\.\/\w+\.js";$/, name);
+    for (const line of imports)
+      assert.match(line, /^import \{[\w\s,]+\} from "\.\/\w+\.js";$/, name);
     for (const line of text.match(/^export .*$/gm) ?? []) {
       assert.match(line, /^export (async function|function|const|class|default \{)/, name);
     }
-    for (const [, found] of text.matchAll(/^(?:export )?(?:async )?(?:function|const|let|class) (\w+)/gm)) {
+    for (const [, found] of text.matchAll(
+      /^(?:export )?(?:async )?(?:function|const|let|class) (\w+)/gm,
+    )) {
       assert.equal(owners.get(found), undefined, `${found} in ${owners.get(found)} and ${name}`);
       owners.set(found, name);
     }
@@ -24,6 +27,10 @@ test("modules can be joined: plain imports and exports, no name twice", () => {
 
 test("nothing in the page evaluates text", () => {
   for (const name of modules) {
-    assert.doesNotMatch(read(name), /\beval\(|new Function|setTimeout\(["'`]|document\.write|https?:\/\/(?!www\.w3\.org)/, name);
+    assert.doesNotMatch(
+      read(name),
+      /\beval\(|new Function|setTimeout\(["'`]|document\.write|https?:\/\/(?!www\.w3\.org)/,
+      name,
+    );
   }
 });

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { brief, fenced, inDtype, parseNumber, spelled, written } from "../../tapemagic/explorer/page/numbers.js";
+import {
+  brief,
+  fenced,
+  inDtype,
+  parseNumber,
+  spelled,
+  written,
+} from "../../tapemagic/explorer/page/numbers.js";
 import { numberOf } from "../../tapemagic/explorer/page/program.js";
 
 test("numbers are written as Python writes them", () => {
@@ -24,10 +31,35 @@ test("dtypes round as they should", () => {
 
 test("what people type is read as a number or not at all", () => {
   const near = (text, value) => assert.ok(Math.abs(parseNumber(text) - value) < 1e-15, text);
-  for (const [text, value] of [["2", 2], [" -1/3 ", -1 / 3], ["pi/2", Math.PI / 2], ["1e-3", 1e-3], ["−2^2", -4], ["2*(1+.5)", 3], ["√2", Math.SQRT2], ["sqrt(4)", 2], ["2**3", 8], ["e", Math.E]]) {
+  for (const [text, value] of [
+    ["2", 2],
+    [" -1/3 ", -1 / 3],
+    ["pi/2", Math.PI / 2],
+    ["1e-3", 1e-3],
+    ["−2^2", -4],
+    ["2*(1+.5)", 3],
+    ["√2", Math.SQRT2],
+    ["sqrt(4)", 2],
+    ["2**3", 8],
+    ["e", Math.E],
+  ]) {
     near(text, value);
   }
-  for (const text of ["", "x", "2 3", "1/0", "(1", "1)", "alert(1)", "2;3", "__import__('os')", "constructor", "1,5", "0x10", "1".repeat(99)]) {
+  for (const text of [
+    "",
+    "x",
+    "2 3",
+    "1/0",
+    "(1",
+    "1)",
+    "alert(1)",
+    "2;3",
+    "__import__('os')",
+    "constructor",
+    "1,5",
+    "0x10",
+    "1".repeat(99),
+  ]) {
     assert.equal(parseNumber(text), null, text);
   }
 });
@@ -41,5 +73,8 @@ test("brackets where the place asks for them", () => {
 });
 
 test("short forms", () => {
-  assert.deepEqual([brief(0.1 + 0.2), brief(1234567), brief(NaN), written(-0)], ["0.3", "1235000", "nan", "−0"]);
+  assert.deepEqual(
+    [brief(0.1 + 0.2), brief(1234567), brief(NaN), written(-0)],
+    ["0.3", "1235000", "nan", "−0"],
+  );
 });

@@ -30,7 +30,9 @@ function besselJs(x) {
 function besselJ(order, x) {
   if (!Number.isFinite(x)) return Number.isNaN(x) ? NaN : 0;
   if (x === 0) return order === 0 ? 1 : 0;
-  return Math.abs(x) > 1e4 ? hankel(order, Math.abs(x), 0) * (order && x < 0 ? -1 : 1) : besselJs(x)[order];
+  return Math.abs(x) > 1e4
+    ? hankel(order, Math.abs(x), 0) * (order && x < 0 ? -1 : 1)
+    : besselJs(x)[order];
 }
 
 /** J (shift 0) and Y (shift −π/2) far out, where Hankel's expansion is exact. */

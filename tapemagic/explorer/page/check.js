@@ -22,12 +22,21 @@ export class Checker {
   /** For each x of TensorFlow's table: whether value and slopes agree with ours. */
   _onGrid(table) {
     const xs = Float64Array.from(table.x, numberOf);
-    const theirs = [table.y, ...(table.d ?? [])].map((column) => Float64Array.from(column, numberOf));
+    const theirs = [table.y, ...(table.d ?? [])].map((column) =>
+      Float64Array.from(column, numberOf),
+    );
     const { columns, pieces } = this.model.over([xs], xs.length, 0);
-    const sizes = theirs.map((column) => column.reduce((most, y) => (Number.isFinite(y) ? Math.max(most, Math.abs(y)) : most), 0));
-    const agrees = Array.from(xs, (_, i) =>
-      pieces[i] < 0 ||
-      theirs.every((column, k) => !columns[k] || close(column[i], columns[k][i], 1e-3 * sizes[k], this.tolerance)),
+    const sizes = theirs.map((column) =>
+      column.reduce((most, y) => (Number.isFinite(y) ? Math.max(most, Math.abs(y)) : most), 0),
+    );
+    const agrees = Array.from(
+      xs,
+      (_, i) =>
+        pieces[i] < 0 ||
+        theirs.every(
+          (column, k) =>
+            !columns[k] || close(column[i], columns[k][i], 1e-3 * sizes[k], this.tolerance),
+        ),
     );
     return { xs, agrees };
   }
@@ -36,13 +45,20 @@ export class Checker {
     const { model } = this;
     const { check } = model.payload;
     if (check && state.point.every((value, k) => value === model.sources[k].value)) return check;
-    if (state.piece < 0 || !Number.isFinite(state.value)) return { agrees: null, text: "nothing to check here" };
+    if (state.piece < 0 || !Number.isFinite(state.value))
+      return { agrees: null, text: "nothing to check here" };
     if (!model.exact) return { agrees: true, text: "TensorFlow's own values, computed beforehand" };
     const quotient = this._quotients(state);
-    if (quotient === null) return { agrees: null, text: "no finite difference: a kink, a jump or an end is too near" };
+    if (quotient === null)
+      return { agrees: null, text: "no finite difference: a kink, a jump or an end is too near" };
     const node = this._node(state.point[0]);
     if (!quotient || node === false) {
-      return { agrees: false, text: quotient ? "differs from TensorFlow near here" : "differs from a finite difference here" };
+      return {
+        agrees: false,
+        text: quotient
+          ? "differs from TensorFlow near here"
+          : "differs from a finite difference here",
+      };
     }
     const beside = node ? " and with TensorFlow's values beside it" : "";
     return { agrees: true, text: `agrees with a finite difference here${beside}` };
@@ -60,13 +76,20 @@ export class Checker {
     let verdict = true;
     for (let axis = 0; axis < model.count; axis++) {
       const x = state.point[axis];
-      const step = 1e-5 * Math.max(1e-3, Math.abs(x), 0.01 * Math.abs(model.sources[axis].max - model.sources[axis].min));
-      const moved = (by) => model.valueAt(state.point.map((value, k) => (k === axis ? value + by : value)));
+      const step =
+        1e-5 *
+        Math.max(
+          1e-3,
+          Math.abs(x),
+          0.01 * Math.abs(model.sources[axis].max - model.sources[axis].min),
+        );
+      const moved = (by) =>
+        model.valueAt(state.point.map((value, k) => (k === axis ? value + by : value)));
       const [[after, pieceAfter], [before, pieceBefore]] = [moved(step), moved(-step)];
       if (pieceAfter !== state.piece || pieceBefore !== state.piece) return null;
       const [right, left] = [(after - state.value) / step, (state.value - before) / step];
       const slope = state.gradient[axis] ?? state.derivatives[0];
-      const size = 1e-8 * Math.abs(state.value) / step + 1e-6;
+      const size = (1e-8 * Math.abs(state.value)) / step + 1e-6;
       if (close((right + left) / 2, slope, size, 1e-3)) continue;
       if (!close(right, left, size, 1e-2)) return null;
       verdict = false;

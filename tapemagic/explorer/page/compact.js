@@ -63,7 +63,8 @@ function followers(slot, box) {
     }
     const scripts = SCRIPTED.has(kind) && parent.firstElementChild !== child;
     for (let next = child.nextElementSibling; next && !scripts; next = next.nextElementSibling) {
-      if (next.matches(".tapemagic-step")) found.push(...next.querySelectorAll(".tapemagic-math")); // boxes in it
+      if (next.matches(".tapemagic-step"))
+        found.push(...next.querySelectorAll(".tapemagic-math")); // boxes in it
       else found.push(next);
     }
   }
@@ -81,7 +82,8 @@ export function moversOf(slots, box) {
   for (const slot of slots) {
     const own = slot.element.closest(".tapemagic-math") ?? slot.element;
     for (const element of followers(slot, box)) {
-      if (element.localName === "wbr" || (element.localName === "span" && !sameLine(element, own))) continue;
+      if (element.localName === "wbr" || (element.localName === "span" && !sameLine(element, own)))
+        continue;
       if (!movers.has(element)) movers.set(element, { element, slots: [], shift: 0 });
       movers.get(element).slots.push(slot);
     }

@@ -13,7 +13,8 @@ export function levelsOf(values, wanted = 11) {
   if (!(high > low)) return [];
   const step = niceStep((high - low) / wanted);
   const levels = [];
-  for (let k = Math.ceil(low / step); k * step < high; k++) levels.push(Number((k * step).toPrecision(10)));
+  for (let k = Math.ceil(low / step); k * step < high; k++)
+    levels.push(Number((k * step).toPrecision(10)));
   return levels;
 }
 
@@ -44,12 +45,23 @@ function cell(a, b, c, d, i, j, level, pieces) {
     top: () => [i + part(d, c), j + 1],
     left: () => [i, j + part(a, d)],
   };
-  for (const [from, to] of sides(kind, (a + b + c + d) / 4 > level)) pieces.push(...side[from](), ...side[to]());
+  for (const [from, to] of sides(kind, (a + b + c + d) / 4 > level))
+    pieces.push(...side[from](), ...side[to]());
 }
 
 const CASES = {
-  1: ["left bottom"], 2: ["bottom right"], 3: ["left right"], 4: ["right top"], 6: ["bottom top"], 7: ["left top"],
-  8: ["left top"], 9: ["bottom top"], 11: ["right top"], 12: ["left right"], 13: ["bottom right"], 14: ["left bottom"],
+  1: ["left bottom"],
+  2: ["bottom right"],
+  3: ["left right"],
+  4: ["right top"],
+  6: ["bottom top"],
+  7: ["left top"],
+  8: ["left top"],
+  9: ["bottom top"],
+  11: ["right top"],
+  12: ["left right"],
+  13: ["bottom right"],
+  14: ["left bottom"],
 };
 const SADDLES = {
   true: { 5: ["left top", "bottom right"], 10: ["left bottom", "right top"] },

@@ -10,7 +10,11 @@ const FEW = 100; // steps where the given one makes no sense
 /** An icon button. */
 export function iconButton(label, path, onclick, attributes = {}) {
   const icon = s("svg", { viewBox: "0 0 20 20", "aria-hidden": "true" }, s("path", { d: path }));
-  return h("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick, ...attributes }, icon);
+  return h(
+    "button",
+    { type: "button", class: "icon", "aria-label": label, title: label, onclick, ...attributes },
+    icon,
+  );
 }
 
 const PLAY = "M5 3l12 7l-12 7z";
@@ -36,7 +40,8 @@ class Steps {
 
   place(value) {
     const { min, max, scale } = this.source;
-    const share = scale === "log" ? Math.log(value / min) / Math.log(max / min) : (value - min) / (max - min);
+    const share =
+      scale === "log" ? Math.log(value / min) / Math.log(max / min) : (value - min) / (max - min);
     return Math.max(0, Math.min(this.last, Math.round(share * this.last)));
   }
 }
@@ -50,15 +55,43 @@ export class Control {
     this.steps = new Steps(source, grid);
     const label = `tm-${Math.random().toString(36).slice(2)}`;
     this.name = h("label", { class: "name", for: label }, source.text);
-    this.slider = h("input", { type: "range", id: label, min: 0, max: this.steps.last, step: 1, oninput: () => this._slid() });
-    this.box = h("input", {
-      type: "text", class: "number", inputmode: "decimal", autocomplete: "off", spellcheck: "false",
-      "aria-label": `${source.text}, exact value`, title: "a number: 2, 0.5, 1e-3, pi/2, 1/3",
-      onchange: () => this._typed(), onkeydown: (event) => event.key === "Escape" && this._restore(),
+    this.slider = h("input", {
+      type: "range",
+      id: label,
+      min: 0,
+      max: this.steps.last,
+      step: 1,
+      oninput: () => this._slid(),
     });
-    this.play = iconButton(`play ${source.text}`, PLAY, () => this.toggle(), { "aria-pressed": "false" });
-    const reset = iconButton(`reset ${source.text} to ${shown(model, axis, source.value)}`, RESET, () => this._reset(), { class: "icon line" });
-    this.element = h("div", { class: "control" }, this.name, this.slider, this.box, this.play, reset);
+    this.box = h("input", {
+      type: "text",
+      class: "number",
+      inputmode: "decimal",
+      autocomplete: "off",
+      spellcheck: "false",
+      "aria-label": `${source.text}, exact value`,
+      title: "a number: 2, 0.5, 1e-3, pi/2, 1/3",
+      onchange: () => this._typed(),
+      onkeydown: (event) => event.key === "Escape" && this._restore(),
+    });
+    this.play = iconButton(`play ${source.text}`, PLAY, () => this.toggle(), {
+      "aria-pressed": "false",
+    });
+    const reset = iconButton(
+      `reset ${source.text} to ${shown(model, axis, source.value)}`,
+      RESET,
+      () => this._reset(),
+      { class: "icon line" },
+    );
+    this.element = h(
+      "div",
+      { class: "control" },
+      this.name,
+      this.slider,
+      this.box,
+      this.play,
+      reset,
+    );
   }
 
   show(state) {
@@ -88,7 +121,9 @@ export class Control {
     const value = parseNumber(this.box.value);
     if (value === null) {
       this.box.setAttribute("aria-invalid", "true");
-      this.does.problem(`“${this.box.value.slice(0, 40)}” is no number: write 2, 0.5, 1e-3, pi/2 or 1/3`);
+      this.does.problem(
+        `“${this.box.value.slice(0, 40)}” is no number: write 2, 0.5, 1e-3, pi/2 or 1/3`,
+      );
       return;
     }
     this.does.problem("");
@@ -140,7 +175,8 @@ export class Control {
       this.does.move(this.steps.value(Math.round(share * this.steps.last)));
       if (this.playing) next();
     };
-    const next = () => (this.playing = calm ? setTimeout(advance, 500) : requestAnimationFrame(advance));
+    const next = () =>
+      (this.playing = calm ? setTimeout(advance, 500) : requestAnimationFrame(advance));
     next();
   }
 }

@@ -20,7 +20,8 @@ export class Descent {
 
   /** The next point: v ← m·v − η·∇, x ← x + v. Null where there is no finite slope. */
   step(state) {
-    if (!this.path.length || this.path.at(-1).point.join() !== state.point.join()) this.begin(state);
+    if (!this.path.length || this.path.at(-1).point.join() !== state.point.join())
+      this.begin(state);
     if (!state.gradient.every(Number.isFinite)) return null;
     this.velocity = this.velocity.map((v, k) => this.momentum * v - this.rate * state.gradient[k]);
     const next = this.model.held(state.point.map((x, k) => x + this.velocity[k]));
@@ -36,7 +37,8 @@ export class Descent {
     if (n < 1) return "Each step goes against the gradient, by the learning rate times the slope.";
     const [before, last] = this.path.slice(-2);
     if (last.piece < 0) return `Step ${n} left the branch that was run.`;
-    if (!Number.isFinite(last.value)) return `Step ${n}: the target is ${brief(last.value)}. The descent has diverged.`;
+    if (!Number.isFinite(last.value))
+      return `Step ${n}: the target is ${brief(last.value)}. The descent has diverged.`;
     if (this._grows()) {
       return `Step ${n}: the target grows, from ${brief(before.value)} to ${brief(last.value)}: the descent diverges. A smaller learning rate helps.`;
     }

@@ -20,11 +20,25 @@ export class DescentBox {
       this.descent.momentum = place;
       return place ? brief(place, 2) : "none";
     });
-    const button = (text, onclick) => h("button", { type: "button", class: "button", onclick }, text);
-    this.buttons = h("div", { class: "row" }, button("step", () => this.step(1)), button("10 steps", () => this.step(10)), button("clear path", () => this.clear()));
+    const button = (text, onclick) =>
+      h("button", { type: "button", class: "button", onclick }, text);
+    this.buttons = h(
+      "div",
+      { class: "row" },
+      button("step", () => this.step(1)),
+      button("10 steps", () => this.step(10)),
+      button("clear path", () => this.clear()),
+    );
     this.words = h("p", { class: "words", "aria-live": "polite" }, this.descent.words());
     this.body = h("tbody");
-    this.element = h("section", { class: "descent-box", "aria-label": "gradient descent" }, h("div", { class: "row" }, rate, momentum), this.buttons, this.words, this._table());
+    this.element = h(
+      "section",
+      { class: "descent-box", "aria-label": "gradient descent" },
+      h("div", { class: "row" }, rate, momentum),
+      this.buttons,
+      this.words,
+      this._table(),
+    );
     this._show();
   }
 
@@ -34,7 +48,15 @@ export class DescentBox {
       setText(output, put(Number(input.value)));
       input.setAttribute("aria-valuetext", output.textContent);
     };
-    const input = h("input", { type: "range", min, max, step, value: start, oninput: change, "aria-label": name });
+    const input = h("input", {
+      type: "range",
+      min,
+      max,
+      step,
+      value: start,
+      oninput: change,
+      "aria-label": name,
+    });
     return h("label", { class: "small-control" }, h("span", {}, name), input, output);
   }
 
@@ -43,7 +65,11 @@ export class DescentBox {
     const slopes = model.count === 1 ? ["slope"] : ["|gradient|"];
     const names = ["step", ...model.sources.map(({ text }) => text), model.target.text, ...slopes];
     const head = h("tr", {}, ...names.map((name) => h("th", { scope: "col" }, name)));
-    return h("div", { class: "table", tabindex: "0", role: "group", "aria-label": "steps of the descent" }, h("table", {}, h("thead", {}, head), this.body));
+    return h(
+      "div",
+      { class: "table", tabindex: "0", role: "group", "aria-label": "steps of the descent" },
+      h("table", {}, h("thead", {}, head), this.body),
+    );
   }
 
   step(times) {
@@ -72,7 +98,13 @@ export class DescentBox {
       const number = Math.max(0, path.length - ROWS) + k;
       const slope = this.model.count === 1 ? state.gradient[0] : Math.hypot(...state.gradient);
       const values = state.point.map((x) => brief(x, 5));
-      return h("tr", {}, ...[number, ...values, brief(state.value, 5), brief(slope, 5)].map((text) => h("td", {}, String(text))));
+      return h(
+        "tr",
+        {},
+        ...[number, ...values, brief(state.value, 5), brief(slope, 5)].map((text) =>
+          h("td", {}, String(text)),
+        ),
+      );
     });
     while (rows.length < ROWS) rows.push(h("tr", {}, h("td", {}, " ")));
     this.body.replaceChildren(...rows);

@@ -1,8 +1,7 @@
 /** One explorer: the point, what shows it, and what moves it. */
 
 import { Checker } from "./check.js";
-import { Control, iconButton } from "./controls.js";
-import { DescentBox } from "./descent_view.js";
+import { Control } from "./controls.js";
 import { h, oncePerFrame, setText } from "./dom.js";
 import { Formulas } from "./formulas.js";
 import { LineView } from "./line_view.js";
@@ -11,8 +10,9 @@ import { Model } from "./model.js";
 import { PlaneView } from "./plane_view.js";
 import { Readout } from "./readout.js";
 import { STYLE } from "./style.js";
+import { Switches } from "./switches.js";
 import { followTheme } from "./theme.js";
-import { derivativeName, shown, spoken } from "./words.js";
+import { shown, spoken } from "./words.js";
 
 const SPEAK = 700; // ms of rest before the point is told
 const ASK = 2000; // ms until an unanswered question may be asked again
@@ -21,7 +21,7 @@ const MARKS = { true: "✓", false: "✗", null: "–" };
 export class Explorer {
   /** @param {HTMLElement} element  @param {object} payload  @param {object} options */
   constructor(element, payload, options = {}) {
-    Object.assign(this, { element, options, listeners: new Set(), secant: null });
+    Object.assign(this, { element, options, listeners: new Set() });
     this.model = new Model(payload);
     this.point = this.model.held(this.model.start);
     this.checker = new Checker(this.model);
@@ -50,7 +50,7 @@ export class Explorer {
     this.request.cancel();
     this.stopTheme?.();
     this.stopTheme = null;
-    for (const control of this.controls) control.stop();
+    for (const control of [...this.controls, this.switches]) control.stop();
   }
 
   _sized() {
@@ -59,32 +59,50 @@ export class Explorer {
       return;
     }
     this.stopTheme ??= followTheme(this.root, this.options.theme);
-    if (this._resize()) this.render();
+    if (this._room() !== this.width) this.resize();
+  }
+
+  _room() {
+    return Math.floor(this.root.clientWidth) - 2;
+  }
+
+  /** Fit the room that there is, and draw. */
+  resize() {
+    const width = this._room();
+    if (width < 50) return; // not shown
+    this.width = width;
+    this.view.resize(Math.min(width, this.model.count === 2 ? 1100 : 860));
+    this.formulas.resize(width);
+    this.render();
   }
 
   // ---- the page ---------------------------------------------------------------------------------
 
   _build() {
     const { model } = this;
-    const move = (axis) => (value) => this.move(this.point.map((old, k) => (k === axis ? value : old)));
+    const move = (axis) => (value) =>
+      this.move(this.point.map((old, k) => (k === axis ? value : old)));
     const problem = (text) => this.say(text);
-    this.controls = model.sources.map((_, axis) => new Control(model, axis, { move: move(axis), problem }));
+    this.controls = model.sources.map(
+      (_, axis) => new Control(model, axis, { move: move(axis), problem }),
+    );
     this.readout = new Readout(model);
     this.view = this._view(move(0));
     this.check = { mark: h("span", { class: "mark", "aria-hidden": "true" }), text: h("span") };
     this.told = h("p", { class: "message", role: "status" });
     this.live = h("div", { class: "unseen", "aria-live": "polite", "aria-atomic": "true" });
     this.stage = h("div", { class: "stage" }, this.view.element);
-    this.extra = h("div", { class: "extra" });
+    this.switches = new Switches(this);
     this.root = h(
       "div",
       { class: "explorer", role: "group", "aria-label": `explore ${model.target.text}` },
       this.readout.element,
       this.stage,
       h("div", { class: "controls" }, ...this.controls.map((control) => control.element)),
+      this.switches.seconds,
       this.told,
-      this._switches(),
-      this.extra,
+      this.switches.element,
+      this.switches.extra,
       h("p", { class: "check" }, this.check.mark, this.check.text),
       this.formulas.element,
       this._notes(),
@@ -106,27 +124,16 @@ export class Explorer {
 
   _view(move) {
     const view = () => this.request();
-    if (this.model.count === 1) return new LineView(this.model, 0, { move, view, secant: (x) => this.moveSecant(x) });
+    if (this.model.count === 1)
+      return new LineView(this.model, 0, {
+        move,
+        view,
+        secant: (x) => this.switches.moveSecant(x),
+      });
     const all = (point) => this.move(point);
-    return this.model.count === 2 ? new PlaneView(this.model, { move: all, view }) : new ManyView(this.model, { move: all, view });
-  }
-
-  _zooms() {
-    const zoom = (factor) => () => {
-      this.view.zoom(factor);
-      this.request();
-    };
-    const fit = () => {
-      this.view.fit();
-      this.request();
-    };
-    return h(
-      "div",
-      { class: "zooms" },
-      iconButton("zoom in", "M10 4v12M4 10h12", zoom(0.7), { class: "icon line" }),
-      iconButton("zoom out", "M4 10h12", zoom(1 / 0.7), { class: "icon line" }),
-      iconButton("show the whole range", "M3 7v-4h4M13 3h4v4M17 13v4h-4M7 17h-4v-4", fit, { class: "icon line" }),
-    );
+    return this.model.count === 2
+      ? new PlaneView(this.model, { move: all, view })
+      : new ManyView(this.model, { move: all, view });
   }
 
   _notes() {
@@ -135,98 +142,11 @@ export class Explorer {
     return words.length ? h("p", { class: "limits" }, words.join(" ")) : null;
   }
 
-  _switches() {
-    const buttons = this.model.count === 1 ? this._curves() : [];
-    return h("div", { class: "switches row" }, ...buttons, this._switch("gradient descent", "descend", (on) => this._descend(on)), this._zooms());
-  }
-
-  _switch(text, name, change) {
-    const button = h("button", { type: "button", class: `button toggle ${name}`, "aria-pressed": "false" }, h("span", { class: "swatch", "aria-hidden": "true" }), text);
-    button.addEventListener("click", () => {
-      const on = button.getAttribute("aria-pressed") !== "true";
-      button.setAttribute("aria-pressed", String(on));
-      change(on);
-      this._resize();
-      this.render();
-    });
-    return button;
-  }
-
-  /** Switches for derivative curves, Taylor polynomials and the secant. */
-  _curves() {
-    const { model, view } = this;
-    const orders = new Set();
-    const known = this.model.pieces[0]?.program.derivatives.length ?? 0;
-    const buttons = [];
-    for (let order = 1; order <= Math.min(model.order, known); order++) {
-      buttons.push(this._switch(derivativeName(model, 0, order), `order-${order}`, (on) => {
-        orders[on ? "add" : "delete"](order);
-        view.showDerivatives(orders);
-      }));
-    }
-    for (let order = 2; order <= Math.min(model.order, known); order++) {
-      const button = this._switch(`Taylor ${order}`, "taylor", (on) => {
-        view.on.taylor = on ? order : 0;
-        for (const other of taylors) if (on && other !== button) other.setAttribute("aria-pressed", "false");
-      });
-      buttons.push(button);
-    }
-    const taylors = buttons.filter((button) => button.classList.contains("taylor"));
-    buttons.push(this._switch("secant", "secant", (on) => this._secant(on)));
-    return buttons;
-  }
-
-  /** The secant's second point has its own slider: from secant to tangent. */
-  _secant(on) {
-    const [source] = this.model.sources;
-    const { min, max } = source;
-    if (!on) {
-      this.second.element.remove();
-      this.view.on.secant = null;
-      return;
-    }
-    const x = this.point[0];
-    const away = source.scale === "log" ? x * 1.5 : x + (max - min) / 4;
-    const start = away <= max ? away : source.scale === "log" ? x / 1.5 : x - (max - min) / 4;
-    const second = { ...source, text: `${source.text}₂`, value: this.view.snapped(start) };
-    const model = { sources: [second], exact: this.model.exact, pieces: this.model.pieces };
-    this.second = new Control(model, 0, { move: (value) => this.moveSecant(value), problem: (text) => this.say(text) });
-    this.second.element.classList.add("secant");
-    this.controls[0].element.after(this.second.element);
-    this.moveSecant(second.value);
-  }
-
-  _descend(on) {
-    if (!on) {
-      this.view.showPath([]);
-      this.extra.replaceChildren();
-      return;
-    }
-    const box = new DescentBox(this.model, {
-      move: (point) => this.move(point),
-      state: () => this.model.at(this.point),
-      path: (path) => {
-        this.view.showPath(this.model.count === 1 ? path.map(({ point, value }) => [point[0], value]) : path);
-        this.request();
-      },
-    });
-    this.extra.replaceChildren(box.element);
-  }
-
-  _resize() {
-    const width = Math.floor(this.root.clientWidth) - 2;
-    if (width < 50) return false;
-    this.width = width;
-    this.view.resize(Math.min(width, this.model.count === 2 ? 1100 : 860));
-    this.formulas.resize(width);
-    return true;
-  }
-
   // ---- the point --------------------------------------------------------------------------------
 
   /** Move there; it is shown with the next frame. */
   move(point) {
-    if (!point.every(Number.isFinite) && !point.every((x) => x === x)) return;
+    if (point.some(Number.isNaN)) return;
     const held = this.model.held(point);
     if (!this.model.exact) this._table(point[0], held[0]);
     if (held.every((value, k) => Object.is(value, this.point[k]))) {
@@ -244,12 +164,6 @@ export class Explorer {
     const between = Math.abs(wanted - held) > 1e-6 * Math.max(1, Math.abs(held));
     const point = `${source.text} = ${shown(this.model, 0, held)}`;
     this.say(between ? `Shown is the nearest point that TensorFlow computed, ${point}.` : "");
-  }
-
-  moveSecant(x) {
-    this.view.on.secant = this.model.held([x])[0];
-    this.second.show({ point: [this.view.on.secant] });
-    this.request();
   }
 
   render() {
@@ -280,7 +194,9 @@ export class Explorer {
     this.speaking = setTimeout(() => {
       const text = spoken(this.model, state);
       setText(this.live, text);
-      this.controls.forEach((control, axis) => control.say(axis === 0 || this.model.count > 1 ? text : ""));
+      this.controls.forEach((control, axis) =>
+        control.say(axis === 0 || this.model.count > 1 ? text : ""),
+      );
     }, SPEAK);
   }
 

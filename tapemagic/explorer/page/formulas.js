@@ -64,7 +64,9 @@ export class Formulas {
       if (slot) this._enter(element, slot);
     }
     for (const row of this.rows.values()) this.seen.observe(row.box);
-    const first = [...this.rows.values()].slice(0, FIRST).filter(({ box }) => !box.closest("details"));
+    const first = [...this.rows.values()]
+      .slice(0, FIRST)
+      .filter(({ box }) => !box.closest("details"));
     this._reserve(first);
     for (const row of first) this.visible.add(row);
   }
@@ -72,13 +74,23 @@ export class Formulas {
   /** Slots of one line; the relation that begins a step tells whether its numbers are rounded. */
   _enter(element, { register, dtype }) {
     const step = element.closest(".tapemagic-step");
-    const box = step?.parentElement ?? element.closest("math")?.parentElement ?? element.parentElement;
+    const box =
+      step?.parentElement ?? element.closest("math")?.parentElement ?? element.parentElement;
     if (!this.rows.has(box)) this.rows.set(box, { box, slots: [], steps: new Map(), movers: null });
     const row = this.rows.get(box);
-    const slot = { element, register, dtype, step, fence: element.getAttribute("data-fence"), room: 0, used: 0 };
+    const slot = {
+      element,
+      register,
+      dtype,
+      step,
+      fence: element.getAttribute("data-fence"),
+      room: 0,
+      used: 0,
+    };
     element.classList.add("slot");
     row.slots.push(slot);
-    if (step && !row.steps.has(step)) row.steps.set(step, { relation: step.querySelector("mo"), rough: false, rounded: false });
+    if (step && !row.steps.has(step))
+      row.steps.set(step, { relation: step.querySelector("mo"), rough: false, rounded: false });
   }
 
   _met(entries) {
@@ -106,7 +118,8 @@ export class Formulas {
       setText(slot.element, text);
       slot.used = widthOf(text, slot); // may be more, off the sliders' stops
     }
-    for (const { relation, rounded } of row.steps.values()) if (relation) setText(relation, rounded ? "≈" : "=");
+    for (const { relation, rounded } of row.steps.values())
+      if (relation) setText(relation, rounded ? "≈" : "=");
     drawNear(row.movers);
   }
 

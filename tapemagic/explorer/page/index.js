@@ -4,7 +4,7 @@
 
 import { Explorer } from "./explorer.js";
 
-const POINT = 60; // ms between two points that the kernel is told
+const POINT = 100; // ms between two points that the kernel is told
 
 /**
  * @param {HTMLElement} element  its children are replaced

@@ -2,6 +2,7 @@
 
 import { fittingRange, trace } from "./curve.js";
 import { h, s, set, setText } from "./dom.js";
+import { groundMarks } from "./marks.js";
 import { gestures } from "./gestures.js";
 import { brief } from "./numbers.js";
 import { Panel } from "./panel.js";
@@ -22,7 +23,11 @@ export class LineView {
     this.on = { derivatives: new Set(), taylor: 0, secant: null };
     this.path = [];
     const names = { xKind: this.source.scale, xName: this.source.text };
-    this.main = new Panel({ ...names, yName: model.target.text, title: `${model.target.text} against ${this.source.text}` });
+    this.main = new Panel({
+      ...names,
+      yName: model.target.text,
+      title: `${model.target.text} against ${this.source.text}`,
+    });
     this.panels = [];
     this.draws = {};
     for (const name of ["curve", "taylor", "secant", "tangent"]) this._line(this.main, name);
@@ -52,12 +57,17 @@ export class LineView {
   }
 
   _listen(panel) {
-    const handle = (mark, move) => ({ x: Number(mark.getAttribute("cx")), y: Number(mark.getAttribute("cy")), move });
+    const handle = (mark, move) => ({
+      x: Number(mark.getAttribute("cx")),
+      y: Number(mark.getAttribute("cy")),
+      move,
+    });
     const there = (px) => this.snapped(this.main.xScale.value(px));
     gestures(panel.svg, {
       handles: () => {
         const found = [handle(this.dot, (px) => this.does.move(there(px)))];
-        if (this.on.secant !== null) found.unshift(handle(this.second, (px) => this.does.secant(there(px))));
+        if (this.on.secant !== null)
+          found.unshift(handle(this.second, (px) => this.does.secant(there(px))));
         return found;
       },
       pan: (dx, dy) => this.pan(dx, dy),
@@ -112,7 +122,10 @@ export class LineView {
     };
     const range = grown(this.range, x);
     const heights = grown(this.heights ?? this.shownHeights, y);
-    if (range.some((end, k) => end !== this.range[k]) || heights.some((end, k) => end !== this.shownHeights[k])) {
+    if (
+      range.some((end, k) => end !== this.range[k]) ||
+      heights.some((end, k) => end !== this.shownHeights[k])
+    ) {
       this.range = range;
       this.heights = heights;
       this.stale = true;
@@ -144,7 +157,12 @@ export class LineView {
 
   _panelOf(order) {
     const name = derivativeName(this.model, this.axis, order);
-    const panel = new Panel({ xKind: this.source.scale, xName: this.source.text, yName: name, title: `${name} against ${this.source.text}` });
+    const panel = new Panel({
+      xKind: this.source.scale,
+      xName: this.source.text,
+      yName: name,
+      title: `${name} against ${this.source.text}`,
+    });
     const line = s("path", { class: `curve order-${order}` });
     const drop = s("path", { class: "drop" });
     const dot = s("circle", { class: `dot order-${order}`, r: 7 });
@@ -179,39 +197,24 @@ export class LineView {
     const inputs = state.point.map((value, k) => (k === this.axis ? xs : value));
     const { columns, pieces } = this.model.over(inputs, SAMPLES, this.axis);
     const graph = trace(xs, columns[0], pieces, this._probe(state.point, 0));
-    const also = state.point[this.axis] >= this.range[0] && state.point[this.axis] <= this.range[1] ? [state.value] : [];
+    const also =
+      state.point[this.axis] >= this.range[0] && state.point[this.axis] <= this.range[1]
+        ? [state.value]
+        : [];
     this.shownHeights = this.heights ?? fittingRange(columns[0], also);
     this.main.show(this.range, this.shownHeights);
     this.draws.curve.setAttribute("d", this.main.path(graph.segments));
-    const slope = columns[1] ? trace(xs, columns[1], pieces, this._probe(state.point, 1)) : { jumps: [] };
-    this._ground(graph, slope);
+    const slope = columns[1]
+      ? trace(xs, columns[1], pieces, this._probe(state.point, 1))
+      : { jumps: [] };
+    const value = (x) => this._probe(state.point, 0)(x)[0];
+    this.main.layer.ground.replaceChildren(...groundMarks(this.main, graph, slope, value));
     this.panels.forEach(({ order, panel, line }) => {
-      const found = order === 1 ? slope : trace(xs, columns[order], pieces, this._probe(state.point, order));
+      const found =
+        order === 1 ? slope : trace(xs, columns[order], pieces, this._probe(state.point, order));
       panel.show(this.range, fittingRange(columns[order]));
       line.setAttribute("d", panel.path(found.segments));
     });
-  }
-
-  /** Regions without a known branch are shaded; ends of jumps are rings, kinks are diamonds. */
-  _ground(graph, slope) {
-    const { top, height, left, width } = this.main.box;
-    const marks = graph.gaps.map(([from, to]) => {
-      const [a, b] = [from <= this.range[0] ? left : this.main.x(from), to >= this.range[1] ? left + width : this.main.x(to)];
-      return s("rect", { class: "unknown", x: a, y: top, width: Math.max(b - a, 1), height });
-    });
-    for (const { left: a, right: b } of graph.jumps) {
-      if (Math.max(Math.abs(a.y), Math.abs(b.y)) > 1e12) continue; // a pole
-      const attained = String(a.x).length < String(b.x).length ? a : b;
-      for (const end of [a, b]) {
-        marks.push(s("circle", { class: end === attained ? "end closed" : "end", r: 4.5, cx: this.main.x(end.x), cy: this.main.y(end.y) }));
-      }
-    }
-    for (const { x } of slope.jumps) {
-      if (graph.jumps.some((jump) => Math.abs(jump.x - x) < 1e-6 * (this.range[1] - this.range[0]))) continue;
-      const y = this._probe(this.point, 0)(x)[0];
-      marks.push(s("path", { class: "kink", d: `M${this.main.x(x)} ${this.main.y(y)}m0 -7l7 7l-7 7l-7 -7z` }));
-    }
-    this.main.layer.ground.replaceChildren(...marks);
   }
 
   /** Draw the point, and the curves too if they may be others. */
@@ -261,8 +264,14 @@ export class LineView {
     const x0 = state.point[this.axis];
     this.secantSlope = (other - state.value) / (x - x0);
     const line = (at) => state.value + this.secantSlope * (at - x0);
-    this.draws.secant.setAttribute("d", Number.isFinite(this.secantSlope) ? this.main.graph(line, true) : "M-9 -9");
-    set(this.second, { cx: x === null ? -99 : this.main.x(x), cy: Number.isFinite(other) ? this.main.y(other) : -99 });
+    this.draws.secant.setAttribute(
+      "d",
+      Number.isFinite(this.secantSlope) ? this.main.graph(line, true) : "M-9 -9",
+    );
+    set(this.second, {
+      cx: x === null ? -99 : this.main.x(x),
+      cy: Number.isFinite(other) ? this.main.y(other) : -99,
+    });
   }
 
   /** The steps of a descent: [[x, y], …]. */
@@ -285,7 +294,10 @@ export class LineView {
     const x = this.main.xScale.value(px);
     const y = this._probe(this.point, 0)(x)[0];
     set(this.hovered, { cx: px, cy: Number.isFinite(y) ? this.main.y(y) : -99 });
-    setText(this.tip, `${this.source.text} = ${brief(x)}   ${this.model.target.text} = ${brief(y, 5)}`);
+    setText(
+      this.tip,
+      `${this.source.text} = ${brief(x)}   ${this.model.target.text} = ${brief(y, 5)}`,
+    );
     return undefined;
   }
 }

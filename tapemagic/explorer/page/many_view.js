@@ -10,8 +10,18 @@ export class ManyView {
     Object.assign(this, { model, does, path: [] });
     this.stage = h("div", {});
     this.bars = model.sources.map((_, axis) => this._bar(axis));
-    const bars = h("div", { class: "bars", role: "radiogroup", "aria-label": "curve along" }, ...this.bars.map(({ row }) => row));
-    this.element = h("div", { class: "many-view" }, this.stage, h("p", { class: "hint" }, "The gradient, entry by entry; the curve follows the chosen one."), bars);
+    const bars = h(
+      "div",
+      { class: "bars", role: "radiogroup", "aria-label": "curve along" },
+      ...this.bars.map(({ row }) => row),
+    );
+    this.element = h(
+      "div",
+      { class: "many-view" },
+      this.stage,
+      h("p", { class: "hint" }, "The gradient, entry by entry; the curve follows the chosen one."),
+      bars,
+    );
     this.choose(0);
   }
 
@@ -19,15 +29,28 @@ export class ManyView {
     const fill = h("span", { class: "fill" });
     const value = h("span", { class: "digits" });
     const name = h("span", { class: "name" }, `∂/∂${this.model.sources[axis].text}`);
-    const input = h("input", { type: "radio", name: `along-${this.model.payload.id}`, onchange: () => this.choose(axis), "aria-label": `along ${this.model.sources[axis].text}` });
-    const row = h("label", { class: "bar" }, input, name, h("span", { class: "track", "aria-hidden": "true" }, fill), value);
+    const input = h("input", {
+      type: "radio",
+      name: `along-${this.model.payload.id}`,
+      onchange: () => this.choose(axis),
+      "aria-label": `along ${this.model.sources[axis].text}`,
+    });
+    const row = h(
+      "label",
+      { class: "bar" },
+      input,
+      name,
+      h("span", { class: "track", "aria-hidden": "true" }, fill),
+      value,
+    );
     return { row, fill, value, input };
   }
 
   choose(axis) {
     this.axis = axis;
     this.bars[axis].input.checked = true;
-    const move = (value) => this.does.move(this.state.point.map((old, k) => (k === axis ? value : old)));
+    const move = (value) =>
+      this.does.move(this.state.point.map((old, k) => (k === axis ? value : old)));
     this.line = new LineView(this.model, axis, { move, view: this.does.view });
     this.stage.replaceChildren(this.line.element);
     if (this.width) this.resize(this.width);

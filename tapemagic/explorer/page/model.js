@@ -32,7 +32,9 @@ class Table {
   /** On the line through the points. */
   sweep([xs], n, wanted) {
     return wanted.map((k) => {
-      return Float64Array.from({ length: n }, (_, i) => this._between(typeof xs === "number" ? xs : xs[i], k));
+      return Float64Array.from({ length: n }, (_, i) =>
+        this._between(typeof xs === "number" ? xs : xs[i], k),
+      );
     });
   }
 
@@ -84,7 +86,9 @@ export class Model {
     this.payload = payload;
     this.target = payload.target;
     this.sources = payload.sources.map((source) => {
-      const [value, min, max, step] = ["value", "min", "max", "step"].map((k) => numberOf(source[k]));
+      const [value, min, max, step] = ["value", "min", "max", "step"].map((k) =>
+        numberOf(source[k]),
+      );
       return { ...source, value, min, max, step };
     });
     this.order = payload.order ?? 1;
@@ -133,7 +137,15 @@ export class Model {
       };
     }
     const nothing = this.sources.map(() => NaN);
-    return { point, piece: -1, registers: null, value: NaN, derivatives: [], gradient: nothing, hessian: null };
+    return {
+      point,
+      piece: -1,
+      registers: null,
+      value: NaN,
+      derivatives: [],
+      gradient: nothing,
+      hessian: null,
+    };
   }
 
   /** [value, piece] at a point, in the least time; piece −1 where none holds. */

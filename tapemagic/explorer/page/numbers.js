@@ -2,7 +2,19 @@
 
 const SHOWN = 6; // significant digits of a measured value
 const EXACT = 10; // an exact number is shown in full up to so many digits
-const SUPERSCRIPT = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
+const SUPERSCRIPT = {
+  "-": "⁻",
+  0: "⁰",
+  1: "¹",
+  2: "²",
+  3: "³",
+  4: "⁴",
+  5: "⁵",
+  6: "⁶",
+  7: "⁷",
+  8: "⁸",
+  9: "⁹",
+};
 
 const bits = new DataView(new ArrayBuffer(4));
 
@@ -42,7 +54,10 @@ function shortest(size, dtype) {
   const whole = { digits: mantissa.replace(".", ""), exponent: Number(exponent) };
   for (let figures = 1; SHORT.has(dtype) && figures < 10; figures++) {
     const found = rounded(whole, figures);
-    if (inDtype(Number(`${found.digits}e${found.exponent - found.digits.length + 1}`), dtype) === size) return found;
+    if (
+      inDtype(Number(`${found.digits}e${found.exponent - found.digits.length + 1}`), dtype) === size
+    )
+      return found;
   }
   return whole;
 }
@@ -105,7 +120,8 @@ export function tickText(value) {
 
 /** `text` within the brackets that its place asks for. */
 export function fenced(text, fence) {
-  const needed = fence && (text.startsWith("−") || (fence === "product" && /[⁰¹²³⁴⁵⁶⁷⁸⁹]/.test(text)));
+  const needed =
+    fence && (text.startsWith("−") || (fence === "product" && /[⁰¹²³⁴⁵⁶⁷⁸⁹]/.test(text)));
   return needed ? `(${text})` : text;
 }
 
@@ -138,7 +154,7 @@ class Reader {
 
   sum() {
     let total = this.product();
-    for (let sign; (sign = this.take("+", "-")); ) {
+    for (let sign; (sign = this.take("+", "-"));) {
       const next = this.product();
       total += sign === "+" ? next : -next;
     }
@@ -147,7 +163,7 @@ class Reader {
 
   product() {
     let total = this.signed();
-    for (let sign; (sign = this.take("*", "/")); ) {
+    for (let sign; (sign = this.take("*", "/"));) {
       const next = this.signed();
       total = sign === "*" ? total * next : total / next;
     }

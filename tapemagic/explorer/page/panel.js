@@ -16,7 +16,10 @@ export class Panel {
     this.window = s("rect", {});
     this.layer = {};
     for (const name of ["ground", "grid", "curves", "marks"]) {
-      this.layer[name] = s("g", { class: name, "clip-path": name === "grid" ? null : `url(#${clip})` });
+      this.layer[name] = s("g", {
+        class: name,
+        "clip-path": name === "grid" ? null : `url(#${clip})`,
+      });
     }
     this.layer.text = s("g", { class: "ticks", "aria-hidden": "true" });
     this.svg = s(
@@ -31,7 +34,11 @@ export class Panel {
   resize(width, height, labelled = true) {
     const small = width < 480;
     const box = { left: small ? 46 : 62, right: 12, top: 12, bottom: labelled ? 28 : 10 };
-    this.box = { ...box, width: width - box.left - box.right, height: height - box.top - box.bottom };
+    this.box = {
+      ...box,
+      width: width - box.left - box.right,
+      height: height - box.top - box.bottom,
+    };
     this.labelled = labelled;
     set(this.svg, { width, height, viewBox: `0 0 ${width} ${height}` });
     const inner = { x: box.left, y: box.top, width: this.box.width, height: this.box.height };
@@ -97,7 +104,9 @@ export class Panel {
     for (const [value, label] of this.xScale.ticks(84)) {
       const x = this.x(value).toFixed(1);
       grid.push(s("path", { d: `M${x} ${top}v${height}`, class: value === 0 ? "axis" : "line" }));
-      if (this.labelled) text.push(s("text", { x, y: bottom + 20, "text-anchor": "middle" }, label));
+      const inside = Math.min(x, left + width + this.box.right - 4.3 * label.length); // not cut off
+      if (this.labelled)
+        text.push(s("text", { x: inside, y: bottom + 20, "text-anchor": "middle" }, label));
     }
     for (const [value, label] of this.yScale.ticks(height > 150 ? 44 : 30)) {
       const y = this.y(value).toFixed(1);
@@ -106,7 +115,13 @@ export class Panel {
     }
     const [xName, yName] = this.names;
     if (xName && this.labelled) {
-      text.push(s("text", { x: left + width - 6, y: bottom - 8, "text-anchor": "end", class: "name" }, xName));
+      text.push(
+        s(
+          "text",
+          { x: left + width - 6, y: bottom - 8, "text-anchor": "end", class: "name" },
+          xName,
+        ),
+      );
     }
     if (yName) text.push(s("text", { x: left + 8, y: top + 18, class: "name" }, yName));
     this.layer.grid.replaceChildren(...grid);

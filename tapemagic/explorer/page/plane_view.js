@@ -1,7 +1,7 @@
 /** The target over two sources: contours on a tinted field, the gradient, the point to drag. */
 
-import { contour, levelsOf } from "./contours.js";
 import { h, s, set, setText } from "./dom.js";
+import { contourLines, steepness, tint } from "./field.js";
 import { gestures } from "./gestures.js";
 import { LineView } from "./line_view.js";
 import { brief } from "./numbers.js";
@@ -17,7 +17,20 @@ export class PlaneView {
     const title = `contours of ${model.target.text} over ${a.text} and ${b.text}`;
     this.main = new Panel({ xKind: a.scale, yKind: b.scale, xName: a.text, yName: b.text, title });
     this.main.svg.setAttribute("tabindex", "-1");
-    const head = s("marker", { id: `head-${Math.random().toString(36).slice(2)}`, class: "head", viewBox: "0 0 10 10", refX: 8, refY: 5, markerWidth: 4.5, markerHeight: 4.5, orient: "auto-start-reverse" }, s("path", { d: "M0 0L10 5L0 10z" }));
+    const head = s(
+      "marker",
+      {
+        id: `head-${Math.random().toString(36).slice(2)}`,
+        class: "head",
+        viewBox: "0 0 10 10",
+        refX: 8,
+        refY: 5,
+        markerWidth: 4.5,
+        markerHeight: 4.5,
+        orient: "auto-start-reverse",
+      },
+      s("path", { d: "M0 0L10 5L0 10z" }),
+    );
     this.field = s("image", { preserveAspectRatio: "none" });
     this.lines = s("g", { class: "contours" });
     this.main.layer.ground.append(this.field);
@@ -30,7 +43,12 @@ export class PlaneView {
     this.tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
     this.slices = model.sources.map((_, axis) => this._slice(axis));
     const slices = this.slices.map(({ element }) => h("div", { class: "slice" }, element));
-    this.element = h("div", { class: "plane-view" }, h("div", { class: "map" }, this.main.svg, this.tip), h("div", { class: "slices" }, ...slices));
+    this.element = h(
+      "div",
+      { class: "plane-view" },
+      h("div", { class: "map" }, this.main.svg, this.tip),
+      h("div", { class: "slices" }, ...slices),
+    );
     this._listen();
     this.fit();
   }
@@ -48,9 +66,18 @@ export class PlaneView {
 
   _listen() {
     const { main } = this;
-    const there = (px, py) => [main.xScale.value(px), main.yScale.value(py)].map((value, axis) => this.slices[axis].snapped(value));
+    const there = (px, py) =>
+      [main.xScale.value(px), main.yScale.value(py)].map((value, axis) =>
+        this.slices[axis].snapped(value),
+      );
     gestures(main.svg, {
-      handles: () => [{ x: Number(this.dot.getAttribute("cx")), y: Number(this.dot.getAttribute("cy")), move: (px, py) => this.does.move(there(px, py)) }],
+      handles: () => [
+        {
+          x: Number(this.dot.getAttribute("cx")),
+          y: Number(this.dot.getAttribute("cy")),
+          move: (px, py) => this.does.move(there(px, py)),
+        },
+      ],
       pan: (dx, dy) => this._change(main.xScale.changed(1, 0, dx), main.yScale.changed(1, 0, dy)),
       tap: (px, py) => main.contains(px, py) && this.does.move(there(px, py)),
       hover: (px, py) => this._hover(px, py),
@@ -62,7 +89,10 @@ export class PlaneView {
 
   fit() {
     const [a, b] = this.model.sources;
-    this.ranges = [[a.min, a.max], [b.min, b.max]];
+    this.ranges = [
+      [a.min, a.max],
+      [b.min, b.max],
+    ];
     this.fitted = true;
     for (const slice of this.slices) slice.fit();
     this.stale = true;
@@ -70,8 +100,12 @@ export class PlaneView {
 
   zoom(factor, px = null, py = null) {
     const { box, xScale, yScale } = this.main;
-    const next = [xScale.changed(factor, px ?? box.left + box.width / 2), yScale.changed(factor, py ?? box.top + box.height / 2)];
-    if (next.some(([low, high]) => !(high - low > 1e-9 * Math.max(Math.abs(low), Math.abs(high))))) return;
+    const next = [
+      xScale.changed(factor, px ?? box.left + box.width / 2),
+      yScale.changed(factor, py ?? box.top + box.height / 2),
+    ];
+    if (next.some(([low, high]) => !(high - low > 1e-9 * Math.max(Math.abs(low), Math.abs(high)))))
+      return;
     this._change(...next);
   }
 
@@ -120,49 +154,14 @@ export class PlaneView {
     const ys = main.yScale.samples(GRID);
     const n = GRID * GRID;
     const inputs = [new Float64Array(n), new Float64Array(n)];
-    for (let k = 0; k < n; k++) [inputs[0][k], inputs[1][k]] = [xs[k % GRID], ys[Math.floor(k / GRID)]];
+    for (let k = 0; k < n; k++)
+      [inputs[0][k], inputs[1][k]] = [xs[k % GRID], ys[Math.floor(k / GRID)]];
     const { columns, pieces } = this.model.over(inputs, n);
-    this._field(columns[0], pieces);
-    this._contours(columns[0], xs, ys);
+    this.field.setAttribute("href", tint(columns[0], pieces, GRID));
+    const { left, top, width, height } = main.box;
+    set(this.field, { x: left, y: top, width, height });
+    this.lines.replaceChildren(...contourLines(columns[0], GRID, main));
     this.steepest = steepness(columns[0], xs, ys);
-  }
-
-  /** The higher, the deeper the tint; grey where no known branch holds. */
-  _field(values, pieces) {
-    const levels = levelsOf(values);
-    const [low, high] = [levels[0] ?? 0, levels.at(-1) ?? 1];
-    const canvas = h("canvas", { width: GRID, height: GRID });
-    const brush = canvas.getContext("2d");
-    const image = brush.createImageData(GRID, GRID);
-    for (let k = 0; k < values.length; k++) {
-      const place = 4 * ((GRID - 1 - Math.floor(k / GRID)) * GRID + (k % GRID));
-      const share = Math.max(0, Math.min(1, (values[k] - low) / (high - low || 1)));
-      const tint = pieces[k] < 0 ? [128, 128, 128, 90] : [0, 114, 178, Number.isFinite(values[k]) ? 12 + 110 * share : 0];
-      image.data.set(tint, place);
-    }
-    brush.putImageData(image, 0, 0);
-    const { left, top, width, height } = this.main.box;
-    set(this.field, { href: canvas.toDataURL(), x: left, y: top, width, height });
-  }
-
-  _contours(values, xs, ys) {
-    const { main } = this;
-    const px = (i) => main.box.left + (i * main.box.width) / (GRID - 1);
-    const py = (j) => main.box.top + main.box.height - (j * main.box.height) / (GRID - 1);
-    const lines = [];
-    const taken = [];
-    for (const level of levelsOf(values)) {
-      const parts = contour(values, GRID, GRID, level);
-      if (!parts.length) continue;
-      let data = "";
-      for (let k = 0; k < parts.length; k += 4) {
-        data += `M${px(parts[k]).toFixed(1)} ${py(parts[k + 1]).toFixed(1)}L${px(parts[k + 2]).toFixed(1)} ${py(parts[k + 3]).toFixed(1)}`;
-      }
-      lines.push(s("path", { d: data, class: level === 0 ? "contour zero" : "contour" }));
-      const label = labelPlace(parts, px, py, main, taken);
-      if (label) lines.push(s("text", { x: label[0], y: label[1] + 5, "text-anchor": "middle" }, brief(level)));
-    }
-    this.lines.replaceChildren(...lines);
   }
 
   show(state) {
@@ -183,7 +182,10 @@ export class PlaneView {
     const [gx, gy] = state.gradient;
     const size = Math.hypot(gx, gy);
     const { xScale, yScale } = this.main;
-    const unit = (scale, value) => (scale.kind === "log" ? (scale.pixel(value * 1.001) - scale.pixel(value)) / (value * 0.001) : scale.length / (scale.high - scale.low));
+    const unit = (scale, value) =>
+      scale.kind === "log"
+        ? (scale.pixel(value * 1.001) - scale.pixel(value)) / (value * 0.001)
+        : scale.length / (scale.high - scale.low);
     let [dx, dy] = [gx * unit(xScale, state.point[0]), gy * unit(yScale, state.point[1])];
     const now = Math.hypot(dx, dy);
     const length = 22 + 100 * Math.min(1, size / this.steepest);
@@ -197,7 +199,8 @@ export class PlaneView {
     this.path = path;
     const last = path.at(-1);
     if (last && last.point.every(Number.isFinite)) this._include(last.point);
-    if (!path.length) for (const mark of [this.descent, this.steps]) mark.setAttribute("d", "M-9 -9");
+    if (!path.length)
+      for (const mark of [this.descent, this.steps]) mark.setAttribute("d", "M-9 -9");
   }
 
   _include(point) {
@@ -208,11 +211,14 @@ export class PlaneView {
       const room = 0.1 * (high - low);
       return [point[k] < low ? point[k] - room : low, point[k] > high ? point[k] + room : high];
     });
-    if (grown.some((range, k) => range.some((end, i) => end !== shown[k][i]))) this._change(...grown);
+    if (grown.some((range, k) => range.some((end, i) => end !== shown[k][i])))
+      this._change(...grown);
   }
 
   _descent() {
-    const line = this.main.path([this.path.map(({ point }) => point).filter((point) => point.every(Number.isFinite))]);
+    const line = this.main.path([
+      this.path.map(({ point }) => point).filter((point) => point.every(Number.isFinite)),
+    ]);
     this.descent.setAttribute("d", line);
     this.steps.setAttribute("d", line.replaceAll("L", "M").replace(/(M[^M]+)/g, "$1h.1"));
   }
@@ -224,34 +230,9 @@ export class PlaneView {
     const point = [this.main.xScale.value(px), this.main.yScale.value(py)];
     const { columns } = this.model.over(point, 1);
     const [a, b] = this.model.sources;
-    setText(this.tip, `${a.text} = ${brief(point[0], 3)}   ${b.text} = ${brief(point[1], 3)}   ${this.model.target.text} = ${brief(columns[0][0])}`);
+    setText(
+      this.tip,
+      `${a.text} = ${brief(point[0], 3)}   ${b.text} = ${brief(point[1], 3)}   ${this.model.target.text} = ${brief(columns[0][0])}`,
+    );
   }
-}
-
-/** The ninth decile of the steepness on the grid: arrows are measured by it. */
-function steepness(values, xs, ys) {
-  const sizes = [];
-  for (let j = 0; j < GRID - 1; j += 3) {
-    for (let i = 0; i < GRID - 1; i += 3) {
-      const k = j * GRID + i;
-      const size = Math.hypot((values[k + 1] - values[k]) / (xs[i + 1] - xs[i]), (values[k + GRID] - values[k]) / (ys[j + 1] - ys[j]));
-      if (Number.isFinite(size)) sizes.push(size);
-    }
-  }
-  sizes.sort((a, b) => a - b);
-  return sizes[Math.floor(sizes.length * 0.9)] || 1;
-}
-
-/** A place on a contour away from the edges and from other labels. */
-function labelPlace(parts, px, py, { box }, taken) {
-  const middle = Math.floor(parts.length / 8) * 4;
-  for (let k = 0; k < parts.length; k += 4) {
-    const at = (middle + k) % parts.length;
-    const [x, y] = [px(parts[at]), py(parts[at + 1])];
-    const inside = x > box.left + 34 && x < box.left + box.width - 34 && y > box.top + 30 && y < box.top + box.height - 26;
-    if (!inside || taken.some(([a, b]) => Math.abs(a - x) < 64 && Math.abs(b - y) < 30)) continue;
-    taken.push([x, y]);
-    return [x, y];
-  }
-  return null;
 }

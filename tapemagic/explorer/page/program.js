@@ -159,7 +159,11 @@ export class Program {
   /** Over n points: 1 where the recorded path holds. */
   heldOver(inputs, n) {
     const held = new Uint8Array(n).fill(1);
-    const found = this.sweep(inputs, n, this.guards.map(([k]) => k));
+    const found = this.sweep(
+      inputs,
+      n,
+      this.guards.map(([k]) => k),
+    );
     this.guards.forEach(([, wanted], g) => {
       const column = found[g];
       for (let i = 0; i < n; i++) if ((column[i] !== 0) !== (wanted !== 0)) held[i] = 0;

@@ -13,7 +13,12 @@ export class Readout {
     this.items = [this._item("curve", model.target.mathml, (state) => state.value)];
     if (model.count === 1) {
       for (let order = 1; order <= model.order; order++) {
-        this._add(order === 1 ? "tangent" : `order-${order}`, 0, order, (state) => state.derivatives[order - 1]);
+        this._add(
+          order === 1 ? "tangent" : `order-${order}`,
+          0,
+          order,
+          (state) => state.derivatives[order - 1],
+        );
       }
     } else if (model.count === 2) {
       for (const axis of [0, 1]) this._add("tangent", axis, 1, (state) => state.gradient[axis]);
@@ -30,7 +35,14 @@ export class Readout {
   _item(name, markup, read) {
     const sign = h("span", { class: "relation" }, "=");
     const value = h("output", { class: "digits" });
-    const element = h("div", { class: `item ${name}` }, h("span", { class: "swatch", "aria-hidden": "true" }), math(markup), sign, value);
+    const element = h(
+      "div",
+      { class: `item ${name}` },
+      h("span", { class: "swatch", "aria-hidden": "true" }),
+      math(markup),
+      sign,
+      value,
+    );
     return { element, sign, value, read };
   }
 
@@ -69,6 +81,9 @@ export class Readout {
       const shift = at === 0 ? text : `(${text} ${at < 0 ? "+" : "−"} ${number(Math.abs(at))})`;
       return `${slope < 0 ? "−" : "+"} ${number(Math.abs(slope))}·${shift}`;
     });
-    setText(this.plane, `tangent plane: ${target.text} ≈ ${number(state.value)} ${parts.join(" ")}`);
+    setText(
+      this.plane,
+      `tangent plane: ${target.text} ≈ ${number(state.value)} ${parts.join(" ")}`,
+    );
   }
 }

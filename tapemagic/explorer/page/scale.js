@@ -67,7 +67,11 @@ export class Scale {
 
   _powers(stride) {
     const found = [];
-    for (let k = Math.ceil(Math.log10(this.low) - 1e-9); 10 ** k <= this.high * 1.000001; k += stride) {
+    for (
+      let k = Math.ceil(Math.log10(this.low) - 1e-9);
+      10 ** k <= this.high * 1.000001;
+      k += stride
+    ) {
       found.push([10 ** k, tickText(10 ** k)]);
     }
     return found;

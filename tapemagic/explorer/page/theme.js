@@ -15,7 +15,16 @@ export function followTheme(root, wanted) {
   };
   const observer = new MutationObserver(() => requestAnimationFrame(look));
   for (const element of [document.documentElement, document.body]) {
-    observer.observe(element, { attributes: true, attributeFilter: ["class", "style", "data-jp-theme-light", "data-jp-theme-name", "data-theme"] });
+    observer.observe(element, {
+      attributes: true,
+      attributeFilter: [
+        "class",
+        "style",
+        "data-jp-theme-light",
+        "data-jp-theme-name",
+        "data-theme",
+      ],
+    });
   }
   media.addEventListener("change", look);
   document.addEventListener("load", look, true); // a theme's style sheet

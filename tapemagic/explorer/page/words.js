@@ -37,11 +37,15 @@ function bend(second) {
 export function spoken(model, state) {
   const where = model.sources.map(({ text }, k) => `${text} = ${shown(model, k, state.point[k])}`);
   const target = model.target.text;
-  if (state.piece < 0) return `At ${where.join(", ")} the cell would take a branch that was not run.`;
-  if (!Number.isFinite(state.value)) return `At ${where.join(", ")}, ${target} is ${written(state.value)}.`;
+  if (state.piece < 0)
+    return `At ${where.join(", ")} the cell would take a branch that was not run.`;
+  if (!Number.isFinite(state.value))
+    return `At ${where.join(", ")}, ${target} is ${written(state.value)}.`;
   const value = `At ${where.join(", ")}, ${target} is ${brief(state.value, 5)}`;
   if (model.count > 1) {
-    const parts = state.gradient.map((slope, k) => `${brief(slope, 4)} along ${model.sources[k].text}`);
+    const parts = state.gradient.map(
+      (slope, k) => `${brief(slope, 4)} along ${model.sources[k].text}`,
+    );
     return `${value}; the slopes are ${parts.join(", ")}.`;
   }
   const [slope, second] = state.derivatives;
