@@ -15,10 +15,11 @@ from tapemagic.asked import Circumstances
 from tapemagic.blocks import shorter, with_outputs
 from tapemagic.calls import FIRST, OwnCall
 from tapemagic.check import Check
-from tapemagic.deriving import Question, explain, leaf_of
+from tapemagic.deriving import explain
 from tapemagic.doctor import diagnose
 from tapemagic.keys import derivative_key
 from tapemagic.members import Member, flattened
+from tapemagic.question import Question, leaf_of
 from tapemagic.recording import Recorder, is_user_code, tensor_id
 from tapemagic.result import Call, Derivative
 from tapemagic.settling import settled

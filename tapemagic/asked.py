@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tapemagic.case import AskedSource, AskedTape, Case
 from tapemagic.dependence import Dependence
-from tapemagic.deriving import Question
 from tapemagic.log import TapeLife
+from tapemagic.question import Question
 from tapemagic.recording import tensor_id
 from tapemagic.result import Derivative
 from tapemagic.sources import is_variable, unwrapped

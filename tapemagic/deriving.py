@@ -5,76 +5,33 @@ Nothing here may take the user's cell down: what cannot be derived becomes a rea
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tapemagic import check as checking
-from tapemagic.check import Check, Difference, Precision
+from tapemagic.check import Check
 from tapemagic.closed_form import ClosedForm, NoClosedForm, closed_form
-from tapemagic.derivation import Derivation, derive, symbol_values
+from tapemagic.derivation import Derivation, derive
 from tapemagic.equations import (
-    Equations,
     Leaf,
     NotDerivable,
     depend_on_each_other,
     derive_equations,
 )
-from tapemagic.numeric import NotReplayable
+from tapemagic.question import Question
 from tapemagic.result import Derivative
 from tapemagic.substitution import is_long
 from tapemagic.tensors import forms
-from tapemagic.tensors.evaluation import cost
-from tapemagic.tensors.forms import Shared, TensorForm, TooLarge
+from tapemagic.tensors.forms import Shared, TensorForm
 from tapemagic.tensors.sweep import again, along, batched
-from tapemagic.trace import LARGE, Array, Operation, Trace
+from tapemagic.trace import Array, Trace
+from tapemagic.verifying import checked, too_large
 
-_SYMMETRIC = {"Cholesky", "SelfAdjointEigV2"}
-LONG = 2_000  # equations that are still followed again from the sources
 SEVERAL = 12  # sources that share one set of equations
-
-
-@dataclass(frozen=True)
-class Along:
-    """A vector by name, of the source's shape."""
-
-    name: str
-    value: Array
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of the trace: d target/d sources[order[0]] d sources[order[1]] …
-
-    `kind` is "gradient", "jacobian", "batch_jacobian" or "hessian". `seed` weights the target's
-    entries (default ones). `names` has names that no binding gave, by tensor id. `several`: it
-    is one of several partial derivatives, so that they are written with ∂.
-    `notation` is "auto", "matrix", "index" or "components". `meanings` says what short names
-    stand for. `along`: of a second derivative, only its product with this vector.
-    """
-
-    key: str
-    target: int
-    text: str
-    sources: tuple[Leaf, ...]
-    order: tuple[int, ...]
-    kind: str = "gradient"
-    seed: Array | None = None
-    names: Mapping[int, str] | None = None
-    several: bool = False
-    notation: str = "auto"
-    meanings: Mapping[str, str] = field(default_factory=dict)
-    along: Along | None = None
-
-    @property
-    def entrywise(self) -> bool:
-        """Whether the entries of what is differentiated are kept apart."""
-        return self.kind != "gradient"
 
 
 @dataclass(frozen=True)
@@ -131,13 +88,13 @@ def _verified(
     tensor, why = _tensor(trace, question, lower, shared)
     if measured is None and tensor is not None and tensor.is_zero:
         tensor = None  # why the tape saw no way is not told by "0"
-    if too_large := _too_large(trace, question, measured):
-        check = Check(measured, None, None, None, too_large)
+    if why_not := too_large(trace, question, measured):
+        check = Check(measured, None, None, None, why_not)
         return _explained(question, value, check, None, None, [why] if why else [], tensor)
     derivation, closed, reasons = _in_components(trace, question, lower, tensor)
     try:
         with np.errstate(all="ignore"):
-            found = _checked(trace, question, measured, derivation, closed, tensor)
+            found = checked(trace, question, measured, derivation, closed, tensor)
             check, tensor, closed, dropped = found
             why = dropped or why
     except Exception as error:  # noqa: BLE001 - an error of ours must not cost the user the value
@@ -220,49 +177,6 @@ def _by_layers(tensor: TensorForm) -> bool:
     return tensor.sweep is not None and bool(tensor.definitions.layers)
 
 
-def _checked(
-    trace: Trace,
-    question: Question,
-    measured: Array | None,
-    derivation: Derivation | None,
-    closed: ClosedForm | None,
-    tensor: TensorForm | None,
-) -> tuple[Check, TensorForm | None, ClosedForm | None, str]:
-    """The check, and of the forms those that stood it; why a form was dropped."""
-    symbolic, spread = _symbolic(question, derivation, closed)
-    if question.kind == "batch_jacobian" and derivation is not None:
-        rank = len(trace.tensors[question.target].shape)
-        symbolic = _batch(symbolic, rank)
-        closed = replace(closed, formulas=_batch(closed.formulas, rank)) if closed else None
-    chain = derivation.value if derivation and len(question.order) == 1 else None
-    by_tensor, note = _in_numbers(trace, question, tensor)
-    if derivation is None and by_tensor is not None:
-        symbolic, spread = by_tensor, _shaken(trace, question, tensor)
-    check = _check(trace, question, measured, symbolic, chain, spread)
-    if note and symbolic is None:
-        check = replace(check, note="; ".join(n for n in (check.note, note) if n))
-    if by_tensor is None or _is_right(trace, question, by_tensor, check, spread):
-        return check, tensor, closed, ""
-    if derivation is None:
-        check = _check(trace, question, measured, None, None, 0.0)
-    return check, None, closed, "the form in whole tensors does not give the tape's value"
-
-
-def _too_large(trace: Trace, question: Question, measured: Array | None) -> str:
-    """Why nothing is computed to compare the tape's answer with, if so."""
-    wanted = [question.sources[i].tensors[:1] for i in question.order]
-    shapes = [trace.tensors[key].shape for keys in wanted for key in keys]
-    most = max([0 if measured is None else measured.size, *map(math.prod, shapes)])
-    if most <= LARGE:
-        return ""
-    if measured is not None and len(shapes) == 1 and measured.shape[:1] != shapes[0][:1]:
-        return (
-            f"IndexedSlices: {measured.shape[0]} rows of a table of shape {shapes[0]}, which is "
-            "not made whole"
-        )
-    return f"{most:,} entries are too many to compute them once more"
-
-
 # -- in whole tensors ---------------------------------------------------------------------------
 
 _BESIDE = 9  # entries up to which components stand beside the matrix form
@@ -310,73 +224,6 @@ def _tensor(
         return None, str(reason)
     except Exception as error:  # noqa: BLE001 - an error of ours must not cost the user the value
         return None, f"tapemagic failed on it ({type(error).__name__}: {error})"
-
-
-def _in_numbers(
-    trace: Trace, question: Question, tensor: TensorForm | None
-) -> tuple[Array | None, str]:
-    """The form's value in the shape of the tape's answer, or why it was not evaluated."""
-    if tensor is None:
-        return None, ""
-    try:
-        found = forms.value(tensor)
-    except TooLarge as error:
-        return None, f"not evaluated in NumPy: it would take {error}"
-    if found is None:
-        return None, "a value that it needs is not kept any more"
-    return _whole_shape(trace, question, found), ""
-
-
-def _whole_shape(trace: Trace, question: Question, array: Array) -> Array:
-    shapes = [trace.tensors[question.sources[i].tensors[0]].shape for i in question.order]
-    if question.kind == "batch_jacobian":
-        shapes = [trace.tensors[question.target].shape, shapes[0][1:]]
-    elif question.kind == "jacobian":
-        shapes.insert(0, trace.tensors[question.target].shape)
-    elif question.kind != "hessian":
-        shapes = shapes[-1:]
-    return array.reshape([size for shape in shapes for size in shape])
-
-
-def _shaken(trace: Trace, question: Question, tensor: TensorForm | None) -> Array | float:
-    """How far the form moves with the dtype's precision."""
-    if tensor is None or tensor.closed is None:
-        return 0.0
-    epsilon = checking.EPSILON.get(tensor.definitions.dtype, 2.0**-23)
-    base = tensor.evaluate({})
-    if base is None:
-        return 0.0
-    if base.size > 2**16 or cost([tensor.closed]) > forms.LITTLE:
-        return 2 * epsilon * float(np.max(np.abs(base), initial=0.0))
-    spread: Array = np.zeros(base.shape)
-    for period in (1, 2):
-        moved = {}
-        for k, leaf in enumerate(tensor.definitions.given):
-            value = tensor.definitions.look(leaf)
-            if value is not None and value.dtype.kind == "f":
-                moved[leaf] = value * (1 + epsilon * _signs(np.shape(value), k, period))
-        other = tensor.evaluate(moved)
-        if other is not None:
-            spread = np.maximum(spread, np.abs(np.nan_to_num(other - base)))
-    return _whole_shape(trace, question, spread)
-
-
-def _is_right(
-    trace: Trace, question: Question, value: Array, check: Check, spread: Array | float
-) -> bool:
-    """Whether the form gives the tape's value, where there is one to compare with."""
-    tape = check.tape
-    if tape is None or np.iscomplexobj(tape) or not np.all(np.isfinite(tape)):
-        return True
-    if tape.shape != value.shape:
-        return False
-    if not np.all(np.isfinite(value)):
-        return False
-    scale = _scale(trace, question)
-    precision = Precision(
-        trace.tensors[question.target].dtype, len(trace.operations), spread, scale
-    )
-    return checking.compare(tape, value, None, "", precision).derived is not False
 
 
 # -- in components ------------------------------------------------------------------------------
@@ -432,144 +279,4 @@ def _closed(
     return closed_form(equations, wrt, seed, entrywise, below)
 
 
-def _symbolic(
-    question: Question, derivation: Derivation | None, closed: ClosedForm | None
-) -> tuple[Array | None, Array | float]:
-    """The derivation's own number, and how far it moves with the dtype's precision."""
-    if derivation is None or (closed is None and len(question.order) > 1):
-        return None, 0.0
-    equations = derivation.equations
-    if closed is None and len(equations.equations) > LONG:
-        return derivation.value, 0.0  # following them all again would double the time
-    found = _evaluated(derivation, closed, equations.values)
-    epsilon = checking.EPSILON.get(equations.dtype, 2.0**-23)
-    spread: Array | float = np.zeros(np.shape(found))
-    for period in (1, 2):  # all up, then up and down in turn
-        moved = {
-            name: value * (1 + epsilon * _signs(np.shape(value), k, period))
-            for k, (name, value) in enumerate(_settable(equations).items())
-        }
-        other = _evaluated(derivation, closed, {**equations.values, **moved})
-        spread = np.maximum(spread, np.abs(np.nan_to_num(other - found)))
-    return found, spread
-
-
-def _signs(shape: tuple[int, ...], start: int, period: int) -> Array:
-    count = np.arange(start, start + int(np.prod(shape))).reshape(shape)
-    return np.where(count % period, -1.0, 1.0)
-
-
-def _settable(equations: Equations) -> dict[Any, Array]:
-    names = [n for group in equations.sources for n in group] + list(equations.constants)
-    return {name: equations.values[name] for name in names}
-
-
-def _evaluated(
-    derivation: Derivation, closed: ClosedForm | None, values: Mapping[Any, Array]
-) -> Array:
-    if closed is None:
-        return derivation.evaluate(values)
-    return np.asarray(closed.evaluate(symbol_values(values)))
-
-
-def _check(
-    trace: Trace,
-    question: Question,
-    measured: Array | None,
-    symbolic: Array | None,
-    chain: Array | None,
-    spread: Array | float,
-) -> Check:
-    dtype = trace.tensors[question.target].dtype
-    difference = _difference(trace, question)
-    if question.kind == "batch_jacobian" and isinstance(difference, Difference):
-        rank = len(trace.tensors[question.target].shape)
-        value, error, low, high = (
-            _batch(part, rank)
-            for part in (difference.value, difference.error, difference.low, difference.high)
-        )
-        difference = Difference(value, error, low, high, difference.kink)
-        chain = _batch(chain, rank)
-        if np.ndim(spread) > np.ndim(value):  # that of a form in whole tensors has its shape
-            spread = _batch(np.asarray(spread), rank)
-    if measured is not None and np.iscomplexobj(measured):
-        return Check(measured, None, None, None, "complex numbers are not checked")
-    precision = Precision(
-        dtype, len(trace.operations), spread, _scale(trace, question), _custom(trace)
-    )
-    return checking.compare(measured, symbolic, chain, difference, precision)
-
-
-def _custom(trace: Trace) -> str:
-    names = (op.kind for op in trace.operations if op.given)
-    return ", ".join(dict.fromkeys(names))
-
-
-def _scale(trace: Trace, question: Question) -> float:
-    """target / sourceⁿ: the size of what may cancel in an nth derivative."""
-    data = trace.array(question.target)
-    size = 0.0 if data is None else float(np.max(np.abs(data), initial=0.0))
-    for i in question.order:
-        known = [trace.array(key) for key in question.sources[i].tensors]
-        sizes = [float(np.max(np.abs(d), initial=0.0)) for d in known if d is not None and d.size]
-        size /= max([1e-2, *sizes])
-    return size if np.isfinite(size) else 0.0
-
-
-def _difference(trace: Trace, question: Question) -> Difference | str:
-    trace = replace(trace, operations=_above(trace, question.target))
-    symmetric = _SYMMETRIC & {operation.kind for operation in trace.operations}
-    if symmetric:
-        return f"{symmetric.pop()} takes its matrix as symmetric, whose entries move in pairs"
-    used = [question.sources[i] for i in dict.fromkeys(question.order)]
-    places = {i: k for k, i in enumerate(dict.fromkeys(question.order))}
-    order = [places[i] for i in question.order]
-    weights: Array | None = None
-    try:
-        if question.kind in ("gradient", "hessian"):
-            shape = trace.tensors[question.target].shape
-            weights = np.ones(shape) if question.seed is None else question.seed
-        points = [_point(trace, leaf) for leaf in used]
-        keys = [leaf.tensors for leaf in used]
-        run = checking.target_function(trace, question.target, keys, weights)
-        entrywise = question.kind == "hessian"
-        by = None if question.along is None else question.along.value
-        return checking.finite_difference(run, points, order, len(trace.operations), entrywise, by)
-    except NotReplayable as reason:
-        return str(reason)
-    except Exception as error:  # noqa: BLE001 - as above: the value stands all the same
-        return f"the replay failed ({type(error).__name__}: {error})"
-
-
-def _above(trace: Trace, target: int) -> tuple[Operation, ...]:
-    """The operations that the target is made by."""
-    needed, found = {target}, []
-    for operation in reversed(trace.operations):
-        if needed.intersection(operation.outputs):
-            needed.update(operation.inputs)
-            found.append(operation)
-    return tuple(found[::-1])
-
-
-def _point(trace: Trace, leaf: Leaf) -> Array:
-    data = trace.tensors[leaf.tensors[0]].data if leaf.tensors else None
-    if data is None or data.dtype.kind not in "fV":
-        raise NotReplayable("the source has no recorded value of a floating dtype")
-    return np.asarray(data, dtype=np.float64)
-
-
-def _batch(array: Any, rank: int) -> Any:
-    """The blocks of a Jacobian whose target (of this rank) and source belong to the same entry
-    of the batch, the leading axis of both."""
-    if array is None or np.ndim(array) <= rank:
-        return array
-    return np.stack([np.take(array[i], i, axis=rank - 1) for i in range(array.shape[0])])
-
-
-def leaf_of(trace: Trace, key: int, text: str, is_variable: bool, shown: str = "") -> Leaf:
-    """The source with this tensor or variable id; a variable is what was read of it."""
-    tensors = trace.read(key) if is_variable else (trace.canonical(key),)
-    return Leaf(text, tensors, shown)
-
-
-__all__ = ["Explained", "Question", "explain", "keeping", "leaf_of"]
+__all__ = ["Explained", "explain", "keeping"]

@@ -11,7 +11,7 @@ import numpy as np
 from tapemagic import origins
 from tapemagic.asked import Circumstances
 from tapemagic.blocks import shorter, with_outputs
-from tapemagic.deriving import Along, Question, explain, leaf_of
+from tapemagic.deriving import explain
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.doctor import diagnose
 from tapemagic.jacobians import instead
@@ -19,6 +19,7 @@ from tapemagic.keys import derivative_key
 from tapemagic.linear import higher_order
 from tapemagic.log import OPEN, TapeLife
 from tapemagic.options import Options
+from tapemagic.question import Along, Question, leaf_of
 from tapemagic.recording import Recorder, is_user_code, tensor_id
 from tapemagic.result import Derivative
 from tapemagic.settling import settled

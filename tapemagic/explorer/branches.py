@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tapemagic import text
-from tapemagic.deriving import Question
 from tapemagic.equations import Equations, NotDerivable, derive_equations
 from tapemagic.escapes import returns
 from tapemagic.formula import Call, Formula
+from tapemagic.question import Question
 from tapemagic.trace import Escaped, Line, Trace
 
 SAID = 4  # conditions that are written out

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tapemagic.derivation import Derivation
-from tapemagic.deriving import Explained, Question
+from tapemagic.deriving import Explained
 from tapemagic.explorer.program import NotExplorable
+from tapemagic.question import Question
 from tapemagic.result import Derivative, Result
 from tapemagic.trace import Trace
 

@@ -18,8 +18,8 @@ import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
 from tapemagic import rules
-from tapemagic.deriving import Question
 from tapemagic.explorer.program import NotExplorable
+from tapemagic.question import Question
 from tapemagic.trace import Array, Operation, Trace
 
 SECONDS = 0.15  # for points one by one

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tapemagic.equations import Leaf as Source
+from tapemagic.formula import Call
+from tapemagic.formula import postorder as parts
 from tapemagic.tensors import sweep as sweeping
-from tapemagic.tensors.definitions import define
+from tapemagic.tensors.definitions import Definitions, define
 from tapemagic.tensors.evaluation import TooLarge, cost
-from tapemagic.tensors.nodes import Array
-from tapemagic.tensors.sweep import Memo, Sweep, TensorForm
+from tapemagic.tensors.nodes import Array, Leaf, Map, postorder
+from tapemagic.tensors.sweep import Memo, Sweep, TensorForm, forward
 from tapemagic.trace import Trace
 
 WORK = 3e8  # multiplications that checking a form may cost
@@ -87,11 +89,31 @@ def value(form: TensorForm) -> Array | None:
     return form.followed()
 
 
+def target_value(definitions: Definitions, moved: Mapping[Leaf, Array]) -> Array:
+    """The target in float64, with values `moved`; `LookupError` where one is gone."""
+    return forward(definitions, moved)[definitions.target]
+
+
+def definitions_cost(definitions: Definitions) -> float:
+    """About how many multiplications it takes to follow them once."""
+    return cost([d.node for d in definitions.definitions if not d.opaque])
+
+
+def stops(definitions: Definitions) -> bool:
+    """Whether the tape takes something for constant that the definitions move."""
+    nodes = postorder([d.node for d in definitions.definitions if not d.opaque])
+    formulas = [node.formula for node in nodes if isinstance(node, Map)]
+    return any(isinstance(f, Call) and f.function == "stop_gradient" for f in parts(formulas))
+
+
 __all__ = [
     "Shared",
     "TensorForm",
     "TooLarge",
+    "definitions_cost",
     "first_order",
     "has_tensors",
+    "stops",
+    "target_value",
     "value",
 ]

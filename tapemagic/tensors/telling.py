@@ -20,7 +20,8 @@ from tapemagic.tensors.matrix_form import MatrixWriter, NotMatrix, transposed
 from tapemagic.tensors.nodes import Array, Leaf, Node, Structure, postorder
 from tapemagic.tensors.sweep import AdjointForm, TensorForm, adjoint_leaf
 
-LONG = 70  # nodes of a closed form that still stands open
+LONG = 45  # nodes of a closed form that still stands open
+LONG_BY_INDEX = 24  # the same in index notation
 NAMED = 16  # from so many nodes on, a closed form keeps the names of what is in between
 ONCE = 2  # adjoints between target and sources: more are told once for all of these
 _SMALL = 9  # entries of a value that is written out
@@ -204,7 +205,7 @@ class Teller:
         notes: list[d.Item] = [told]
         if self._style.numerator and self._in_matrices:
             notes.append(d.Note("numerator layout: the tape's own answer is the transpose"))
-        if node.size > LONG:
+        if node.size > (LONG if self._in_matrices else LONG_BY_INDEX):
             return [d.Fold(f"{label}: a closed form of {node.size} parts", tuple(notes))]
         return notes
 
