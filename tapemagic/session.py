@@ -206,7 +206,10 @@ class Session:
         found, derivatives = self._chosen(found, derivatives)
         ignored = self.options.ignored_with_tapes
         if ignored and found:
-            notes.append(f"{', '.join(ignored)}: no effect on what the cell's own tapes answer")
+            flags = ", ".join(ignored)
+            notes.append(
+                f"{flags}: no effect on what the cell's own tapes answer{_ours(found[-1])}"
+            )
         notes += calls.notes() or ([] if found else [_NOT_ASKED])
         document = partial(exposition.calls, steps=self.options.steps)
         result = Result(derivatives, document, adopter.aliases, found, notes)
@@ -283,6 +286,14 @@ class Session:
                 self._namespace[name] = derivative.value
         if options.out:
             self._namespace[options.out] = result
+
+
+def _ours(call: Call) -> str:
+    """What to write for our tape to answer the question of a call."""
+    named = [d for d in call.derivatives if all(map(is_plain_name, (d.target, *d.sources)))]
+    if not named:
+        return ""
+    return f"; ours answers to %%grad {named[0].sources[0]} --of {named[0].target} with them"
 
 
 class _Kept:
