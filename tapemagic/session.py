@@ -256,7 +256,10 @@ class Session:
         found, derivatives = self._chosen(found, derivatives)
         ignored = self.options.ignored_with_tapes
         if ignored and found:
-            notes.append(f"{', '.join(ignored)}: no effect on what the cell's own tapes answer")
+            flags = ", ".join(ignored)
+            notes.append(
+                f"{flags}: no effect on what the cell's own tapes answer{_ours(found[-1])}"
+            )
         notes += calls.notes() or ([] if found else [_NOT_ASKED])
         document = partial(exposition.calls, steps=self.options.steps, style=_style(self.options))
         result = Result(derivatives, document, adopter.aliases, found, notes)
@@ -339,6 +342,14 @@ class Session:
 
 def _style(options: Options) -> Style:
     return Style(options.notation, options.layout == "numerator")
+
+
+def _ours(call: Call) -> str:
+    """What to write for our tape to answer the question of a call."""
+    named = [d for d in call.derivatives if all(map(is_plain_name, (d.target, *d.sources)))]
+    if not named:
+        return ""
+    return f"; ours answers to %%grad {named[0].sources[0]} --of {named[0].target} with them"
 
 
 class _Kept:

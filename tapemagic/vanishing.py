@@ -63,7 +63,7 @@ def zero(case: Case) -> Iterator[Diagnosis]:
         line = visit.operation.line
         fix = repaired(line, make) if make is not None else None
         yield finding("flat", line, _why_flat(case, visit), fix)
-    elif gone is not None or (visit is not None and _underflows(case, visit.operation)):
+    elif gone is not None or (visit is not None and _underflows(case, visit)):
         operation = gone or visit.operation  # type: ignore[union-attr]
         message = (
             f"{operation.kind} gives 0 where mathematics does not: the result is smaller than the "
@@ -164,8 +164,9 @@ def _needs(case: Case, keys: set[int]) -> bool:
     return bool(needed & keys)
 
 
-def _underflows(case: Case, operation: Operation) -> bool:
+def _underflows(case: Case, visit: Visit) -> bool:
     """Whether the op multiplies what is nowhere all 0, so that only rounding can make it 0."""
+    operation = visit.operation
     values = [case.trace.array(key) for key in operation.inputs]
     outputs = [case.trace.array(key) for key in operation.outputs]
     if any(is_float(v) and v is not None and not v.size for v in (*values, *outputs)):
@@ -173,4 +174,22 @@ def _underflows(case: Case, operation: Operation) -> bool:
     if not all(not is_float(v) or bool(np.any(v)) for v in values):
         return False
     gone = any(is_float(v) and not np.any(v) for v in outputs)
+    if operation.kind in ("Mul", "MatMul") and not gone and not _is_tiny(case, visit):
+        return False  # the products cancel in a sum
     return operation.kind in _MULTIPLY or (gone and operation.kind == "Sigmoid")
+
+
+def _is_tiny(case: Case, visit: Visit) -> bool:
+    """Whether the products that make a share are too small for the dtype, one by one."""
+    operation = visit.operation
+    first, second = (case.trace.array(key) for key in operation.inputs[:2])
+    if first is None or second is None or first.dtype.kind != "f":
+        return True
+    came = max(float(np.max(np.abs(value), initial=0.0)) for value in visit.received.values())
+    factors = [second, first]  # a share of the one is a product with the other
+    sizes = [
+        came * float(np.max(np.abs(factor), initial=0.0))
+        for key, factor in zip(operation.inputs, factors)
+        if visit.gave.get(key) is not None
+    ]
+    return all(size < float(np.finfo(first.dtype).tiny) for size in sizes)

@@ -306,8 +306,21 @@ def test_what_was_answered_before_a_failure(shell: Shell) -> None:
     done = shell.run("%grad")
     done.raise_error()
     assert done.result["dy/dx"].value.numpy() == 4.0
+    shell.run(ASKED + "dy = t.gradient(y, x)\nraise KeyboardInterrupt")
+    assert shell.run("%grad").result["dy/dx"].value.numpy() == 4.0
     shell.run("%%grad x -q\nx = tf.constant(1.0)\ny = 2 * x").raise_error()
     assert shell.run("%grad").error_in_exec is not None  # of the cell that failed nothing is left
+
+
+def test_options_that_only_our_tape_can_follow(shell: Shell) -> None:
+    done = shell.run("%%grad -n 2" + ASKED.removeprefix("%%grad") + "dy = t.gradient(y, x)")
+    done.raise_error()
+    (note,) = done.result.notes
+    assert note.startswith("--order: no effect")
+    assert "%%grad x --of y" in note
+    done = shell.run("%%grad x --of y -n 2" + ASKED.removeprefix("%%grad") + "t.gradient(y, x)")
+    done.raise_error()
+    assert done.result["d2y/dx2"].value.numpy() == 2.0
 
 
 def test_of_chooses_among_the_calls(shell: Shell) -> None:

@@ -1655,5 +1655,515 @@ for i in range(20):
         break
     best = float(loss)
     w.assign_sub(0.3 * tape.gradient(loss, w))
+=== dict loss numpy | left_tensorflow
+w = tf.Variable([0.4, 0.2])
+losses = {}
+with tf.GradientTape() as tape:
+    losses["fit"] = tf.reduce_sum(w ** 2).numpy()  #@
+    losses["reg"] = tf.reduce_sum(tf.abs(w)).numpy()
+    total = tf.constant(losses["fit"] + 0.1 * losses["reg"])
+g = tape.gradient(total, w)
+=== method in other cell | left_tensorflow | before
+--- before
+class Oscillator:
+    def __init__(self, k):
+        self.k = tf.Variable(k)
+    def energy(self, x):
+        return float(0.5 * self.k * x ** 2)  #@
+--- cell
+o = Oscillator(2.0)
+with tf.GradientTape() as tape:
+    e = tf.constant(o.energy(3.0))
+    loss = (e - 4.0) ** 2
+g = tape.gradient(loss, o.k)
+=== np where switch | left_tensorflow
+x = tf.Variable([0.5, -0.5])
+with tf.GradientTape() as tape:
+    y = np.where(x > 0, x * 2.0, 0.0)  #@
+    s = tf.reduce_sum(tf.convert_to_tensor(y, tf.float32))
+g = tape.gradient(s, x)
+=== np dot weights | left_tensorflow
+w = tf.Variable([1.0, 2.0])
+feats = np.array([[1.0, 0.0], [0.5, 0.5]], dtype=np.float32)
+with tf.GradientTape() as tape:
+    pred = np.dot(feats, w)  #@
+    loss = tf.reduce_mean(tf.square(pred - 1.0))
+g = tape.gradient(loss, w)
+=== item in condition ok but value lost | left_tensorflow
+v = tf.Variable(0.6)
+with tf.GradientTape() as tape:
+    t = tf.sigmoid(v)
+    if t.numpy() > 0.5:
+        out = tf.constant(t.numpy() * 2.0)  #@
+    else:
+        out = t
+g = tape.gradient(out, v)
+=== watch in wrong tape | not_watched
+x = tf.constant(1.5)  #@
+with tf.GradientTape() as a:
+    a.watch(x)
+    y = x ** 2
+with tf.GradientTape() as b:  #@
+    z = x ** 3
+g = b.gradient(z, x)
+=== variable converted before | outside_tape
+v = tf.Variable([1.0, 2.0])
+x = tf.convert_to_tensor(v)  #@
+with tf.GradientTape() as tape:  #@
+    y = tf.reduce_sum(x ** 2)
+g = tape.gradient(y, v)
+=== tensor list comprehension sources | not_watched | call=0 zero
+xs = [tf.constant(float(i)) for i in range(3)]  #@
+with tf.GradientTape() as tape:  #@
+    y = tf.add_n([x ** 2 for x in xs])
+g = tape.gradient(y, xs)
+=== tiled source | not_watched
+base = tf.Variable([1.0, 2.0])
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(base * 3.0)
+g = tape.gradient(y, tf.reshape(base, (2, 1)))  #@
+=== lambda layer round | nondifferentiable | call=0
+m = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2), keras.layers.Lambda(lambda t: tf.round(t))])  #@
+x = tf.constant([[0.3, 0.8]])
+with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(m(x) ** 2 + 1.0)  #@
+g = tape.gradient(loss, m.trainable_variables)
+=== spearman rank | nondifferentiable | nofix
+s = tf.Variable([0.3, 0.9, 0.5])
+with tf.GradientTape() as tape:
+    ranks = tf.argsort(tf.argsort(s))  #@
+    loss = tf.reduce_mean((tf.cast(ranks, tf.float32) - [0.0, 1.0, 2.0]) ** 2)
+g = tape.gradient(loss, s)
+=== mod wrap | integer
+a = tf.Variable(5.6)
+with tf.GradientTape() as tape:
+    k = tf.math.floormod(tf.cast(a, tf.int32), 3)  #@
+    y = tf.cast(k, tf.float32) * 2.0
+g = tape.gradient(y, a)
+=== sign gradient descent loss | flat
+x = tf.Variable([0.2, -0.3])
+with tf.GradientTape() as tape:
+    agree = tf.reduce_sum(tf.sign(x) * [1.0, 1.0])  #@
+g = tape.gradient(agree, x)
+=== precomputed embeddings | outside_tape | call=0
+table = tf.Variable([[0.1, 0.2], [0.3, 0.4]])
+ids = tf.constant([0, 1])
+vecs = tf.gather(table, ids)  #@
+pooled = tf.reduce_mean(vecs, axis=0)
+for _ in range(2):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum((pooled - 1.0) ** 2)
+    g = tape.gradient(loss, table)
+=== penalty after block | outside_tape
+w = tf.Variable([1.0, -2.0])
+with tf.GradientTape() as tape:
+    fit = tf.reduce_sum((w - 1.0) ** 2)
+loss = fit + 0.1 * tf.reduce_sum(tf.abs(w))  #@
+g = tape.gradient(loss, w)
+=== loop outside inner accumulate | outside_tape
+w = tf.Variable(2.0)
+total = tf.constant(0.0)
+for x in [1.0, 2.0]:
+    total += w * x  #@
+with tf.GradientTape() as tape:
+    loss = total ** 2
+g = tape.gradient(loss, w)
+=== assign state rnn | state
+h = tf.Variable([0.0]); u = tf.Variable([0.5])
+with tf.GradientTape() as tape:
+    for x in [1.0, 2.0, 3.0]:
+        h.assign(tf.tanh(u * h + x))  #@
+    loss = tf.reduce_sum(h ** 2)
+g = tape.gradient(loss, u)
+=== lookup table assign slice | state
+grid = tf.Variable(tf.zeros([3])); a = tf.Variable(2.0)
+with tf.GradientTape() as tape:
+    for i in range(3):
+        grid[i].assign(a * i)  #@
+    y = tf.reduce_sum(grid ** 2)
+g = tape.gradient(y, a)
+=== stop in both factors | stopped
+a = tf.Variable(1.0)
+with tf.GradientTape() as tape:
+    u = tf.stop_gradient(tf.exp(a))  #@
+    v = tf.stop_gradient(tf.sin(a))  #@
+    y = u * v
+g = tape.gradient(y, a)
+=== three escapes in a row | left_tensorflow
+a = tf.Variable(0.7)
+with tf.GradientTape() as tape:
+    b = math.sin(a)  #@
+    c = math.exp(b)
+    d = math.sqrt(c)
+    y = tf.constant(d) * 2.0
+g = tape.gradient(y, a)
+=== outside and numpy | outside_tape
+w = tf.Variable([1.0, 2.0])
+z = w * 2.0  #@
+with tf.GradientTape() as tape:
+    n = np.sqrt(z)  #@
+    loss = tf.reduce_sum(n * 1.0)
+    loss = tf.convert_to_tensor(loss)
+g = tape.gradient(loss, w)
+=== angle between | domain | before zero
+--- before
+def angle(a, b):
+    c = tf.reduce_sum(a * b) / (tf.norm(a) * tf.norm(b))
+    return tf.acos(c)  #@
+--- cell
+a = tf.Variable([1.0, 0.0]); b = tf.constant([2.0, 0.0])
+with tf.GradientTape() as tape:
+    th = angle(a, b)
+g = tape.gradient(th, a)
+=== log softmax manual zero | domain
+z = tf.Variable([0.0, 200.0])
+with tf.GradientTape() as tape:
+    p = tf.nn.softmax(z)
+    ll = tf.math.log(p[0])  #@
+g = tape.gradient(ll, z)
+=== hypot origin | domain | call=0 zero
+x = tf.Variable(0.0); y = tf.Variable(0.0)
+with tf.GradientTape() as tape:
+    r = tf.sqrt(x ** 2 + y ** 2)  #@
+g = tape.gradient(r, [x, y])
+=== softmax ce by hand batch | overflow
+L = tf.Variable([[1.0, 100.0], [90.0, 2.0]])
+y = tf.constant([[1.0, 0.0], [1.0, 0.0]])
+with tf.GradientTape() as tape:
+    ex = tf.exp(L)  #@
+    pr = ex / tf.reduce_sum(ex, axis=1, keepdims=True)
+    loss = -tf.reduce_mean(tf.reduce_sum(y * tf.math.log(pr), axis=1))
+g = tape.gradient(loss, L)
+=== divide by count zero | domain | zero
+x = tf.Variable([1.0, 2.0])
+mask = tf.constant([0.0, 0.0])
+with tf.GradientTape() as tape:
+    mean = tf.reduce_sum(x * mask) / tf.reduce_sum(mask)  #@
+g = tape.gradient(mean, x)
+=== where inside helper norm | where | before
+--- before
+def safe_inv(v):
+    return tf.where(v > 0, 1.0 / v, tf.zeros_like(v))  #@
+--- cell
+v = tf.Variable([0.0, 2.0])
+with tf.GradientTape() as tape:
+    s = tf.reduce_sum(safe_inv(v))
+g = tape.gradient(s, v)
+=== clip by norm zero | healthy
+w = tf.Variable([0.0, 0.0])
+with tf.GradientTape() as tape:
+    c = tf.clip_by_norm(w, 1.0)
+    s = tf.reduce_sum(c * [1.0, 2.0])
+g = tape.gradient(s, w)
+=== abs second | higher_order
+x = tf.Variable([1.0, -2.0])
+with tf.GradientTape() as t2:
+    with tf.GradientTape() as t1:
+        y = tf.reduce_sum(tf.abs(x) * 2.0)  #@
+    d = t1.gradient(y, x)  #@
+h = t2.gradient(d, x)
+=== hessian leaky | higher_order
+W = tf.Variable([[1.0, -1.0]])
+x = tf.constant([[0.4]])
+with tf.GradientTape() as t2:
+    t2.watch(x)
+    with tf.GradientTape() as t1:
+        t1.watch(x)
+        y = tf.reduce_sum(tf.nn.leaky_relu(x @ W))  #@
+    d = t1.gradient(y, x)  #@
+h = t2.gradient(d, x)
+=== pool max ties | kink
+img = tf.Variable(tf.ones((1, 2, 2, 1)))
+with tf.GradientTape() as tape:
+    y = tf.reduce_max(img)  #@
+g = tape.gradient(y, img)
+=== vector output grad | summed
+A = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+x = tf.Variable([1.0, 1.0])
+with tf.GradientTape() as tape:
+    y = tf.linalg.matvec(A, x)
+g = tape.gradient(y, x)  #@
+=== f32 small difference | precision
+h = tf.Variable(1e-3)
+with tf.GradientTape() as tape:
+    f = (tf.cos(h) - 1.0) / h  #@
+g = tape.gradient(f, h)
+=== layer without build | not_watched
+layer = keras.layers.Dense(1)
+vs = layer.trainable_variables  #@
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(layer(tf.ones((2, 2))))
+g = tape.gradient(y, vs)
+=== numpy weights source | not_a_tensor | error=AttributeError
+layer = keras.layers.Dense(1); layer.build((None, 2))
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(layer(tf.ones((2, 2))))
+g = tape.gradient(y, layer.get_weights())
+=== keras nontrainable bn | unconnected | nofix
+bn = keras.layers.BatchNormalization()
+x = tf.constant([[1.0, 2.0], [3.0, 5.0]])
+bn.build((None, 2))
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(bn(x, training=True) ** 2)
+g = tape.gradient(y, bn.moving_mean)  #@
+=== string of helpers | left_tensorflow | before
+--- before
+def to_np(t):
+    return t.numpy()  #@
+def scale(v, k):
+    return k * v
+--- cell
+w = tf.Variable([1.0, 2.0])
+with tf.GradientTape() as tape:
+    raw = to_np(w * w)
+    loss = tf.reduce_sum(scale(raw, tf.constant(3.0)))
+g = tape.gradient(loss, w)
+=== percentile | left_tensorflow | nofix
+x = tf.Variable([1.0, 2.0, 3.0, 4.0])
+with tf.GradientTape() as tape:
+    q = np.percentile(x, 50)  #@
+    loss = tf.constant(q) ** 2
+g = tape.gradient(loss, x)
+=== cumulative python max | left_tensorflow
+x = tf.Variable([1.0, 3.0, 2.0])
+with tf.GradientTape() as tape:
+    best = max(float(v) for v in x)  #@
+    loss = tf.constant(best) * 2.0
+g = tape.gradient(loss, x)
+=== tf print fine then int | integer
+n = tf.Variable(4.0)
+with tf.GradientTape() as tape:
+    steps = tf.cast(n, tf.int32)  #@
+    y = tf.constant(0.0)
+    for _ in range(3):
+        y += tf.cast(steps, tf.float32) * 0.5
+g = tape.gradient(y, n)
+=== double where ok | healthy
+x = tf.Variable([0.0, 2.0])
+with tf.GradientTape() as tape:
+    s = tf.where(x > 0, x, tf.ones_like(x))
+    y = tf.reduce_sum(tf.where(x > 0, 1.0 / s, tf.zeros_like(x)))
+g = tape.gradient(y, x)
+=== dataset train | healthy
+w = tf.Variable(0.5)
+ds = tf.data.Dataset.from_tensor_slices([1.0, 2.0, 3.0]).map(lambda v: v * 2.0).batch(2)
+for b in ds:
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean((w * b - 1.0) ** 2)
+    w.assign_sub(0.1 * tape.gradient(loss, w))
+=== np const inside | healthy
+x = tf.Variable([0.1, 0.2])
+with tf.GradientTape() as tape:
+    k = np.sqrt(2 * np.pi)
+    y = tf.reduce_sum(tf.exp(-x ** 2 / 2) / k)
+g = tape.gradient(y, x)
+=== np shape of tensor | healthy
+x = tf.Variable([[0.1, 0.2]])
+with tf.GradientTape() as tape:
+    n = np.prod(x.shape)
+    y = tf.reduce_sum(x ** 2) / n
+g = tape.gradient(y, x)
+=== ppo old logp | healthy
+th = tf.Variable([0.1, 0.3])
+old = tf.nn.log_softmax(th)[0]
+with tf.GradientTape() as tape:
+    ratio = tf.exp(tf.nn.log_softmax(th)[0] - old)
+    loss = -tf.minimum(ratio * 1.5, tf.clip_by_value(ratio, 0.8, 1.2) * 1.5 + 0.1)
+g = tape.gradient(loss, th)
+=== sgd momentum by hand | healthy
+w = tf.Variable([1.0, -1.0]); v = tf.zeros(2)
+for _ in range(3):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(w ** 4)
+    g = tape.gradient(loss, w)
+    v = 0.9 * v + g
+    w.assign(w - 0.01 * v)
+=== mc dropout mask | healthy
+w = tf.Variable([1.0, 2.0, 3.0])
+mask = tf.cast(tf.random.uniform((3,)) > 0.3, tf.float32)
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(tf.square(w * mask + 1.0))
+g = tape.gradient(y, w)
+=== plot history | healthy
+w = tf.Variable(3.0); hist = np.zeros(4)
+for i in range(4):
+    with tf.GradientTape() as tape:
+        loss = (w - 1.0) ** 2
+        hist[i] = loss
+    w.assign_sub(0.2 * tape.gradient(loss, w))
+=== linear reg early numpy target | healthy
+w = tf.Variable([0.3, 0.1]); X = np.random.rand(4, 2).astype("float32")
+y = np.array(X @ np.array([1.0, 2.0], dtype=np.float32))
+with tf.GradientTape() as tape:
+    loss = tf.reduce_mean((tf.linalg.matvec(X, w) - y) ** 2)
+g = tape.gradient(loss, w)
+=== softmax probs ce | healthy
+z = tf.Variable([[0.2, 1.2]])
+with tf.GradientTape() as tape:
+    p = tf.nn.softmax(z)
+    loss = -tf.reduce_sum([[1.0, 0.0]] * tf.math.log(p))
+g = tape.gradient(loss, z)
+=== eig distinct | healthy
+A = tf.Variable([[2.0, 0.5], [0.5, 1.0]])
+with tf.GradientTape() as tape:
+    v = tf.linalg.eigvalsh(A)
+    y = v[0] ** 2
+g = tape.gradient(y, A)
+=== int loop counter | healthy
+x = tf.Variable(0.3); i = tf.constant(0)
+with tf.GradientTape() as tape:
+    y = x
+    while i < 3:
+        y = tf.sin(y) + x
+        i += 1
+g = tape.gradient(y, x)
+=== cross cell np helper on data | healthy
+w = tf.Variable(1.0)
+def standardise(a):
+    return (a - np.mean(a)) / np.std(a)
+data = standardise(np.array([1.0, 2.0, 4.0])).astype("float32")
+with tf.GradientTape() as tape:
+    loss = tf.reduce_mean((w * data - 1.0) ** 2)
+g = tape.gradient(loss, w)
+=== loop var reuse | healthy
+w = tf.Variable([1.0, 2.0])
+xs = np.linspace(0, 1, 3).astype("float32")
+w0 = np.abs(np.array([0.3, 0.4], dtype=np.float32))
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(w * w0) * tf.reduce_mean(xs)
+g = tape.gradient(y, w)
+=== eval metric np mean inside | healthy
+w = tf.Variable([1.0, 2.0]); log = []
+with tf.GradientTape() as tape:
+    err = w * 3.0 - 1.0
+    log.append(np.mean(np.abs(err)))
+    loss = tf.reduce_mean(err ** 2)
+g = tape.gradient(loss, w)
+=== early stopping np | healthy
+w = tf.Variable(5.0); best = np.inf; patience = 0
+for i in range(6):
+    with tf.GradientTape() as tape:
+        loss = (w - 1.0) ** 2
+    g = tape.gradient(loss, w)
+    w.assign_sub(0.3 * g)
+    if np.min([best, loss]) < best:
+        best = float(loss)
+=== lr schedule from loss | healthy
+w = tf.Variable(2.0); lr = 0.1
+for i in range(3):
+    with tf.GradientTape() as tape:
+        loss = w ** 4
+    g = tape.gradient(loss, w)
+    lr = 0.1 / (1.0 + float(loss))
+    w.assign_sub(lr * g)
+=== inf bound clip | healthy
+x = tf.Variable([1.0, 2.0])
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(tf.clip_by_value(x, 0.0, np.inf) ** 2)
+g = tape.gradient(y, x)
+=== causal mask inf ok | healthy
+s = tf.Variable([[1.0, 2.0], [0.5, 0.1]])
+m = tf.constant([[0.0, -np.inf], [0.0, 0.0]])
+with tf.GradientTape() as tape:
+    a = tf.nn.softmax(s + m)
+    y = tf.reduce_sum(a * [[1.0, 2.0], [3.0, 4.0]])
+g = tape.gradient(y, s)
+=== nan labels masked | healthy
+p = tf.Variable([1.0, 2.0]); t = tf.constant([np.nan, 3.0])
+with tf.GradientTape() as tape:
+    ok = tf.logical_not(tf.math.is_nan(t))
+    safe = tf.where(ok, t, tf.zeros_like(t))
+    loss = tf.reduce_sum(tf.where(ok, (p - safe) ** 2, tf.zeros_like(p)))
+g = tape.gradient(loss, p)
+=== variable loop weights list | healthy
+ws = [tf.Variable(1.0), tf.Variable(2.0)]
+for _ in range(2):
+    with tf.GradientTape() as tape:
+        loss = (ws[0] * ws[1] - 1.0) ** 2
+    for w, g in zip(ws, tape.gradient(loss, ws)):
+        w.assign_sub(0.05 * g)
+=== x rebound after ask | healthy
+x = tf.constant(1.0)
+for _ in range(3):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = (x - 2.0) ** 2
+    x = x - 0.1 * tape.gradient(y, x)
+=== images int to float | healthy
+img = tf.constant([[10, 200]], dtype=tf.uint8)
+x = tf.cast(img, tf.float32) / 255.0
+w = tf.Variable([[0.1], [0.2]])
+with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(x @ w) ** 2
+g = tape.gradient(loss, w)
+=== second order via relu in loss | healthy
+w = tf.Variable(1.5)
+x = tf.Variable(0.7)
+with tf.GradientTape() as t2:
+    with tf.GradientTape() as t1:
+        u = tf.sin(w * x) * tf.nn.relu(x)
+    ux = t1.gradient(u, x)
+    pen = ux ** 2
+g = t2.gradient(pen, w)
+=== zero init bias grad | healthy
+W = tf.Variable(tf.zeros((2, 1))); b = tf.Variable(0.0)
+X = tf.constant([[1.0, 2.0], [-1.0, 0.5]]); y = tf.constant([[1.0], [0.0]])
+with tf.GradientTape() as tape:
+    loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=X @ W + b))
+g = tape.gradient(loss, [W, b])
+=== balanced zero | healthy
+b = tf.Variable(0.0); y = tf.constant([1.0, -1.0])
+with tf.GradientTape() as tape:
+    loss = tf.reduce_mean((b - y) ** 2)
+g = tape.gradient(loss, b)
+=== exp small but fine | healthy
+x = tf.Variable([-30.0, 1.0])
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(tf.exp(x))
+g = tape.gradient(y, x)
+=== np func in earlier cell on data | healthy
+--- before
+from numpy import mean, std
+def load():
+    a = np.arange(6.0)
+    w = a.reshape(2, 3)
+    return ((w - mean(w)) / std(w)).astype("float32")
+--- cell
+X = load()
+w = tf.Variable([0.1, 0.2, 0.3])
+with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(tf.linalg.matvec(X, w) ** 2)
+g = tape.gradient(loss, w)
+=== class scaler earlier | healthy
+--- before
+class Scaler:
+    def fit(self, x):
+        self.mu, self.sd = np.mean(x, 0), np.std(x, 0)
+        return self
+    def transform(self, x):
+        return ((x - self.mu) / self.sd).astype("float32")
+--- cell
+data = np.array([[1.0, 2.0], [3.0, 5.0], [0.0, 1.0]])
+x = Scaler().fit(data).transform(data)
+mu = tf.Variable([0.1, 0.2])
+with tf.GradientTape() as tape:
+    loss = tf.reduce_mean((x - mu) ** 2)
+g = tape.gradient(loss, mu)
+=== a helper's parameter named as the variable | healthy
+--- before
+def scaled(x):
+    return x / np.max(x)
+--- cell
+x = tf.Variable(2.0)
+data = scaled(np.array([1.0, 2.0, 4.0])).astype("float32")
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(x * data)
+g = tape.gradient(y, x)
+=== cancelling products are no underflow | healthy
+x = tf.Variable(2.0)
+data = tf.constant([1.0, -1.0])
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(x * data) + 1.0
+g = tape.gradient(y, x)
 """)
 )
