@@ -15,6 +15,7 @@ from tapemagic.explorer.program import NotExplorable
 from tapemagic.explorer.purity import effect
 from tapemagic.explorer.view import View, view
 from tapemagic.intent import asks_a_tape
+from tapemagic.keys import is_plain_name
 from tapemagic.options import GradError, OptionError, Options
 from tapemagic.result import Result
 from tapemagic.running import Cell, Shell
@@ -51,10 +52,7 @@ class Exploring:
         names = frozenset(name for name in self.options.wrt if session.is_old(name))
         again = Rerun(self._shell, self._cell, self.options, self._before, names)
         try:
-            harm = (
-                effect(self._cell.tree, self._before) if self.options.wrt else "no source is named"
-            )
-            result.view = view(result, self._explained, self.options, again, harm)
+            result.view = view(result, self._explained, self.options, again, self._harm())
         except NotExplorable as reason:
             result.notes = (*result.notes, f"no sliders: {reason}")
         except GradError:
@@ -66,6 +64,15 @@ class Exploring:
             self._explained, self._before = [], {}
         if result.view is not None:
             self._link(result.view)
+
+    def _harm(self) -> str:
+        """Why the cell is not to run again; "" if it may."""
+        options = self.options
+        if not options.wrt or not all(map(is_plain_name, options.wrt)):
+            return "the sources have no names of their own in it"
+        if options.tape or options.persistent:
+            return "it keeps its tape"
+        return effect(self._cell.tree, self._before)
 
     def _link(self, view: View) -> None:
         """In a kernel, the page gets its end of the wire; the earlier run of the cell loses its."""

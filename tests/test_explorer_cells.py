@@ -380,6 +380,15 @@ def test_what_is_not_recorded_is_found_out_too(cells: Cells, body: str) -> None:
     assert table.y[there] == pytest.approx(cells.namespace["at_x"], abs=0.4)
 
 
+def test_a_formula_that_overflows_is_not_shown(cells: Cells) -> None:
+    body = "x = tf.constant([1000.0, -1000.0])\ny = tf.nn.softmax(x)[0]"
+    result = cells.run("x --explore", body)
+    assert result.view is None and "it gives nan where TensorFlow gave 1" in repr(result)
+    one = "x = tf.constant(1000.0)\ny = tf.nn.softmax(tf.stack([x, 0.0]))[0]"
+    payload = cells.payload("x --explore", one)
+    assert payload["program"] is None and max(payload["table"]["y"]) == 1.0
+
+
 def test_numbers_that_decide_nothing_are_let_go(cells: Cells) -> None:
     body = f"x = tf.constant(2.0)\nshown = float(x)\n{S3.splitlines()[1]}\nprint(y.numpy())"
     payload = cells.payload("x --explore", body)

@@ -17,15 +17,17 @@ def within(seconds: float) -> Iterator[None]:
     """Raises `TimeoutError` where the block, Python code that does not end by itself (a loop at
     a point that it was not written for), takes longer."""
     thread, lock, done = threading.get_ident(), threading.Lock(), False
+    ended = threading.Event()
 
     def stop() -> None:
-        with lock:
-            if not done:
-                _raise_in(thread, _TooLong)
+        wait = seconds
+        while not ended.wait(wait):
+            with lock:
+                if not done:
+                    _raise_in(thread, _TooLong)
+            wait = 0.2  # once more: a callback may have swallowed it
 
-    timer = threading.Timer(seconds, stop)
-    timer.daemon = True
-    timer.start()
+    threading.Thread(target=stop, daemon=True).start()
     try:
         yield
     except _TooLong:
@@ -34,7 +36,7 @@ def within(seconds: float) -> Iterator[None]:
         with lock:
             done = True
             _raise_in(thread, None)  # what was on its way is called back
-        timer.cancel()
+        ended.set()
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

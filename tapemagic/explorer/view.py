@@ -173,7 +173,9 @@ def view(
     said: list[str] = []
     try:
         paths = Paths(chosen, shown, options.steps)
+        _as_recorded(paths, chosen)
     except NotExplorable as reason:
+        paths = None
         said.append(f"no formula to follow: {reason}")
     if paths is not None:
         if rerun is not None and not effect:
@@ -290,7 +292,7 @@ def _trusted(paths: Paths, chosen: Subject, rerun: Rerun | None, effect: str) ->
         why = f", and the cell is not run again, for {effect}" if effect else ""
         return (f"The recorded path may not hold elsewhere ({where}{why})." if where else ""), True
     began = time.perf_counter()
-    if not _agrees(paths, chosen, rerun, paths.point):
+    if chosen.question.seed is not None or not _agrees(paths, chosen, rerun, paths.point):
         return "", True  # it gives something else each time: nothing to compare with
     if not where and time.perf_counter() - began > QUICK:
         return "", True
@@ -300,6 +302,26 @@ def _trusted(paths: Paths, chosen: Subject, rerun: Rerun | None, effect: str) ->
                 detail = f" ({where})" if where else ""
                 return f"The recorded path does not hold everywhere{detail}.", False
     return "", True
+
+
+def _as_recorded(paths: Paths, chosen: Subject) -> None:
+    """Raises `NotExplorable` where the program does not give what was recorded: a formula may
+    overflow where TensorFlow's op does not."""
+    equations, here = chosen.derivation.equations, at([paths.pieces[0].program], paths.point)
+    with np.errstate(all="ignore"):
+        recorded = float(np.sum(chosen.derivation.seed * equations.values[equations.target]))
+    if here is None or not _close(here[0], recorded, equations.dtype):
+        found = "nothing" if here is None else f"{here[0]:.6g}"
+        raise NotExplorable(f"it gives {found} where TensorFlow gave {recorded:.6g}")
+
+
+def _close(known: float, found: float, dtype: str) -> bool:
+    """Whether a program's value is the other one, as far as the dtype can tell."""
+    epsilon = EPSILON.get(dtype, 2.0**-23)
+    if not np.isfinite(found) and not abs(known) < 0.1 / epsilon**3:
+        return True  # the dtype's range ends before float64's
+    loose = max(1e-3, 64 * epsilon)
+    return bool(np.isclose(found, known, rtol=loose, atol=loose, equal_nan=True))
 
 
 def _suspected(paths: Paths) -> str:
@@ -318,11 +340,7 @@ def _agrees(paths: Paths, chosen: Subject, rerun: Rerun, point: Sequence[float])
         found = rerun.value(paths.values(point), chosen.first.target)
     except Exception:  # noqa: BLE001 - the user's cell, at a point of ours
         return False
-    epsilon = EPSILON.get(chosen.derivation.equations.dtype, 2.0**-23)
-    if not np.isfinite(found) and not abs(known[0]) < 0.1 / epsilon**3:
-        return True  # the dtype's range ends before float64's
-    loose = max(1e-3, 64 * epsilon)
-    return bool(np.isclose(found, known[0], rtol=loose, atol=loose, equal_nan=True))
+    return _close(known[0], found, chosen.derivation.equations.dtype)
 
 
 def _by_rerunning(paths: Paths, target: str, rerun: Rerun) -> Table:
