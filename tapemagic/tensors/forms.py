@@ -38,7 +38,7 @@ def has_tensors(trace: Trace, shared: Shared) -> bool:
         known = any(
             math.prod(trace.tensors[key].shape) > 1
             for op in trace.operations
-            for key in op.outputs
+            for key in (*op.inputs, *op.outputs)
             if key in trace.tensors
         )
         shared.tensors[id(trace)] = known
