@@ -79,7 +79,8 @@ def explain(
     derivation = None
     closed = None
     tensor, why = _tensor(trace, question, lower, shared or Shared())
-    tensor = _unless_nothing(tensor, measured)
+    if measured is None and tensor is not None and tensor.is_zero:
+        tensor = None  # why the tape saw no way is not told by "0"
     try:
         if not _enough(tensor, question):
             derivation = _derivation(trace, question)
@@ -171,11 +172,6 @@ def _tensor(
         return None, f"tapemagic failed on it ({type(error).__name__}: {error})"
 
 
-def _unless_nothing(tensor: TensorForm | None, measured: Array | None) -> TensorForm | None:
-    """Why the tape saw no way is not told by "0"."""
-    return None if measured is None and tensor is not None and tensor.is_zero else tensor
-
-
 def _enough(tensor: TensorForm | None, question: Question) -> bool:
     """Whether nobody would write the entries out: there are more than a few, and a form, or one
     that is only too long."""
@@ -195,8 +191,7 @@ def _in_numbers(
     except TooLarge as error:
         return None, f"not evaluated in NumPy: it would take {error}"
     if found is None:
-        gone = tensor.closed is not None or tensor.sweep is not None
-        return None, "a value that it needs is not kept any more" if gone else ""
+        return None, "a value that it needs is not kept any more"
     return _whole_shape(trace, question, found), ""
 
 
