@@ -196,6 +196,21 @@ class Bracketed(Formula):
 
 
 @dataclass(frozen=True, eq=False)
+class Underbraced(Formula):
+    """A factor with its shape under it."""
+
+    operand: Formula
+    shape: tuple[int, ...]
+
+    @property
+    def children(self) -> tuple[Formula, ...]:
+        return (self.operand,)
+
+    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
+        return Underbraced(children[0], self.shape)
+
+
+@dataclass(frozen=True, eq=False)
 class Space(Formula):
     """ℝ^{5×3}: what a tensor of this shape is an element of; ℝ for ()."""
 

@@ -155,6 +155,9 @@ class LatexPrinter(Printer[str]):
     def subscripted(self, body: str, below: str) -> str:
         return f"{{{body}}}_{{{below}}}" if "_" in body else f"{body}_{{{below}}}"
 
+    def underbraced(self, body: str, below: str) -> str:
+        return f"\\underbrace{{{body}}}_{{{below}}}"
+
     def summation(self, below: str) -> str:
         return f"\\sum_{{{below}}} "
 

@@ -112,6 +112,9 @@ class Width(Printer[int]):
     def subscripted(self, body: int, below: int) -> int:
         return body + (2 * below + 2) // 3
 
+    def underbraced(self, body: int, below: int) -> int:
+        return max(body, (2 * below + 2) // 3)
+
     def summation(self, below: int) -> int:
         return max(2, (2 * below + 2) // 3)
 

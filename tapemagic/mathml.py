@@ -98,6 +98,10 @@ class MathmlPrinter(Printer[str]):
     def subscripted(self, body: str, below: str) -> str:
         return f"<msub>{body}{below}</msub>"
 
+    def underbraced(self, body: str, below: str) -> str:
+        brace = '<mo stretchy="true">⏟</mo>'
+        return f"<munder><munder>{body}{brace}</munder>{below}</munder>"
+
     def summation(self, below: str) -> str:
         return f'<munder><mo movablelimits="false">∑</mo>{below}</munder>'
 

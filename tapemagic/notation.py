@@ -69,6 +69,9 @@ class Notation(ABC, Generic[T]):
     def subscripted(self, body: T, below: T) -> T: ...
 
     @abstractmethod
+    def underbraced(self, body: T, below: T) -> T: ...
+
+    @abstractmethod
     def summation(self, below: T) -> T:
         """The sign of a sum over letters, without what is summed."""
 

@@ -184,14 +184,19 @@ class Printer(Notation[T]):
         exponent = self.row([self.prefix("∘"), self.show(node.exponent)])
         return self.power(self.show(node.base, ATOM), exponent)
 
+    def _Underbraced(self, node: d.Underbraced) -> T:
+        return self.underbraced(self.show(node.operand, FACTOR), self._sizes(node.shape))
+
     def _Space(self, node: d.Space) -> T:
-        if not node.shape:
-            return self.constant("reals")
+        reals = self.constant("reals")
+        return self.power(reals, self._sizes(node.shape)) if node.shape else reals
+
+    def _sizes(self, shape: Sequence[int]) -> T:
         parts: list[T] = []
-        for size in node.shape:
+        for size in shape:
             parts += [self.prefix("×")] if parts else []
             parts.append(self.digits(str(size)))
-        return self.power(self.constant("reals"), self.row(parts))
+        return self.row(parts)
 
     def _Cross(self, node: d.Cross) -> T:
         return self._joined(node.factors, "×", PRODUCT)

@@ -341,7 +341,7 @@ class Session:
 
 
 def _style(options: Options) -> Style:
-    return Style(options.notation, options.layout == "numerator")
+    return Style(options.notation, options.layout == "numerator", options.steps == "full")
 
 
 def _ours(call: Call) -> str:

@@ -136,6 +136,9 @@ class TextPrinter(Printer[Box]):
         short = below.flat and text.isalnum()
         return beside([body, _box("_"), below if short else self.fenced(below, "{", "}")])
 
+    def underbraced(self, body: Box, below: Box) -> Box:
+        return beside([body, _box("{"), below, _box("}")])
+
     def summation(self, below: Box) -> Box:
         return beside([self.subscripted(_box("Σ"), below), _box(" ")])
 

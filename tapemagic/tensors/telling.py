@@ -18,6 +18,7 @@ from tapemagic.tensors.definitions import Definition, Definitions, Layer
 from tapemagic.tensors.index_form import IndexWriter
 from tapemagic.tensors.matrix_form import MatrixWriter, NotMatrix, transposed
 from tapemagic.tensors.nodes import Array, Leaf, Node, Structure, postorder
+from tapemagic.tensors.shapes import with_shapes
 from tapemagic.tensors.sweep import AdjointForm, TensorForm, adjoint_leaf
 
 LONG = 45  # nodes of a closed form that still stands open
@@ -29,10 +30,12 @@ _SMALL = 9  # entries of a value that is written out
 
 @dataclass(frozen=True)
 class Style:
-    """`notation` is "auto", "matrix" or "index"; `numerator`: the layout that transposes."""
+    """`notation` is "auto", "matrix" or "index"; `numerator`: the layout that
+    transposes; `shapes`: under each factor stands its shape."""
 
     notation: str = "auto"
     numerator: bool = False
+    shapes: bool = False
 
 
 class Teller:
@@ -183,7 +186,16 @@ class Teller:
             left, _ = self._equation(leaf, leaf)
             return d.Statement((left, d.Words("from the tape")), ("=",), label)
         left, right = self._equation(leaf, adjoint.node)
-        return d.Statement((left, right), ("=",), label)
+        return d.Statement((left, *self._sides(right)), ("=",) * len(self._sides(right)), label)
+
+    def _sides(self, right: Formula) -> tuple[Formula, ...]:
+        """A right-hand side, and once more with the shapes under its factors if asked for."""
+        if not (self._style.shapes and self._in_matrices):
+            return (right,)
+        every = _all_leaves(self._definitions)
+        shapes = {leaf.name: leaf.shape if len(leaf.shape) != 1 else _pair(leaf) for leaf in every}
+        shaped = with_shapes(right, shapes)
+        return (right,) if shaped is None else (right, shaped)
 
     def closed(self, heading: Formula, value: Array | None, label: str) -> list[d.Item]:
         """The closed form and its value; what is long stands one click away."""
@@ -192,7 +204,8 @@ class Teller:
             return []
         node = self._with_names(node)
         left, right = self._closed_sides(heading, node)
-        sides, relations = [left, right], ["="]
+        sides = [left, *self._sides(right)]
+        relations = ["="] * (len(sides) - 1)
         if value is not None:
             dtype = self._definitions.dtype
             if value.size <= _SMALL:
@@ -308,6 +321,11 @@ class Teller:
         if self._style.numerator and value.ndim == 1:
             return value.reshape(1, -1)
         return value.T if self._style.numerator and value.ndim == 2 else value
+
+
+def _pair(leaf: Leaf) -> tuple[int, int]:
+    """Rows and columns of a vector."""
+    return (1, leaf.shape[0]) if _is_row(leaf) else (leaf.shape[0], 1)
 
 
 def _is_row(leaf: Leaf) -> bool:
