@@ -99,8 +99,7 @@ class MathmlPrinter(Printer[str]):
         return f"<msub>{body}{below}</msub>"
 
     def underbraced(self, body: str, below: str) -> str:
-        brace = '<mo stretchy="true">⏟</mo>'
-        return f"<munder><munder>{body}{brace}</munder>{below}</munder>"
+        return f"<munder>{body}{below}</munder>"  # a brace stretches with few fonts only
 
     def summation(self, below: str) -> str:
         return f'<munder><mo movablelimits="false">∑</mo>{below}</munder>'

@@ -37,6 +37,7 @@ def checked(
     if question.kind == "batch_jacobian" and derivation is not None:
         rank = len(trace.tensors[question.target].shape)
         symbolic = _batch(symbolic, rank)
+        spread = _batch(spread, rank)
         closed = replace(closed, formulas=_batch(closed.formulas, rank)) if closed else None
     chain = derivation.value if derivation and len(question.order) == 1 else None
     by_tensor, note = _in_numbers(trace, question, tensor)
@@ -193,8 +194,6 @@ def _check(
         )
         quotient = Difference(value, error, low, high, quotient.kink)
         chain = _batch(chain, rank)
-        if np.ndim(spread) > np.ndim(value):  # that of a form in whole tensors has its shape
-            spread = _batch(np.asarray(spread), rank)
     if measured is not None and np.iscomplexobj(measured):
         return Check(measured, None, None, None, "complex numbers are not checked")
     precision = Precision(
