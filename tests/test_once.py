@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cells import Shell, open_shell
 from conftest import plain_text
@@ -227,9 +228,13 @@ def test_our_names_and_no_others(shell: Shell) -> None:
 # ---- nothing is left behind ---------------------------------------------------------------------
 
 
+EXITS = ("numpy", "__array__", "__float__", "__int__", "__array_function__", "__array_ufunc__")
+
+
 def state(shell: Shell) -> dict[str, Any]:
     """What a cell under the magic must leave as it was."""
     from tensorflow.python.eager import context, record
+    from tensorflow.python.framework.ops import EagerTensor
     from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable
 
     return {
@@ -242,6 +247,8 @@ def state(shell: Shell) -> dict[str, Any]:
         "batch_jacobian": tf.GradientTape.batch_jacobian,
         "enter": tf.GradientTape.__enter__,
         "tape": record.could_possibly_record(),
+        "a tensor's ways out": {name: getattr(EagerTensor, name, None) for name in EXITS},
+        "unraisablehook": sys.unraisablehook,
         "profile": sys.getprofile(),
         "trace": sys.gettrace(),
         "displayhook": sys.displayhook,
@@ -320,6 +327,30 @@ def test_a_real_interrupt(shell: Shell, capfd: Any) -> None:
             pass
         timer.join()
         assert state(shell) == before, (wait, time.perf_counter() - start)
+
+
+NUMPY = """
+x = tf.Variable([1.0, 2.0])
+with tf.GradientTape() as t:
+    y = tf.reduce_sum(x ** 2)
+dy = t.gradient(y, x)
+found = [np.mean(y), np.stack([y, y]), np.dot(x, x), np.where(x > 1, x, 0), np.shape(dy), np.sin(dy)]
+found += [np.ones(2) * dy, dy * np.ones(2), np.array([y, y]), np.linalg.norm(dy), np.clip(y, 0, 1)]
+try:
+    np.concatenate([dy, y])
+except ValueError as error:
+    found.append(str(error))
+"""
+
+
+def test_numpy_gives_what_it_gives(shell: Shell) -> None:
+    """NumPy's functions see tensors as they are, while we watch which of them it is given."""
+    shell.run(NUMPY).raise_error()
+    plain = shell.names["found"]
+    shell.run(f"%%grad{NUMPY}").raise_error()
+    for one, other in zip(plain, shell.names["found"], strict=True):
+        assert type(one) is type(other)
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
 
 
 # ---- memory -------------------------------------------------------------------------------------
