@@ -25,6 +25,7 @@ CELLS = [
     "z = 3*(a - 1)**2 + a*b + b**4",
     "%%grad t --explore t=(-2,2,.1) -o branch\nt = tf.constant(1.0)\n"
     "if t > 3:\n    s = t - 1\nelif t > 0:\n    s = t**2\nelse:\n    s = tf.sin(t)",
+    "one.widget",
     # What TensorFlow says at the points that the kernel knows of.
     """\
 x = tf.constant(one.widget.point)
@@ -347,6 +348,20 @@ def test_gradient_descent(page: Any) -> None:
     explorer.get_by_role("button", name="gradient descent").click()
 
 
+def test_the_widget_shown_by_itself(page: Any) -> None:
+    """The same model: what moves one moves the other."""
+    widget = page.locator(".jp-CodeCell").nth(4).locator(".explorer")
+    widget.locator("input[type=range]").first.focus()
+    page.keyboard.press("Home")
+    below = _explorer(page, ONE)
+    _until(below, "input.number", "e.value === '−3'")
+    assert _shown(below) == pytest.approx(_polynomial(-3.0))
+    below.locator("input[type=range]").first.focus()
+    page.keyboard.press("End")
+    box = widget.locator("input.number").element_handle()
+    page.wait_for_function("e => e.value === '3'", arg=box)
+
+
 def test_words_for_those_who_listen(page: Any) -> None:
     explorer = _explorer(page, ONE)
     slider = explorer.locator("input[type=range]").first
@@ -420,6 +435,33 @@ def test_exported_page_lives(exported: Any) -> None:
     _explorer(exported, BRANCH).locator("input[type=range]").first.focus()
     exported.keyboard.press("Home")
     assert _shown(_explorer(exported, BRANCH))[0] == -2
+
+
+def test_play_zoom_and_reset(exported: Any) -> None:
+    explorer = _explorer(exported, ONE)
+    explorer.get_by_role("button", name="play x").click()
+    _until(explorer, ".explorer", "e.querySelector('input.number').value !== '−2.65'")
+    explorer.get_by_role("button", name="pause x").click()
+    stopped = _shown(explorer)
+    exported.wait_for_timeout(150)
+    assert _shown(explorer) == stopped
+    ticks = explorer.locator(".ticks text")
+    before = ticks.all_text_contents()
+    explorer.get_by_role("button", name="zoom in").click()
+    exported.wait_for_timeout(60)
+    assert ticks.all_text_contents() != before
+    panel = explorer.locator("svg.panel").first
+    box = panel.bounding_box()
+    exported.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 40)
+    exported.mouse.down()
+    exported.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 60, steps=4)
+    exported.mouse.up()
+    assert _shown(explorer) == stopped  # the view was moved, not the point
+    explorer.get_by_role("button", name="show the whole range").click()
+    exported.wait_for_timeout(60)
+    assert ticks.all_text_contents() == before
+    explorer.get_by_role("button", name="reset x").click()
+    assert _shown(explorer) == pytest.approx(_polynomial(2.0))
 
 
 def test_on_a_phone(exported: Any) -> None:

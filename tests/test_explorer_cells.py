@@ -7,6 +7,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tapemagic.explorer.fragment import source
 from tapemagic.explorer.purity import effect
 from tapemagic.explorer.table import tabulate
 
+PAGE = Path(ranges.__file__).with_name("page")
 S3 = "x = tf.constant(2.0)\ny = 2*x**3 + 5*x**2 + 3*x"
 BRANCH = "x = tf.constant(2.0)\nif x > 0:\n    y = x**2\nelse:\n    y = 3 * tf.sin(x)"
 
@@ -437,6 +439,10 @@ def test_nothing_that_is_named_can_end_the_script(cells: Cells) -> None:
 
 
 def test_the_joined_page_has_no_imports_left() -> None:
+    # Without its indents it means the same: strings over several lines are styles alone.
+    for file in PAGE.glob("*.js"):
+        odd = [row for row in file.read_text().splitlines() if row.count("`") % 2]
+        assert not odd or file.name == "style.js", file
     text = source()
     assert not re.search(r"^import ", text, re.MULTILINE)
     assert not re.search(r"^export (?!default)", text, re.MULTILINE)

@@ -16,12 +16,17 @@ from typing import Any
 
 _PAGE = Path(__file__).with_name("page")
 _IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./([\w-]+\.js)";\n?', re.MULTILINE)
+# Strings over several lines are the page's styles alone, which mean the same without indents.
+_LEFT_OUT = re.compile(
+    r"^[ \t]*/\*\*.*?\*/\n|^[ \t]*//[^\n]*\n|^[ \t]+|^\n", re.MULTILINE | re.DOTALL
+)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
 @lru_cache(maxsize=1)
 def source() -> str:
-    """The page's modules in one, those first that others import."""
+    """The page's modules in one, those first that others import, without comments and indents:
+    each output holds all of it."""
     parts: dict[str, str] = {}
 
     def visit(name: str) -> None:
@@ -35,7 +40,7 @@ def source() -> str:
         parts[name] = _EXPORT.sub("", _IMPORT.sub("", text))
 
     visit("index.js")
-    return "\n".join(parts.values())
+    return _LEFT_OUT.sub("", "\n".join(parts.values()))
 
 
 def live(identity: str, payload: dict[str, Any], picture: str, words: str, static: str) -> str:

@@ -145,7 +145,9 @@ def payload(
     equations = subject.derivation.equations
     summed = equations.values[equations.target].shape != ()
     target = equations.target.text
-    first = pieces[0].data() if pieces else None
+    branches = any(one.program.guards for one in pieces)
+    # With branches the page reads the pieces alone.
+    first = pieces[0].data() if pieces and not branches else None
     check = subject.first.check
     verdict = exposition.verdict(subject.first)
     return {
@@ -159,16 +161,12 @@ def payload(
         "order": subject.order,
         "program": first["program"] if first else None,
         "table": None if table is None else _table(table),
-        "pieces": [one.data() for one in pieces] if _branches(pieces) else [],
+        "pieces": [one.data() for one in pieces] if branches else [],
         "derivation": first["derivation"] if first else _PLAIN.sub("", told),
         "slots": first["slots"] if first else [],
         "check": {"agrees": check.agrees, "text": verdict},
         "limits": limits,
     }
-
-
-def _branches(pieces: Sequence[Piece]) -> bool:
-    return any(one.program.guards for one in pieces)
 
 
 def _table(table: Table) -> dict[str, Any]:

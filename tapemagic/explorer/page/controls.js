@@ -126,6 +126,7 @@ export class Control {
       );
       return;
     }
+    this.box.removeAttribute("aria-invalid");
     this.does.problem("");
     this.value = NaN; // what was typed is written anew, even if the point stays
     this.does.move(value);
