@@ -219,7 +219,7 @@ class Precision:
         epsilon = EPSILON.get(self.dtype, 2.0**-23)
         largest = float(np.max(np.abs(tape), initial=0.0))
         growth = 40 * epsilon * max(1.0, float(np.sqrt(self.operations)))
-        size = np.maximum(np.abs(tape), 1e-3 * largest)
+        size = np.maximum(np.abs(tape), largest / 4)  # what cancels was as large as its like
         return np.asarray(growth * size + 16 * epsilon * self.scale + 1e-30)
 
 

@@ -118,10 +118,13 @@ def _common(node: Plus) -> tuple[Formula, Node]:
     """The number that stands in front of every term."""
     parts = [unscaled(term) for term in node.terms]
     common = parts[0][0]
-    if any(c not in (common, times(-1, common)) for c, _ in parts) or common == ONE:
+    if any(c != common for c, _ in parts):
+        opposite = times(-1, common)
+        if common == ONE or any(c not in (common, opposite) for c, _ in parts):
+            return ONE, node
+        common = common.operand if isinstance(common, Negative) else common  # the size comes out
+    if common == ONE:
         return ONE, node
-    if any(c != common for c, _ in parts):  # only the signs differ: the size comes out
-        common = common.operand if isinstance(common, Negative) else common
     rest = [part if c == common else scaled(part, number(-1)) for c, part in parts]
     return common, Plus(node.shape, tuple(rest))
 
