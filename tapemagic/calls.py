@@ -20,6 +20,7 @@ from tapemagic.lives import TapeLives
 from tapemagic.log import SMALL, Handle, Large, Place, TapeLife
 from tapemagic.mistakes import attach, explained
 from tapemagic.recording import EagerTensor, Recorder, is_user_code, tensor_id
+from tapemagic.replicas import replica
 from tapemagic.sources import names_in, unwrapped
 from tapemagic.tapes import CellTape
 from tapemagic.tracing import line
@@ -76,7 +77,7 @@ class OwnCalls:
         self.library = 0
         self.in_graphs = 0
         self.in_threads = 0
-        self._thread = threading.get_ident()
+        self.in_replicas = 0
         self._at: dict[tuple[Place, ...], list[OwnCall]] = {}
         self._originals: dict[str, Any] = {}
         self._inside = threading.local()  # a question that asks others is one question
@@ -101,6 +102,12 @@ class OwnCalls:
             found.append(f"a library asked tapes of its own {times}: that is not explained here")
         if self.in_threads:
             found.append("a tape was asked in another thread: nothing is recorded there")
+        if self.in_replicas:
+            found.append(
+                "strategy.run called its function once for each replica, on its own part of the "
+                "batch: replica 0 is shown. The derivatives of the others come about in the same "
+                "way; strategy.reduce, all_reduce or the optimizer adds them up"
+            )
         if self.in_graphs:
             found.append(
                 "a tape inside a tf.function was asked while TensorFlow traced the function: it "
@@ -134,8 +141,11 @@ class OwnCalls:
             if not tf.executing_eagerly():
                 self.in_graphs += 1
                 return original(tape, *args, **kwargs)
-            if threading.get_ident() != self._thread:
+            if not self._recorder.hears():
                 self.in_threads += 1
+                return original(tape, *args, **kwargs)
+            if replica() > 0:  # the first one speaks for all
+                self.in_replicas += 1
                 return original(tape, *args, **kwargs)
             try:
                 if not self.counts:

@@ -235,7 +235,8 @@ def _enough(tensor: TensorForm | None, question: Question) -> bool:
     definitions = tensor.definitions
     if tensor.closed is None:
         return tensor.sweep is not None and bool(definitions.layers)
-    return question.notation != "auto" or definitions.largest > _BESIDE
+    large = definitions.largest > _BESIDE or bool(definitions.layers)
+    return question.notation != "auto" or large
 
 
 def _in_numbers(
@@ -420,7 +421,14 @@ def _check(
     precision = Precision(
         dtype, len(trace.operations), spread, _scale(trace, question), _custom(trace)
     )
-    return checking.compare(measured, symbolic, chain, difference, precision)
+    found = checking.compare(measured, symbolic, chain, difference, precision)
+    overriding = [
+        op.kind for op in _above(trace, question.target) if op.attributes.get("overrides")
+    ]
+    if overriding and "overrides" not in found.note:
+        told = f"the custom gradient of {', '.join(dict.fromkeys(overriding))} overrides calculus"
+        found = replace(found, note="; ".join(note for note in (found.note, told) if note))
+    return found
 
 
 def _custom(trace: Trace) -> str:

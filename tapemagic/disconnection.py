@@ -29,6 +29,9 @@ _STEPS = {
 }
 
 
+REPLICAS = "strategy.run"  # the kind of stretch that a tape misses because others run it
+
+
 def none(case: Case) -> Iterator[Diagnosis]:
     """Why the tape answered None."""
     if not _is_floating(case.source.dtype) and not case.source.dtype.startswith("complex"):
@@ -63,7 +66,7 @@ def lost(case: Case) -> Iterator[Diagnosis]:
 
 def _graph(case: Case) -> Dependence:
     if case.target not in case.graphs:
-        stops = [(first, last) for first, last, _, _ in case.tape.stops]
+        stops = [(first, last) for first, last, _, kind in case.tape.stops if kind != REPLICAS]
         graph = Dependence(case.trace, case.target, case.call, stops)
         case.graphs[case.target] = graph
     return case.graphs[case.target]
@@ -445,6 +448,13 @@ def _stopped(case: Case, cut: Cut) -> _Told:
 
 
 def _outside(case: Case, cut: Cut) -> _Told:
+    for first, last, line, kind in case.tape.stops:
+        if kind == REPLICAS and first <= cut.at < last:
+            message = (
+                "strategy.run calls its function in a thread for each replica, where a tape around "
+                "the call records nothing. Open the tape inside the function, and ask it there."
+            )
+            return message, line or cut.line, None
     block = case.tape.block
     if cut.line is None:
         return "this was computed while the tape was not recording.", case.call, None

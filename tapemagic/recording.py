@@ -13,6 +13,7 @@ import os
 import sys
 import sysconfig
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.python import pywrap_tfe
-from tensorflow.python.eager import record
+from tensorflow.python.eager import context, record
 from tensorflow.python.framework import op_callbacks
 from tensorflow.python.framework.ops import EagerTensor as EagerTensor
 from tensorflow.python.ops.gen_resource_variable_ops import read_variable_op
@@ -46,6 +47,8 @@ _LIBRARIES = tuple(
 # A variable takes over the memory of its value, which may be TensorFlow's cached 3.0: with the
 # cache emptied, a literal 3.0 in the cell is not mistaken for a read of the variable.
 _SHARES = {"VarHandleOp", "AssignVariableOp"}
+_MOST_KEPT = 2**22  # entries of the reads for compiled functions that are kept
+_LATEST = 64  # of the reads after these
 _WAYS = 3  # from one user function to one type of op, that are remembered
 _EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__")
 
@@ -59,7 +62,11 @@ class Recorder:
         self._places: dict[str, tuple[tuple[int, CodeType], ...]] = {}
         self._touched: list[tuple[int, Any]] = []
         self._memory: dict[int, object] = {}  # where a variable's numbers are, until it is assigned
+        self._hearing: Any = None
         self._muted: list[bool] = []
+        self._kept_entries = 0
+        self._first_reads: list[Any] = []
+        self._last_reads: deque[Any] = deque(maxlen=_LATEST)
         self._asked_at: list[Any] = []
         self._undo: list[Callable[[], None]] = []
         self.unreadable = ""  # why nothing could be recorded, if so
@@ -73,7 +80,7 @@ class Recorder:
     def start(self) -> None:
         """Begin to record. Leaves a plain reason in `unreadable` if TensorFlow will not let us."""
         try:
-            callback = self._callback()
+            callback = self._hearing = self._callback()
             op_callbacks.add_op_callback(callback)
             self._undo.append(lambda: op_callbacks.remove_op_callback(callback))
             for name in ("record_operation", "record_operation_backprop_only"):
@@ -322,9 +329,21 @@ class Recorder:
                         read = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
                         self._read(handle._id, read)
                         reads[handle._id] = read._id
+                        self._keep(read)
         except Exception as error:  # noqa: BLE001 - as above
             self.unreadable = f"a read of a variable could not be followed ({error})"
         self.log.function_reads[len(self.log.raw)] = reads
+
+    def _keep(self, read: Any) -> None:
+        """Our own reads would be gone at once: the first ones are kept, and the latest."""
+        size = read._num_elements()
+        if size > _MOST_KEPT:
+            return
+        self._kept_entries += size
+        if self._kept_entries <= _MOST_KEPT:
+            self._first_reads.append(read)
+        else:
+            self._last_reads.append(read)
 
     def _on_given(self, op_type: str, outputs: Any, inputs: Any, backward: Any) -> Any:
         if not outputs or not all(isinstance(t, EagerTensor) for t in (*outputs, *inputs)):
@@ -352,6 +371,10 @@ class Recorder:
         """The entries of the largest tensor that an op made."""
         sizes = (t.shape.num_elements() or 0 for entry in self.log.raw for t in entry[3])
         return max(sizes, default=0)
+
+    def hears(self) -> bool:
+        """Whether ops of this thread are reported: of replicas' threads they are."""
+        return any(one is self._hearing for one in context.context().op_callbacks)
 
     def untouched(self) -> None:
         """The variables' handles were asked for by us."""

@@ -25,6 +25,7 @@ from tapemagic.mistakes import attach, explained, is_about_none, raised_at
 from tapemagic.options import GradError, Options
 from tapemagic.questions import Explainer, Target, aliases, answers
 from tapemagic.recording import EagerTensor, Recorder, is_user_code, tensor_id
+from tapemagic.replicas import Replicas, mirrored
 from tapemagic.result import Result
 from tapemagic.sources import (
     Source,
@@ -71,6 +72,7 @@ class Session:
         self._plain = {t: _Versions() for t in sources if is_plain_name(t)}
         self._looked_up = [t for t in options.wrt if t not in self._plain and is_safe(t)]
         self.wants_reads = bool(self._looked_up)
+        self._replicas = Replicas(self._recorder)
         self._layers = Layers(self._recorder, namespace)
         self._own_calls = OwnCalls(self._recorder, self._lives, self._adopt)
         self._bound: dict[str, None] = {}
@@ -89,6 +91,7 @@ class Session:
             self._lives.start()
             self._own_calls.start()
             self._layers.start()
+            self._replicas.start()
             if self._ours:
                 self.tape.__enter__()
         except BaseException:
@@ -98,6 +101,7 @@ class Session:
 
     def __exit__(self, kind: object = None, error: Any = None, tb: Any = None) -> None:
         self.tape.close()
+        self._replicas.stop()
         self._layers.stop()
         self._own_calls.stop()
         self._lives.stop()
@@ -259,6 +263,9 @@ class Session:
         ignored = self.options.ignored_with_tapes
         if ignored and found:
             notes.append(f"{', '.join(ignored)}: no effect on what the cell's own tapes answer")
+        if not calls.in_replicas:
+            asked = (call.argument(1, "sources") for call in calls.kept)
+            notes += [told for told in [mirrored(tf.nest.flatten(list(asked)))] if told]
         notes += calls.notes() or ([] if found else [_NOT_ASKED])
         document = partial(exposition.calls, steps=self.options.steps, style=_style(self.options))
         result = Result(derivatives, document, adopter.aliases, found, notes)
@@ -299,6 +306,7 @@ class Session:
             for derivative in explainer.derivatives(target, answer)
         ]
         notes = [self._recorder.unreadable] if self._recorder.unreadable else []
+        notes += [told for told in [mirrored(values)] if told]
         document = partial(exposition.whole, steps=options.steps, style=_style(options))
         result = Result(derivatives, document, aliases(targets, sources), (), notes)
         self._bind(options, result)
