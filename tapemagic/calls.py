@@ -20,6 +20,7 @@ from tapemagic.lives import TapeLives
 from tapemagic.log import SMALL, Handle, Large, Place, TapeLife
 from tapemagic.mistakes import attach, explained
 from tapemagic.recording import EagerTensor, Recorder, is_user_code, tensor_id
+from tapemagic.replicas import replica
 from tapemagic.sources import names_in, unwrapped
 from tapemagic.tapes import CellTape
 from tapemagic.tracing import line
@@ -80,7 +81,7 @@ class OwnCalls:
         self.library = 0
         self.in_graphs: list[tuple[str, str]] = []  # the compiled function, and how to see inside
         self.in_threads: list[str] = []
-        self._thread = threading.get_ident()
+        self.in_replicas = 0
         self._at: dict[Way, list[OwnCall]] = {}
         self._originals: dict[str, Any] = {}
         self._inside = threading.local()  # a question that asks others is one question
@@ -108,6 +109,12 @@ class OwnCalls:
             found.append(
                 f"a tape was asked in another thread ({where}): what is recorded belongs to the "
                 "cell's own; call the function in the cell itself to see it explained"
+            )
+        if self.in_replicas:
+            found.append(
+                "strategy.run called its function once for each replica, on its own part of the "
+                "batch: replica 0 is shown. The derivatives of the others come about in the same "
+                "way; strategy.reduce, all_reduce or the optimizer adds them up"
             )
         for name, remedy in dict(self.in_graphs).items():
             found.append(
@@ -141,8 +148,11 @@ class OwnCalls:
             if not tf.executing_eagerly():
                 self.in_graphs.append(_compiled(frame))
                 return original(tape, *args, **kwargs)
-            if threading.get_ident() != self._thread:
+            if not self._recorder.hears():
                 self.in_threads.append(frame.f_code.co_name)
+                return original(tape, *args, **kwargs)
+            if replica() > 0:  # the first one speaks for all
+                self.in_replicas += 1
                 return original(tape, *args, **kwargs)
             try:
                 if not self.counts:

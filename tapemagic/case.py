@@ -10,6 +10,8 @@ from tapemagic.dependence import Dependence
 from tapemagic.derivation import Derivation
 from tapemagic.trace import Array, Line, Trace
 
+REPLICAS = "strategy.run"  # the kind of stretch that a tape misses because others run it
+
 
 @dataclass(frozen=True)
 class AskedSource:
@@ -63,7 +65,7 @@ class Case:
     def graph(self) -> Dependence:
         """What depends on what, as the tape saw it."""
         if self.target not in self.graphs:
-            stops = [(first, last) for first, last, _, _ in self.tape.stops]
+            stops = [(first, last) for first, last, _, kind in self.tape.stops if kind != REPLICAS]
             self.graphs[self.target] = Dependence(self.trace, self.target, self.call, stops)
         return self.graphs[self.target]
 

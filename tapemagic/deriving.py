@@ -156,7 +156,7 @@ def _in_components(
         and not explored
         and (whole or not tensor.definitions.opaque or _by_layers(tensor))
     ):
-        few = tensor.definitions.largest <= _BESIDE and not _by_layers(tensor)
+        few = tensor.definitions.largest <= _BESIDE and not tensor.definitions.layers
         if question.notation != "auto" or not few:
             return None, None, []
     derivation = None

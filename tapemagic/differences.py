@@ -27,7 +27,7 @@ def difference(
     trace: Trace, question: Question, form: TensorForm | None = None
 ) -> Difference | str:
     """The quotient for each entry, or why there is none."""
-    trace = replace(trace, operations=_above(trace, question.target))
+    trace = replace(trace, operations=above(trace, question.target))
     symmetric = _SYMMETRIC & {operation.kind for operation in trace.operations}
     if symmetric:
         return f"{symmetric.pop()} takes its matrix as symmetric, whose entries move in pairs"
@@ -51,7 +51,7 @@ def difference(
         return f"the replay failed ({type(error).__name__}: {error})"
 
 
-def _above(trace: Trace, target: int) -> tuple[Operation, ...]:
+def above(trace: Trace, target: int) -> tuple[Operation, ...]:
     """The operations that the target is made by."""
     needed, found = {target}, []
     for operation in reversed(trace.operations):

@@ -143,8 +143,8 @@ class _Frame:
             return self._opened.branch(node, inputs)
         if node.op in ("While", "StatelessWhile"):
             return self._opened.loop(node, inputs)
-        if node.op == "ReadVariableOp":
-            return [inputs[0]]
+        if node.op in ("ReadVariableOp", "IdentityN"):  # IdentityN: of a custom gradient
+            return inputs
         attributes = {key: _plain(value) for key, value in node.attr.items() if key[0] != "_"}
         made = self._opened.add(node.op, [_known(key) for key in inputs], attributes)
         return list(made)

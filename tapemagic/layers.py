@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import importlib.util
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tapemagic.log import OPEN, LayerCall
 from tapemagic.recording import EagerTensor, Recorder, tensor_id
+from tapemagic.replicas import replica
 from tapemagic.sources import unwrapped
 
 _HOMES = ("keras.src.layers.layer", "tf_keras.src.engine.base_layer")  # each defines a `Layer`
@@ -26,7 +26,6 @@ class Layers:
     def __init__(self, recorder: Recorder, namespace: Mapping[str, Any]) -> None:
         self._namespace = namespace
         self._recorder, self._log = recorder, recorder.log
-        self._thread = threading.get_ident()
         self._depth = 0
         self._known: dict[int, tuple[Any, tuple[tuple[int, str], ...]]] = {}
         self._names: dict[int, tuple[Any, str]] = {}
@@ -56,7 +55,7 @@ class Layers:
 
         @functools.wraps(original)
         def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != self._thread:
+            if not self._recorder.hears() or replica() > 0:
                 return original(layer, *args, **kwargs)
             call = self._begin(layer, args, kwargs)
             try:

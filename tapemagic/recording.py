@@ -14,6 +14,7 @@ import sys
 import sysconfig
 import threading
 from bisect import bisect
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
@@ -47,6 +48,8 @@ _LIBRARIES = tuple(
 # A variable takes over the memory of its value, which may be TensorFlow's cached 3.0: with the
 # cache emptied, a literal 3.0 in the cell is not mistaken for a read of the variable.
 _SHARES = {"VarHandleOp", "AssignVariableOp"}
+_MOST_KEPT = 2**22  # entries of the reads for compiled functions that are kept
+_LATEST = 64  # of the reads after these
 _WAYS = 3  # from one user function to one type of op, that are remembered
 _SHAPES_ONLY = {"shape", "ndim", "size", "ones_like", "zeros_like", "empty_like", "full_like"}
 _EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__", "__bool__", "__index__")
@@ -81,6 +84,9 @@ class Recorder:
         # Where the user's frame was found lately for an op of that type: how deep, in what code.
         self._places: dict[str, tuple[tuple[int, CodeType], ...]] = {}
         self._touched: list[Touch] = []
+        self._kept_entries = 0
+        self._first_reads: list[Any] = []
+        self._last_reads: deque[Any] = deque(maxlen=_LATEST)
         self._asked_at: list[Any] = []
         self._callback: Callable[..., None] | None = None
         self._undo: list[Callable[[], None]] = []
@@ -324,9 +330,21 @@ class Recorder:
                         read = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
                         self._read(handle._id, read)
                         reads[handle._id] = read._id
+                        self._keep(read)
         except Exception as error:  # noqa: BLE001 - as above
             self.unreadable = f"a read of a variable could not be followed ({error})"
         self.log.function_reads[len(self.log.raw)] = reads
+
+    def _keep(self, read: Any) -> None:
+        """Our own reads would be gone at once: the first ones are kept, and the latest."""
+        size = read._num_elements()
+        if size > _MOST_KEPT:
+            return
+        self._kept_entries += size
+        if self._kept_entries <= _MOST_KEPT:
+            self._first_reads.append(read)
+        else:
+            self._last_reads.append(read)
 
     def _on_given(self, op_type: str, outputs: Any, inputs: Any, backward: Any) -> Any:
         if not outputs or not all(isinstance(t, EagerTensor) for t in (*outputs, *inputs)):
@@ -359,6 +377,10 @@ class Recorder:
         """The entries of the largest tensor that an op made."""
         sizes = (t.shape.num_elements() or 0 for entry in self.log.raw for t in entry[3])
         return max(sizes, default=0)
+
+    def hears(self) -> bool:
+        """Whether ops of this thread are reported: of replicas' threads they are."""
+        return any(one is self._callback for one in context.context().op_callbacks)
 
     def untouched(self) -> None:
         """The variables' handles were asked for by us."""

@@ -26,6 +26,7 @@ from tapemagic.mistakes import attach, explained, is_about_none, raised_at
 from tapemagic.options import GradError, Options
 from tapemagic.questions import Explainer, aliases, answers
 from tapemagic.recording import EagerTensor, Recorder, is_user_code, tensor_id
+from tapemagic.replicas import Replicas, mirrored
 from tapemagic.result import Call, Derivative, Result
 from tapemagic.sources import expanded, is_differentiable, is_safe, unwrapped
 from tapemagic.tapes import Asked, CellTape
@@ -56,6 +57,7 @@ class Session:
         texts = [t for t in options.wrt if t not in self._plain and is_safe(t)]
         self._looked_up = [compile(text, "<WRT>", "eval") for text in texts]
         self.wants_reads = bool(self._looked_up)
+        self._replicas = Replicas(self._recorder)
         self._layers = Layers(self._recorder, namespace)
         self._own_calls = OwnCalls(self._recorder, self._lives, self._adopt)
         self._bound: dict[str, None] = {}  # the names of tensors and variables, the latest last
@@ -80,6 +82,7 @@ class Session:
             self._lives.start()
             self._own_calls.start()
             self._layers.start()
+            self._replicas.start()
             if self._ours:
                 self.tape.__enter__()
         except BaseException:
@@ -89,6 +92,7 @@ class Session:
 
     def __exit__(self, kind: object = None, error: Any = None, tb: Any = None) -> None:
         self.tape.close()
+        self._replicas.stop()
         self._layers.stop()
         self._own_calls.stop()
         self._lives.stop()
@@ -260,6 +264,9 @@ class Session:
             notes.append(
                 f"{flags}: no effect on what the cell's own tapes answer{_ours(found[-1])}"
             )
+        if not calls.in_replicas:
+            asked = (call.argument(1, "sources") for call in calls.kept)
+            notes += [told for told in [mirrored(tf.nest.flatten(list(asked)))] if told]
         notes += calls.notes() or ([] if found else [_NOT_ASKED])
         document = partial(exposition.calls, steps=self.options.steps, style=_style(self.options))
         result = Result(derivatives, document, adopter.aliases, found, notes)
@@ -326,6 +333,7 @@ class Session:
             for derivative in explainer.derivatives(target, answer)
         ]
         notes = [self._recorder.unreadable] if self._recorder.unreadable else []
+        notes += [told for told in [mirrored(values)] if told]
         document = partial(exposition.whole, steps=options.steps, style=_style(options))
         result = Result(derivatives, document, aliases(targets, sources), (), notes)
         self._bind(options, result)

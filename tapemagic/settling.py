@@ -26,8 +26,13 @@ def settled(trace: Trace) -> Trace:
     kept: list[Operation] = []
     made: set[int] = set()
     for position, operation in enumerate(trace.operations):
-        if operation.given and _same_inside(trace, position, operation, made):
-            continue
+        if operation.given:
+            same = _same_inside(trace, position, operation, made)
+            if same:
+                continue
+            if same is False:
+                attributes = {**operation.attributes, "overrides": True}
+                operation = replace(operation, attributes=attributes)
         kept.append(operation)
         made.update(operation.outputs)
     return replace(trace, operations=tuple(kept))
@@ -35,10 +40,11 @@ def settled(trace: Trace) -> Trace:
 
 def _same_inside(
     trace: Trace, position: int, operation: Operation, inside: Collection[int]
-) -> bool:
-    """Whether differentiating the ops inside gives what the tape was handed."""
+) -> bool | None:
+    """Whether differentiating the ops inside gives what the tape was handed; None where that
+    cannot be told."""
     if operation.outputs[0] not in inside:
-        return False
+        return None
     later = {key for op in trace.operations[position + 1 :] for key in op.inputs}
     later.add(operation.outputs[0])
     used = [k for k, key in enumerate(operation.outputs) if key in later and key in inside]
@@ -46,22 +52,23 @@ def _same_inside(
         with np.errstate(all="ignore"):
             return all(_same_output(trace, position, operation, place) for place in used)
     except Exception:  # noqa: BLE001 - what cannot be opened up stays one op
-        return False
+        return None
 
 
 def _same_output(trace: Trace, position: int, operation: Operation, place: int) -> bool:
     before = replace(trace, operations=trace.operations[:position])
     inputs = tuple(dict.fromkeys(operation.inputs))
     if operation.vjp is None or len(inputs) < len(operation.inputs):
-        return False
+        raise NotDerivable("an input is there twice")
     if operation.answered is None and not operation.attributes.get("library"):
-        return False  # a custom gradient is the user's code: the tape did not ask it, nor do we
+        # A custom gradient is the user's code: the tape did not ask it, nor do we.
+        raise NotDerivable("it was not asked")
     answer = operation.answered or _probed(trace, operation, place)
     asked = answer.cotangents
     if any(np.any(c) for k, c in enumerate(asked) if k != place and c is not None):
-        return False
+        raise NotDerivable("several outputs were asked for together")
     if asked[place] is None:
-        return False
+        raise NotDerivable("the output was not asked for")
     leaves = [Leaf(f"x{i}", (key,)) for i, key in enumerate(inputs)]
     gave = list(answer.gave)
     if answer.first:

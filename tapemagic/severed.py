@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tapemagic import codes, in_tensorflow, remedies, smoothing
-from tapemagic.case import Case
+from tapemagic.case import REPLICAS, Case
 from tapemagic.dependence import Cut, Edge, cuts
 from tapemagic.findings import Repair, Told
 from tapemagic.slopes import hidden, whole
@@ -133,6 +133,13 @@ def _stopped(case: Case, cut: Cut) -> _Parts:
 
 
 def _outside(case: Case, cut: Cut) -> _Parts:
+    for first, last, around, kind in case.tape.stops:
+        if kind == REPLICAS and first <= cut.at < last:
+            message = (
+                "strategy.run calls its function in a thread for each replica, where a tape around "
+                "the call records nothing. Open the tape inside the function, and ask it there."
+            )
+            return message, around or cut.line, ()
     block, line = case.tape.block, cut.line
     if line is None:
         return "this was computed while the tape was not recording.", case.call, ()

@@ -13,7 +13,7 @@ from tapemagic import check as checking
 from tapemagic.check import Check, Difference, Precision
 from tapemagic.closed_form import ClosedForm
 from tapemagic.derivation import Derivation, symbol_values
-from tapemagic.differences import along_one_direction, difference
+from tapemagic.differences import above, along_one_direction, difference
 from tapemagic.equations import Equations
 from tapemagic.question import Question
 from tapemagic.tensors import forms
@@ -200,6 +200,10 @@ def _check(
         dtype, len(trace.operations), spread, _scale(trace, question), _custom(trace)
     )
     found = checking.compare(measured, symbolic, chain, quotient, precision)
+    overriding = [o.kind for o in above(trace, question.target) if o.attributes.get("overrides")]
+    if overriding and "overrides" not in found.note:
+        told = f"the custom gradient of {', '.join(dict.fromkeys(overriding))} overrides calculus"
+        found = replace(found, note="; ".join(note for note in (found.note, told) if note))
     return found if isinstance(quotient, Difference) else _in_one_direction(question, form, found)
 
 
