@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -50,7 +51,7 @@ class Exploring:
         from tapemagic.rerunning import Rerun
 
         names = frozenset(name for name in self.options.wrt if session.is_old(name))
-        again = Rerun(self._shell, self._cell, self.options, self._before, names)
+        again = Rerun(self._shell, self._cell, self.options, self._needed(), names)
         try:
             result.view = view(result, self._explained, self.options, again, self._harm())
         except NotExplorable as reason:
@@ -64,6 +65,15 @@ class Exploring:
             self._explained, self._before = [], {}
         if result.view is not None:
             self._link(result.view)
+
+    def _needed(self) -> dict[str, Any]:
+        """Of the namespace as it was, what another run can look up: the rest is free to go."""
+        options = self.options
+        texts = (*options.wrt, *options.of, *options.at.values(), options.seed or "")
+        trees = [self._cell.tree, *(ast.parse(text) for text in texts)]
+        used = {node.id for t in trees for node in ast.walk(t) if isinstance(node, ast.Name)}
+        known = {*used, "__builtins__", "__name__"}
+        return {name: value for name, value in self._before.items() if name in known}
 
     def _harm(self) -> str:
         """Why the cell is not to run again; "" if it may."""

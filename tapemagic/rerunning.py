@@ -40,7 +40,7 @@ class Rerun:
         new = values.keys() - self.old
         at = {name: repr(np.asarray(values[name]).tolist()) for name in new}
         options = replace(self.options, at=at, persistent=False, tape=None, out=None, explore=None)
-        scratch = self._scratch()
+        scratch = self._scratch(values)
         for name in self.old.intersection(values):
             scratch[name] = _Mover(values).moved(name, scratch[name])
         with capture_output(), keeping() as explained:
@@ -65,7 +65,7 @@ class Rerun:
         return float(tf.reduce_sum(tf.cast(self._target(values, target)[0], tf.float64)))
 
     def _target(self, values: Values, target: str, tape: Any = None) -> tuple[Any, _Mover]:
-        scratch = self._scratch()
+        scratch = self._scratch(values)
         mover = _Mover(values, tape)
         for name in self.old.intersection(values):
             scratch[name] = mover.moved(name, scratch[name])
@@ -76,9 +76,11 @@ class Rerun:
         found = last.value if own and last is not None else eval(target, scratch)  # noqa: S307
         return found, mover
 
-    def _scratch(self) -> dict[str, Any]:
-        """A copy of the namespace, with a copy of each variable that is to be moved."""
-        scratch = dict(self.before)
+    def _scratch(self, values: Values) -> dict[str, Any]:
+        """A copy of the namespace, with a copy of each variable that is to be moved; a source
+        that the cell makes is not there yet."""
+        made = values.keys() - self.old
+        scratch = {name: value for name, value in self.before.items() if name not in made}
         for name in self.old:
             if is_variable(scratch.get(name)):
                 scratch[name] = tf.Variable(tf.identity(unwrapped(scratch[name])))

@@ -289,6 +289,33 @@ def test_a_variable_from_before_is_not_moved(cells: Cells) -> None:
     assert float(cells.namespace["v"]) == 2.0
 
 
+def test_what_the_cell_does_not_use_is_free_to_go(cells: Cells) -> None:
+    import gc
+    import weakref
+
+    cells.shell.run_cell("class Big: pass\nbig, factor = Big(), tf.constant(2.0)")
+    held = weakref.ref(cells.namespace["big"])
+    result = cells.run("x --explore", BRANCH.replace("x**2", "factor * x**2"))
+    del cells.namespace["big"], cells.namespace["factor"]
+    gc.collect()
+    assert held() is None
+    assert len(result.view.paths.pieces) == 2 and result.view.at([-1.0]) is not None
+
+
+@pytest.mark.parametrize("made", ["tf.Variable(2.0)", "tf.constant([2.0])", "tf.Variable([2.0])"])
+def test_sources_of_all_kinds_are_moved(cells: Cells, made: str) -> None:
+    cells.shell.run_cell(f"x = {made}")
+    shown = BRANCH.replace("tf.constant(2.0)", made)
+    for body in (shown, shown.partition("\n")[2]):  # made in the cell, or before it
+        result = cells.run("x --explore", body)
+        assert len(result.view.paths.pieces) == 2
+        assert result.view.at([-1.0]) == (
+            pytest.approx(3 * np.sin(-1)),
+            [pytest.approx(1.62, 1e-2)],
+        )
+        assert np.ravel(cells.namespace["x"].numpy()).tolist() == [2.0]
+
+
 def test_output_of_further_runs_is_kept_back(
     cells: Cells, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,11 @@
 import { nearest } from "./model.js";
 import { numberOf } from "./program.js";
 
+const NO_QUOTIENT = "no finite difference: a kink, a jump or an end is too near";
+const BESIDE = "agrees with a finite difference here and with TensorFlow's values beside it";
+/** The longest words of a check. */
+export const LONG_WORDS = [NO_QUOTIENT, BESIDE];
+
 const LOOSE = { float16: 2e-2, bfloat16: 6e-2, float32: 2e-4, float64: 1e-8 };
 
 function close(a, b, size, tolerance) {
@@ -49,8 +54,7 @@ export class Checker {
       return { agrees: null, text: "nothing to check here" };
     if (!model.exact) return { agrees: true, text: "TensorFlow's own values, computed beforehand" };
     const quotient = this._quotients(state);
-    if (quotient === null)
-      return { agrees: null, text: "no finite difference: a kink, a jump or an end is too near" };
+    if (quotient === null) return { agrees: null, text: NO_QUOTIENT };
     const node = this._node(state.point[0]);
     if (!quotient || node === false) {
       return {
@@ -60,8 +64,7 @@ export class Checker {
           : "differs from a finite difference here",
       };
     }
-    const beside = node ? " and with TensorFlow's values beside it" : "";
-    return { agrees: true, text: `agrees with a finite difference here${beside}` };
+    return { agrees: true, text: node ? BESIDE : "agrees with a finite difference here" };
   }
 
   /** Whether TensorFlow's values beside x agree with ours; null where there are none. */

@@ -5,6 +5,7 @@
  */
 
 const ROWS_OF_MATH = new Set(["math", "mrow", "mstyle", "mpadded", "span"]);
+const CENTRING = new Set(["mfrac", "mtd"]);
 const SCRIPTED = new Set(["msup", "msub", "msubsup"]);
 
 /** Widths of texts, letter by letter: digits are all as wide as each other. */
@@ -51,24 +52,26 @@ export function keepRoom(slot, texts) {
   slot.element.style.width = `${slot.room}px`;
 }
 
-/** What stands behind a slot on its line, within `box`: [elements, whether it reaches the box]. */
-function followers(slot, box) {
-  const found = [];
+/**
+ * What stands behind a slot on its line, within `box`; and `centred`, the part of a fraction or
+ * of a matrix that keeps its middle although it is drawn shorter.
+ */
+function around(slot, box) {
+  const behind = [];
   for (let child = slot.element; child !== box; child = child.parentElement) {
     const parent = child.parentElement;
     const kind = parent.localName;
-    if (!ROWS_OF_MATH.has(kind) && !SCRIPTED.has(kind)) {
-      slot.element.classList.add("centred"); // in a fraction, under a root: its room is seen
-      return found;
-    }
+    if (CENTRING.has(kind)) return { behind, centred: child };
+    if (!ROWS_OF_MATH.has(kind) && !SCRIPTED.has(kind)) return { behind, centred: null };
     const scripts = SCRIPTED.has(kind) && parent.firstElementChild !== child;
     for (let next = child.nextElementSibling; next && !scripts; next = next.nextElementSibling) {
-      if (next.matches(".tapemagic-step"))
-        found.push(...next.querySelectorAll(".tapemagic-math")); // boxes in it
-      else found.push(next);
+      const boxes = next.matches(".tapemagic-step")
+        ? next.querySelectorAll(".tapemagic-math")
+        : [next];
+      behind.push(...boxes);
     }
   }
-  return found;
+  return { behind, centred: null };
 }
 
 function sameLine(a, b) {
@@ -76,17 +79,26 @@ function sameLine(a, b) {
   return p.top < q.bottom && q.top < p.bottom;
 }
 
-/** @returns {{element: Element, slots: object[]}[]} what moves, and the slots whose slack it takes up */
+/**
+ * What moves when texts are shorter than their room.
+ *
+ * @returns {{element: Element, parts: {slot: object, share: number}[], shift: number}[]} each moves
+ *   to the left by that share of each slot's slack
+ */
 export function moversOf(slots, box) {
   const movers = new Map();
+  const add = (element, slot, share) => {
+    if (!movers.has(element)) movers.set(element, { element, parts: [], shift: 0 });
+    movers.get(element).parts.push({ slot, share });
+  };
   for (const slot of slots) {
     const own = slot.element.closest(".tapemagic-math") ?? slot.element;
-    for (const element of followers(slot, box)) {
-      if (element.localName === "wbr" || (element.localName === "span" && !sameLine(element, own)))
-        continue;
-      if (!movers.has(element)) movers.set(element, { element, slots: [], shift: 0 });
-      movers.get(element).slots.push(slot);
+    const { behind, centred } = around(slot, box);
+    for (const element of behind) {
+      const apart = element.localName === "span" && !sameLine(element, own);
+      if (element.localName !== "wbr" && !apart) add(element, slot, 1);
     }
+    if (centred) add(centred, slot, -0.5);
   }
   return [...movers.values()];
 }
@@ -95,9 +107,9 @@ export function moversOf(slots, box) {
 export function drawNear(movers) {
   for (const mover of movers) {
     let shift = 0;
-    for (const slot of mover.slots) shift += slot.room - slot.used;
+    for (const { slot, share } of mover.parts) shift += share * (slot.room - slot.used);
     if (Math.abs(shift - mover.shift) < 0.05) continue;
     mover.shift = shift;
-    mover.element.style.transform = `translateX(${-shift.toFixed(2)}px)`;
+    mover.element.style.transform = `translateX(${(-shift).toFixed(2)}px)`;
   }
 }

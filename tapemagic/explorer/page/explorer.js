@@ -1,6 +1,6 @@
 /** One explorer: the point, what shows it, and what moves it. */
 
-import { Checker } from "./check.js";
+import { Checker, LONG_WORDS } from "./check.js";
 import { Control } from "./controls.js";
 import { h, oncePerFrame, setText } from "./dom.js";
 import { Formulas } from "./formulas.js";
@@ -103,12 +103,21 @@ export class Explorer {
       this.told,
       this.switches.element,
       this.switches.extra,
-      h("p", { class: "check" }, this.check.mark, this.check.text),
+      this._checkLine(),
       this.formulas.element,
       this._notes(),
       this.live,
     );
     this._enter();
+  }
+
+  /** The check of the point, in the room that the longest words need. */
+  _checkLine() {
+    const keep = [this.model.payload.check?.text ?? "", ...LONG_WORDS].map((text) =>
+      h("span", { class: "keep", "aria-hidden": "true" }, text),
+    );
+    const words = h("span", { class: "stack" }, ...keep, this.check.text);
+    return h("p", { class: "check" }, this.check.mark, words);
   }
 
   /** Into a shadow root: the page's styles stay out, ours stay in, and so do the keys. */

@@ -100,7 +100,8 @@ button:hover { border-color: var(--line); }
 
 .message { margin: 0 4px; min-height: 1.45em; color: var(--bad); }
 .check { display: flex; gap: 8px; margin: 4px; color: var(--quiet); min-height: 1.45em; }
-.mark { font-weight: 700; color: var(--good); } .mark[data-agrees=false] { color: var(--bad); } .mark[data-agrees=null] { color: inherit; }
+.stack { display: grid; } .stack > * { grid-area: 1 / 1; } .keep { visibility: hidden; }
+.mark { flex: none; width: 1em; text-align: center; font-weight: 700; color: var(--good); } .mark[data-agrees=false] { color: var(--bad); } .mark[data-agrees=null] { color: inherit; }
 .limits, .hint { margin: 6px 4px; color: var(--quiet); max-width: 46em; }
 .bars { display: grid; gap: 2px; max-width: 860px; padding: 0 4px; }
 .bar { display: flex; align-items: center; gap: 10px; min-height: 32px; cursor: pointer; }
@@ -120,7 +121,6 @@ th:first-child, td:first-child { min-width: 3em; }
 
 .formulas { margin: 8px 4px 0; padding-top: 6px; border-top: 1.5px solid var(--faint); overflow-x: auto; overflow-y: hidden; }
 .formulas .slot { display: inline-block; text-align: left; line-height: .8; font-variant-numeric: tabular-nums lining-nums; color: var(--curve); }
-.formulas .slot.centred { text-align: center; }
 .formulas.moved [data-recorded] { visibility: hidden; }
 @media (max-width: 480px) {
   .readout { grid-template-columns: repeat(auto-fill, minmax(156px, 1fr)); font-size: 17px; } .item .math math { font-size: 18px; } .swatch { width: 14px; } .control { gap: 6px; } input.number { width: 6em; } .check, .message { min-height: 2.9em; }
