@@ -184,7 +184,7 @@ def _check(
     spread: Array | float,
     form: TensorForm | None = None,
 ) -> Check:
-    dtype = trace.tensors[question.target].dtype
+    dtype = _coarsest(trace, question)
     quotient = difference(trace, question, form)
     if question.kind == "batch_jacobian" and isinstance(quotient, Difference):
         rank = len(trace.tensors[question.target].shape)
@@ -229,6 +229,15 @@ def _in_one_direction(question: Question, form: TensorForm | None, check: Check)
     words = f"a difference along one direction gives {quotient:.6g}, the tape {slope:.6g}"
     agrees = False if not same else True if check.agrees is None else check.agrees
     return replace(check, agrees=agrees, note="; ".join([words, *rest]))
+
+
+def _coarsest(trace: Trace, question: Question) -> str:
+    """The dtype of the fewest digits among target, sources and what lies between."""
+    keys = {question.target, *(key for s in question.sources for key in s.tensors)}
+    keys.update(key for op in above(trace, question.target) for key in op.outputs)
+    dtypes = {trace.tensors[key].dtype for key in keys} & set(checking.EPSILON)
+    own = trace.tensors[question.target].dtype
+    return max(dtypes, key=lambda dtype: checking.EPSILON[dtype], default=own)
 
 
 def _custom(trace: Trace) -> str:

@@ -6,6 +6,7 @@ other. (Shifting the logits, as stable code does, changes neither.)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -400,15 +401,27 @@ def _sigmoid(node: Node) -> Node | None:
 # -- products multiplied out --------------------------------------------------------------------
 
 _MOST_TERMS = 12  # of a sum that is multiplied out to see whether something cancels
+_MOST_NODES = 48  # of what that is tried on
 
 
 def _cancelled(node: Node) -> Node | None:
     """Multiplied out, if that makes it shorter: (y/p − 1) ∘ p = y − p"""
+    if node.size > _MOST_NODES or not 1 < _count(node) <= _MOST_TERMS:
+        return None
     terms = _expanded(node)
     if not 1 < len(terms) <= _MOST_TERMS:
         return None
     found = plus(terms, node.shape)
     return found if found.size < 0.75 * node.size else None
+
+
+def _count(node: Node) -> int:
+    """How many terms there would be, multiplied out."""
+    if isinstance(node, Plus):
+        return sum(_count(term) for term in node.terms)
+    if isinstance(node, Contract):
+        return math.prod(_count(part) for part, _ in node.factors if isinstance(part, Plus))
+    return 1
 
 
 def _expanded(node: Node) -> list[Node]:
