@@ -129,9 +129,7 @@ def _is_right(
     if not np.all(np.isfinite(value)):
         return False
     scale = _scale(trace, question)
-    precision = Precision(
-        trace.tensors[question.target].dtype, len(trace.operations), spread, scale
-    )
+    precision = Precision(_coarsest(trace, question), len(trace.operations), spread, scale)
     return checking.compare(tape, value, None, "", precision).derived is not False
 
 
