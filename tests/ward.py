@@ -2389,5 +2389,24 @@ x = tf.constant(np.random.rand(3, 2))
 with tf.GradientTape() as tape:
     y = tf.reduce_sum(tf.matmul(x, w))
 g = tape.gradient(y, w)
+=== accuracy on two lines | nondifferentiable
+W = tf.Variable([[0.5, -0.2], [0.1, 0.3]]); x = tf.constant([[1.0, 2.0], [0.3, 0.1]]); y = tf.constant([0, 1])
+with tf.GradientTape() as tape:
+    pred = tf.argmax(x @ W, axis=1, output_type=tf.int32)  #@
+    acc = tf.reduce_mean(tf.cast(tf.equal(pred, y), tf.float32))
+    loss = 1.0 - acc
+g = tape.gradient(loss, W)
+=== misses counted | nondifferentiable
+W = tf.Variable([[0.5, -0.2], [0.1, 0.3]]); x = tf.constant([[1.0, 2.0], [0.3, 0.1]]); y = tf.constant([0, 1])
+with tf.GradientTape() as tape:
+    pred = tf.argmax(x @ W, axis=1, output_type=tf.int32)  #@
+    wrong = tf.cast(pred != y, tf.float32)
+    loss = tf.reduce_sum(wrong)
+g = tape.gradient(loss, W)
+=== accuracy of one-hot labels | nondifferentiable
+W = tf.Variable([[0.5, -0.2], [0.1, 0.3]]); x = tf.constant([[1.0, 2.0], [0.3, 0.1]]); Y = tf.one_hot([0, 1], 2)
+with tf.GradientTape() as tape:
+    acc = tf.reduce_mean(tf.cast(tf.equal(tf.argmax(x @ W, 1), tf.argmax(Y, 1)), tf.float32))  #@
+g = tape.gradient(acc, W)
 """)
 )
