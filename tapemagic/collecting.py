@@ -25,6 +25,9 @@ def _scattered(source: Source, number: int, node: ast.Assign, target: ast.Subscr
     single = all(isinstance(part, (ast.Name, ast.Constant, ast.BinOp)) for part in index)
     if not single or not isinstance(target.value, ast.Name):
         return None
+    made = codes.last_assignment(source.file, target.value.id, number)
+    if made is None or source.text(made.value).split(".")[0] not in ("np", "numpy"):
+        return None  # a dict, a list
     name, place = target.value.id, ", ".join(source.text(part) for part in index)
     value = source.text(node.value)
     array = f"tf.cast({name}, tf.float32)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -88,6 +89,17 @@ def test_an_array_that_is_filled_becomes_a_list(cell: Callable[[str], str]) -> N
     file = cell("a = np.zeros(3)\nfor i in range(3):\n    a[i] = f(i)\ns = tf.constant(a) + 1\n")
     assert applied(file, in_turn(file, [Step((3, 4), in_tensorflow.rewritten)])) == (
         "a = []\nfor i in range(3):\n    a.append(f(i))\ns = tf.stack(a) + 1\n"
+    )
+
+
+def test_statements_on_one_line(cell: Callable[[str], str]) -> None:
+    file = cell("a = np.sin(x); b = np.cos(x)\nw = w - g; print(w)\n")
+    assert applied(file, in_turn(file, [Step((1, 1), in_tensorflow.rewritten)])) == (
+        "a = tf.sin(x); b = tf.cos(x)\nw = w - g; print(w)\n"
+    )
+    assigned = partial(remedies.assign, name="w")
+    assert applied(file, in_turn(file, [Step((2,), assigned)])) == (
+        "a = np.sin(x); b = np.cos(x)\nw.assign(w - g); print(w)\n"
     )
 
 
