@@ -1,4 +1,4 @@
-"""A fix for arrays of NumPy's that are filled entry by entry: a list of tensors, stacked."""
+"""Fixes for arrays of NumPy's that are filled entry by entry: a list that is stacked, an update."""
 
 from __future__ import annotations
 
@@ -10,12 +10,32 @@ from tapemagic.rewriting import Fix, Source, combined, function_name
 _EMPTY = {"zeros", "empty", "ones", "zeros_like", "empty_like", "full"}
 
 
-def stacked(source: Source, number: int, back: int = 0) -> Fix | None:
+def stacked(source: Source, number: int) -> Fix | None:
     """`a[i] = e` in a loop as `a.append(e)`, with `tf.stack(a)` wherever `a` is read below it."""
     node = source.statement(number)
     if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Subscript):
         return None
     target = node.targets[0]
+    return _appended(source, number, node, target) or _scattered(source, number, node, target)
+
+
+def _scattered(source: Source, number: int, node: ast.Assign, target: ast.Subscript) -> Fix | None:
+    """`a[i, j] = e` as a new tensor with that entry."""
+    index = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
+    single = all(isinstance(part, (ast.Name, ast.Constant, ast.BinOp)) for part in index)
+    if not single or not isinstance(target.value, ast.Name):
+        return None
+    made = codes.last_assignment(source.file, target.value.id, number)
+    if made is None or source.text(made.value).split(".")[0] not in ("np", "numpy"):
+        return None  # a dict, a list
+    name, place = target.value.id, ", ".join(source.text(part) for part in index)
+    value = source.text(node.value)
+    array = f"tf.cast({name}, tf.float32)"
+    update = f"tf.tensor_scatter_nd_update({array}, [[{place}]], [{value}])"
+    return source.replaced(number, f"{name} = {update}")
+
+
+def _appended(source: Source, number: int, node: ast.Assign, target: ast.Subscript) -> Fix | None:
     loops = [n for n in codes.enclosing(source.file, number) if isinstance(n, ast.For)]
     if not isinstance(target.value, ast.Name) or not loops or len(loops) > 1:
         return None

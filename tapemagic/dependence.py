@@ -193,6 +193,22 @@ class Dependence:
                     heapq.heappush(heap, (more, edge.start))
         return None
 
+    def cuts_between(self, sources: Collection[int], target: int) -> list[Cut]:
+        """The cuts on all ways, whatever else is cut on them."""
+        below = self.ancestors(target)
+        known, pending = set(sources), list(sources)
+        found = []
+        while pending:
+            for edge in self.out.get(pending.pop(), ()):
+                if edge.end not in below:
+                    continue
+                if edge.cut is not None:
+                    found.append(edge.cut)
+                if edge.end not in known:
+                    known.add(edge.end)
+                    pending.append(edge.end)
+        return sorted(dict.fromkeys(found), key=lambda cut: cut.at)
+
     def lost(self, sources: Collection[int], target: int) -> list[Cut]:
         """Where a further way from a source to the target is cut, although others go through."""
         alive = self._reached(sources)

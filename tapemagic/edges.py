@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 
 from tapemagic import codes
 from tapemagic.rewriting import Change, Fix, Source, function_name, held
@@ -175,6 +176,10 @@ def _guarded(source: Source, number: int, call: ast.Call, culprit: int) -> Fix |
         first = f"tf.where({text}, {name}, tf.ones_like({name}))"
         second = f"tf.where({text}, tf.ones_like({name}), {name})"
         own = {id(yes): first, id(no): second}
+        if culprit != number:
+            found = _guarded_above(source, culprit, name, {yes: first, no: second})
+            if found is not None:
+                return found
         new: dict[int, str] = {}
         for side in (yes, no):
             plain = isinstance(side, ast.Name) or function_name(side) in ("ones_like", "zeros_like")
@@ -182,12 +187,20 @@ def _guarded(source: Source, number: int, call: ast.Call, culprit: int) -> Fix |
                 new[id(side)] = source.within(side, _exchange(name, own[id(side)]))
         if new:
             return source.rewritten(number, _chosen(new))
-        above = source.statement(culprit)
-        if culprit != number and isinstance(above, ast.Assign) and _uses(above.value, name):
-            made = {t.id for t in above.targets if isinstance(t, ast.Name)}
-            for side in (yes, no):
-                if isinstance(side, ast.Name) and side.id in made:
-                    return source.rewritten(culprit, _exchange(name, own[id(side)]))
+    return None
+
+
+def _guarded_above(
+    source: Source, culprit: int, name: str, sides: Mapping[ast.expr, str]
+) -> Fix | None:
+    """The culprit has a line of its own, and `where` uses what it makes."""
+    above = source.statement(culprit)
+    if not isinstance(above, ast.Assign) or not _uses(above.value, name):
+        return None
+    made = {t.id for t in above.targets if isinstance(t, ast.Name)}
+    for side, safe_value in sides.items():
+        if any(_uses(side, target) for target in made):
+            return source.rewritten(culprit, _exchange(name, safe_value))
     return None
 
 

@@ -66,6 +66,16 @@ _PASSES = {
 _REDUCES = {"sum", "mean", "max", "min", "prod", "std", "var"}
 _MODULES = ("numpy", "math", "cmath", "scipy", "statistics")
 _PYTHON_OP = {"numpy_function", "py_function"}
+_OF_ARRAYS = {  # methods that tensors lack
+    "flatten": "tf.reshape({0}, [-1])",
+    "ravel": "tf.reshape({0}, [-1])",
+    "reshape": "tf.reshape({0}, ({1}))",
+    "squeeze": "tf.squeeze({0})",
+    "transpose": "tf.transpose({0})",
+    "dot": "tf.tensordot({0}, {1}, 1)",
+    "clip": "tf.clip_by_value({0}, {1})",
+}
+_TEXTS = {"str", "repr", "format", "dumps"}
 _METHODS = {"numpy": "{}", "item": "{}", "astype": "{}", "tolist": "tf.unstack({})", "copy": "{}"}
 
 
@@ -117,7 +127,10 @@ def _is_outside_still(source: Source, number: int, change: Change) -> bool:
     if node is None:
         return False
     own = [part for part in ast.iter_child_nodes(node) if not isinstance(part, ast.stmt)]
-    calls = [c for part in own for c in ast.walk(part) if isinstance(c, ast.Call)]
+    parts = [n for part in own for n in ast.walk(part)]
+    if any(isinstance(n, ast.JoinedStr) or function_name(n) in _TEXTS for n in parts):
+        return True  # it left as a text
+    calls = [n for n in parts if isinstance(n, ast.Call)]
     leaving = [c for c in calls if _leaves(source, c) and _variable_names(source, c)]
     return any(change(call) is None for call in leaving)
 
@@ -182,8 +195,9 @@ def _by_method(source: Source, node: ast.Call, name: str, owner: str, change: Ch
     if name in _REDUCES and plain:
         parts = [source.within(node.func.value, change), *(source.text(a) for a in args)]
         return f"{_OTHER_NAME[name]}({', '.join(parts + _keywords(source, node, change))})"
-    if name in ("flatten", "ravel") and not args and plain:
-        return f"tf.reshape({source.within(node.func.value, change)}, [-1])"
+    if name in _OF_ARRAYS and plain:
+        given = ", ".join(source.within(arg, change) for arg in args)
+        return _OF_ARRAYS[name].format(source.within(node.func.value, change), given)
     return None
 
 

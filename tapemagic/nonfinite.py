@@ -15,6 +15,7 @@ from tapemagic.numbers import written
 from tapemagic.trace import Array, Operation
 
 DEGENERATE = {"SelfAdjointEigV2", "Svd", "Eig", "Qr"}
+_LARGEST = 700.0  # e⁷⁰⁰ is still a float64
 _EXPONENTIAL = {"Exp", "Expm1", "Cosh", "Sinh"}
 _SELECTS = {"Select", "SelectV2"}
 _DIVIDES = {"RealDiv", "Div", "DivNoNan"}
@@ -169,9 +170,14 @@ def _bad_cotangent(case: Case, visit: Visit) -> Diagnosis:
 
 def _repair(cause: str, culprit: Operation, values: Sequence[Array | None]) -> Repair:
     if cause == "overflow":
+        wider = Repair(culprit.line, stability.wider)
+        if culprit.kind not in _EXPONENTIAL:
+            return wider
+        clipped = Repair(culprit.line, stability.stable, (), (("clipped", True),))
         stable = Repair(culprit.line, stability.stable)
-        exponential = culprit.kind in _EXPONENTIAL and together([stable]) is not None
-        return stable if exponential else Repair(culprit.line, stability.wider)
+        beyond = any(v is not None and is_float(v) and np.max(np.abs(v)) > _LARGEST for v in values)
+        order = (stable, clipped, wider) if beyond else (stable, wider, clipped)
+        return next((one for one in order if together([one]) is not None), wider)
     known = [np.asarray(v, dtype=float) for v in values if v is not None and is_float(v)]
     below = bool(known) and bool(np.any(known[0] < 0))
     nowhere = culprit.kind in _DIVIDES and len(known) > 1 and not np.any(known[1])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -48,22 +49,29 @@ def remember(file: str, namespace: Mapping[str, Any], is_user: Callable[[CodeTyp
         found = _known[name] = Origins()
         _known.move_to_end(name)
         for text, value in _looked_up(name, names):
-            if isinstance(value, ModuleType):
-                if value.__name__.split(".")[0] in _OUTSIDE:
-                    found.modules.add(text)
-                continue
-            for function in _functions(value):
-                inside = function.__code__.co_filename
-                if is_user(function.__code__) and inside != name and codes.tree(inside):
+            with suppress(Exception):  # an object of the user's may answer anything with an error
+                for function in _noted(found, text, value):
+                    inside = function.__code__.co_filename
+                    if not is_user(function.__code__) or inside == name or not codes.tree(inside):
+                        continue
                     found.files.append(inside)
                     if inside not in seen:
                         seen.add(inside)
                         pending.append((inside, function.__globals__))
-            module = str(getattr(value, "__module__", None) or "")
-            if callable(value) and _leaves(value, module):
-                found.functions[text] = str(getattr(value, "__name__", text))
     while len(_known) > _MOST:
         _known.popitem(last=False)
+
+
+def _noted(found: Origins, name: str, value: Any) -> Iterator[FunctionType]:
+    """Note what a name stands for; the user's functions that are behind it."""
+    if isinstance(value, ModuleType):
+        if value.__name__.split(".")[0] in _OUTSIDE:
+            found.modules.add(name)
+        return
+    yield from _functions(value)
+    module = str(getattr(value, "__module__", None) or "")
+    if callable(value) and _leaves(value, module):
+        found.functions[name] = str(getattr(value, "__name__", name))
 
 
 def _looked_up(file: str, names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

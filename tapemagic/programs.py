@@ -53,6 +53,8 @@ class Program:
         self.statements = [
             statement for file, tree in trees.items() for statement in _Reader(file, tree).read()
         ]
+        self._reached: dict[frozenset[str], frozenset[str]] = {}
+        self._calling: dict[tuple[str, ...], list[Statement]] = {}
 
     @cached_property
     def parameters(self) -> dict[str, set[str]]:
@@ -70,9 +72,16 @@ class Program:
         return found
 
     @cached_property
-    def _given(self) -> list[tuple[frozenset[str], frozenset[str]]]:
-        """Further ways of values: from arguments to parameters."""
-        return [(frozenset(names), frozenset({p})) for p, names in self.parameters.items()]
+    def _ways(self) -> dict[str, set[str]]:
+        """What is written where a name is read; parameters, by what they are given."""
+        found: dict[str, set[str]] = {}
+        for statement in self.statements:
+            for name in statement.reads:
+                found.setdefault(name, set()).update(statement.writes)
+        for parameter, names in self.parameters.items():
+            for name in names:
+                found.setdefault(name, set()).add(parameter)
+        return found
 
     def at(self, file: str, number: int) -> Statement | None:
         """The innermost statement that a line belongs to."""
@@ -85,20 +94,28 @@ class Program:
 
     def calling(self, statement: Statement) -> list[Statement]:
         """The statement, and those that call the function it is in."""
-        around = _called(statement.owners)
-        direct = [s for s in self.statements if s.reads & around]
-        made = {name for s in direct for name in s.writes}  # layer = Layer(), layer(x)
-        return [statement, *direct, *(s for s in self.statements if s.reads & made)]
+        if statement.owners not in self._calling:
+            around = _called(statement.owners)
+            direct = [s for s in self.statements if s.reads & around]
+            made = {name for s in direct for name in s.writes}  # layer = Layer(), layer(x)
+            further = [s for s in self.statements if s.reads & made]
+            self._calling[statement.owners] = [*direct, *further]
+        return [statement, *self._calling[statement.owners]]
 
     def reached(self, names: frozenset[str]) -> frozenset[str]:
         """All names that get their value from these, by any number of lines."""
-        ways = [(s.reads, s.writes) for s in self.statements] + self._given
-        known = set(names)
-        while True:
-            more = {name for reads, writes in ways if reads & known for name in writes}
-            if more <= known:
-                return frozenset(known)
-            known |= more
+        if names not in self._reached:
+            self._reached[names] = self._spread(names)
+        return self._reached[names]
+
+    def _spread(self, names: frozenset[str]) -> frozenset[str]:
+        known, pending = set(names), list(names)
+        while pending:
+            for written in self._ways.get(pending.pop(), ()):
+                if written not in known:
+                    known.add(written)
+                    pending.append(written)
+        return frozenset(known)
 
     def stand_for(self, names: Set[str]) -> set[str]:
         """The names, and what they stand for where they are a function's parameters."""

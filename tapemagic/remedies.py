@@ -20,7 +20,7 @@ def watch(source: Source, number: int, name: str) -> Fix | None:
             made = [i for i in node.items if "GradientTape" in source.text(i.context_expr)]
             made = made or list(node.items)
             named = [item for item in made if item.optional_vars is not None]
-            if not named or node.lineno != number:
+            if not named or node.lineno != number or node.body[0].lineno == number:
                 continue
             first, last = source.span(node)
             tape = source.text(named[0].optional_vars)  # type: ignore[arg-type]

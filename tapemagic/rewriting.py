@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tapemagic import codes
 
+Edit = tuple[ast.stmt | ast.expr, str]  # what is replaced, and by what
 Change = Callable[[ast.AST], "str | None"]  # an expression's new text; None: look inside it
 
 
@@ -54,10 +55,17 @@ class Source:
         if node is None:
             return None
         first, last = self.span(node)
-        edits = list(self._edits(node, change, last))
+        beside = self._beside(node)
+        spans = [self.span(n)[1] for n in beside]
+        edits = [e for n, end in zip(beside, spans) for e in self._edits(n, change, end)]
         if not edits:
             return None
-        return self._edited(first, last, edits)
+        return self._edited(first, max(last, *spans), edits)
+
+    def _beside(self, node: ast.stmt) -> list[ast.stmt]:
+        """The statements that begin on the same line: a; b."""
+        suite = codes.suite_of(self.file, node)
+        return [n for n in suite if n.lineno == node.lineno] or [node]
 
     def _edits(self, node: ast.AST, change: Change, last: int) -> Sequence[tuple[ast.expr, str]]:
         found: list[tuple[ast.expr, str]] = []
@@ -71,7 +79,9 @@ class Source:
                 found += self._edits(child, change, last)
         return found
 
-    def _edited(self, first: int, last: int, edits: Sequence[tuple[ast.expr, str]]) -> Fix:
+    def _edited(
+        self, first: int, last: int, edits: Sequence[tuple[ast.stmt | ast.expr, str]]
+    ) -> Fix:
         text = [line.encode() for line in self.lines[first - 1 : last]]
         for node, new in sorted(edits, key=lambda e: (e[0].lineno, e[0].col_offset), reverse=True):
             top, bottom = node.lineno - first, (node.end_lineno or node.lineno) - first
@@ -99,6 +109,8 @@ class Source:
         if node is None:
             return None
         first, last = self.span(node)
+        if len(self._beside(node)) > 1:
+            return None if "\n" in code else self._edited(first, last, [(node, code)])
         indent = self.indentation(first)
         return Fix("\n".join(indent + line for line in code.split("\n")), first, last)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tapemagic import codes, in_tensorflow, remedies, smoothing
 from tapemagic.case import REPLICAS, Case
 from tapemagic.dependence import Cut, Edge, cuts
-from tapemagic.findings import Repair, Told
+from tapemagic.findings import Repair, Told, together
 from tapemagic.slopes import hidden, whole
 from tapemagic.trace import Line
 from tapemagic.unwatched import as_index
@@ -22,13 +23,20 @@ _STEPS = {
     "ArgMin": "argmin",
 }
 _EXITS = ("float()", "int()", ".numpy()", ".item()", ".tolist()")
+_MOST = 4  # cuts that are told of
 _PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 
 def on_the_way(case: Case, way: list[Edge]) -> Iterator[Told]:
-    """What is to be told of the cuts on a way, in order."""
-    for cut in cuts(way):
-        yield told(case, cut)
+    """What is to be told of the cuts on a way, in order; further ways may be cut in like manner."""
+    sources = (*case.sources, case.source.key)
+    every = case.graph.cuts_between(sources, case.target)
+    outside = tuple(c.line for c in every if c.cause == "outside_tape" and c.line is not None)
+    known = cuts(way)
+    causes = {cut.cause for cut in known} & {"left_tensorflow", "stopped", "state"}
+    lines = {cut.line for cut in known}
+    for cut in known:
+        yield told(case, replace(cut, further=outside) if cut.cause == "outside_tape" else cut)
         if cut.cause == "outside_tape" and case.target in case.answers:
             yield Told(
                 "higher_order",
@@ -37,6 +45,11 @@ def on_the_way(case: Case, way: list[Edge]) -> Iterator[Told]:
                 "the outer one: persistent or not, a tape only follows what runs inside its block.",
                 counts=False,
             )
+    for cut in every:
+        if cut.cause in causes and cut.line not in lines and len(lines) < _MOST:
+            lines.add(cut.line)
+            one = told(case, cut)
+            yield replace(one, counts=together(one.repairs) is not None)
 
 
 def read_outside(case: Case, way: list[Edge]) -> Told | None:

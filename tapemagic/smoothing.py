@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 from tapemagic import codes
 from tapemagic.rewriting import Change, Fix, Source, combined, everywhere, function_name, held
@@ -32,7 +33,7 @@ def smooth(source: Source, number: int) -> Fix | None:
             places = f"tf.range({chosen}.shape[-1], dtype={chosen}.dtype)"
             return f"tf.reduce_sum({chosen} * {places}, axis=-1)"
         compared = _difference(source, inside)
-        if name in ("equal", "reduce_mean", "cast") and (hit := _chance(source, node)):
+        if name in ("equal", "not_equal") and (hit := _chance(source, node)):
             return hit
         if name == "cast" and compared:
             return f"tf.sigmoid({compared})"
@@ -44,22 +45,38 @@ def smooth(source: Source, number: int) -> Fix | None:
     return _expected(source, number) or source.rewritten(number, change)
 
 
-def _chance(source: Source, node: ast.AST) -> str | None:
-    """The softmax's entry at the label, for argmax(z) == label: how likely a hit is."""
-    if function_name(node) == "equal" and isinstance(node, ast.Call) and len(node.args) == 2:
-        pair = node.args
-    elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq) and len(node.ops) == 1:
-        pair = [node.left, node.comparators[0]]
+def _chance(source: Source, node: ast.AST, name: str = "", z: str = "") -> str | None:
+    """The softmax's entry at the label, for argmax(z) == label: how likely a hit is; 1 − that for
+    a miss. `name` is what argmax(z) was bound to, if it was."""
+    pair, hit = _compared(node)
+    chosen = [n for n in pair if _is_choice(n, name)]
+    if not chosen:
+        return None
+    first = chosen[0]
+    if isinstance(first, ast.Call):
+        z = source.text(first.args[0])
+    likely = f"tf.nn.softmax({z})"
+    if len(chosen) == 2 and isinstance(chosen[1], ast.Call):
+        found = f"tf.reduce_sum({likely} * {source.text(chosen[1].args[0])}, axis=-1)"
     else:
-        return None
-    chosen = [n for n in pair if function_name(n) == "argmax" and isinstance(n, ast.Call)]
-    if not chosen or not chosen[0].args:
-        return None
-    likely = f"tf.nn.softmax({source.text(chosen[0].args[0])})"
-    if len(chosen) == 2:
-        return f"tf.reduce_sum({likely} * {source.text(chosen[1].args[0])}, axis=-1)"
-    label = pair[1] if chosen[0] is pair[0] else pair[0]
-    return f"tf.gather({likely}, {source.text(label)}, axis=-1, batch_dims=1)"
+        label = pair[1] if first is pair[0] else pair[0]
+        found = f"tf.gather({likely}, {source.text(label)}, axis=-1, batch_dims=1)"
+    return found if hit else f"(1.0 - {found})"
+
+
+def _compared(node: ast.AST) -> tuple[Sequence[ast.expr], bool]:
+    """Both sides of a == b or a != b, and which of the two it is."""
+    if isinstance(node, ast.Call) and len(node.args) == 2:
+        name = function_name(node)
+        return (node.args if name in ("equal", "not_equal") else ()), name == "equal"
+    if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
+        return (node.left, node.comparators[0]), isinstance(node.ops[0], ast.Eq)
+    return (), False
+
+
+def _is_choice(node: ast.expr, name: str) -> bool:
+    called = isinstance(node, ast.Call) and function_name(node) == "argmax" and bool(node.args)
+    return called or (isinstance(node, ast.Name) and node.id == name)
 
 
 def _expected(source: Source, number: int) -> Fix | None:
@@ -70,9 +87,12 @@ def _expected(source: Source, number: int) -> Fix | None:
     call = node.value
     if function_name(call) != "argmax" or not isinstance(call, ast.Call) or not call.args:
         return None
-    name, weights = node.targets[0].id, f"tf.nn.softmax({source.text(call.args[0])})"
+    name, z = node.targets[0].id, source.text(call.args[0])
+    weights = f"tf.nn.softmax({z})"
 
     def looked_up(part: ast.AST) -> str | None:
+        if (hit := _chance(source, part, name, z)) is not None:
+            return hit
         if isinstance(part, ast.Subscript) and source.text(part.slice) == name:
             return f"tf.tensordot({weights}, {source.text(part.value)}, 1)"
         gathered = function_name(part) == "gather" and isinstance(part, ast.Call)

@@ -10,9 +10,9 @@ from tapemagic.rewriting import Fix, Source, everywhere, function_name
 _LARGEST = "80.0"  # e⁸⁰ is still a float32
 
 
-def stable(source: Source, number: int) -> Fix | None:
-    """What overflows at a line in its stable form: softplus, logsumexp, sigmoid; else shifted by
-    the largest entry, as in a softmax."""
+def stable(source: Source, number: int, clipped: bool = False) -> Fix | None:
+    """What overflows at a line in its stable form: softplus, logsumexp, sigmoid, or shifted by the
+    largest entry, as in a softmax; else, if it is to be `clipped`, an exponent that is not."""
     in_ratio = _is_in_ratio(source, number)
 
     def change(node: ast.AST) -> str | None:
@@ -26,7 +26,7 @@ def stable(source: Source, number: int) -> Fix | None:
             x = source.text(node.args[0])
             if in_ratio:  # a common factor, which the ratio drops again
                 return f"{source.text(node.func)}({x} - tf.stop_gradient(tf.reduce_max({x})))"
-            return f"{source.text(node.func)}(tf.minimum({x}, {_LARGEST}))"
+            return f"{source.text(node.func)}(tf.minimum({x}, {_LARGEST}))" if clipped else None
         return None
 
     return source.rewritten(number, change)
@@ -78,7 +78,9 @@ def _negated(text: str) -> str:
     return plain if text.startswith("-") and re.fullmatch(r"[\w.]+", plain) else f"-({text})"
 
 
-_MADE = {"constant", "Variable", "ones", "zeros", "linspace", "fill", "eye", "normal", "uniform"}
+_SHAPED = {"ones", "zeros", "eye", "normal", "uniform"}
+_MADE = {"constant", "Variable", *_SHAPED}
+_CAST = {"linspace", "fill"}  # they take no dtype
 
 
 def wider(source: Source, number: int) -> Fix | None:
@@ -88,14 +90,18 @@ def wider(source: Source, number: int) -> Fix | None:
     def widened(node: ast.AST) -> str | None:
         if isinstance(node, ast.Attribute) and node.attr in ("float16", "bfloat16", "half"):
             return "tf.float32"
-        if half or function_name(node) not in _MADE or not isinstance(node, ast.Call):
+        if half or not isinstance(node, ast.Call) or not source.text(node.func).startswith("tf."):
             return None
-        if not source.text(node.func).startswith("tf.") or len(node.args) > 2:
+        name = function_name(node)
+        if name in _CAST:
+            return f"tf.cast({source.text(node)}, tf.float64)"
+        literal = not any(
+            isinstance(n, (ast.Call, ast.Name)) for a in node.args for n in ast.walk(a)
+        )
+        if name not in _MADE or len(node.args) > 2 or not (literal or name in _SHAPED):
             return None
         parts = [source.text(arg) for arg in node.args]
         parts += [f"{k.arg}={source.text(k.value)}" for k in node.keywords if k.arg != "dtype"]
-        if function_name(node) == "linspace":
-            return None
         return f"{source.text(node.func)}({', '.join(parts)}, dtype=tf.float64)"
 
     return everywhere(source, 1, len(source.lines) if half else number, widened)

@@ -40,12 +40,18 @@ def integer_source(case: Case) -> Diagnosis:
 
 
 def as_index(case: Case, keys: set[int]) -> bool:
-    """Whether integers serve as places: those must stay integers."""
-    return any(
-        "Gather" in op.kind or op.kind in ("OneHot", "ScatterNd", "StridedSlice")
-        for op in case.trace.operations
-        if keys.intersection(op.inputs)
-    )
+    """Whether integers serve as places, by whatever integers that are made of them: those must
+    stay integers."""
+    known = {*keys, *(key for k in keys for key in case.trace.variables.get(k, ()))}
+    for op in case.trace.operations:
+        if not known.intersection(op.inputs):
+            continue
+        if "Gather" in op.kind or op.kind in ("OneHot", "ScatterNd", "StridedSlice"):
+            return True
+        kinds = [case.trace.tensors[key].dtype for key in op.outputs if key in case.trace.tensors]
+        if all(kind.startswith(("int", "uint")) for kind in kinds):
+            known.update(op.outputs)
+    return False
 
 
 def not_watched(case: Case, way: list[Edge]) -> Told | None:

@@ -2165,5 +2165,248 @@ data = tf.constant([1.0, -1.0])
 with tf.GradientTape() as tape:
     y = tf.reduce_sum(x * data) + 1.0
 g = tape.gradient(y, x)
+=== autoencoder np clip | left_tensorflow
+w = tf.Variable([0.4, 1.6])
+with tf.GradientTape() as tape:
+    rec = np.clip(w * 1.0, 0.0, 2.0)  #@
+    loss = tf.reduce_mean((rec - 1.0) ** 2)
+g = tape.gradient(loss, w)
+=== custom metric r2 | left_tensorflow | before
+--- before
+def r2(y, p):
+    ss = np.sum(np.square(y - p))  #@
+    return 1.0 - ss / np.sum(np.square(y - np.mean(y)))
+--- cell
+y = np.array([1.0, 2.0, 3.0], dtype=np.float32)
+w = tf.Variable(0.8)
+with tf.GradientTape() as tape:
+    score = r2(y, w * y)
+    loss = tf.constant(1.0 - score)
+g = tape.gradient(loss, w)
+=== string format | left_tensorflow | nofix
+lr = tf.Variable(0.3)
+with tf.GradientTape() as tape:
+    s = f"{tf.exp(lr).numpy():.4f}"  #@
+    y = tf.constant(float(s)) * 2.0
+g = tape.gradient(y, lr)
+=== fill matrix numpy | left_tensorflow
+a = tf.Variable(0.2)
+M = np.eye(2, dtype=np.float32)
+with tf.GradientTape() as tape:
+    M[0, 1] = tf.sin(a)  #@
+    y = tf.reduce_sum(tf.matmul(M, [[1.0], [2.0]]))
+g = tape.gradient(y, a)
+=== python pow on item | left_tensorflow
+p = tf.Variable([2.0, 3.0])
+with tf.GradientTape() as tape:
+    total = 0.0
+    for v in p.numpy():  #@
+        total += v ** 2
+    y = tf.convert_to_tensor(total) + 0.0
+g = tape.gradient(y, p)
+=== np vectorize | left_tensorflow | nofix
+w = tf.Variable([0.1, 0.2])
+soft = np.vectorize(lambda v: math.log1p(math.exp(v)))
+with tf.GradientTape() as tape:
+    h = soft(w * 2.0).astype(np.float32)  #@
+    loss = tf.reduce_sum(h)
+    loss = tf.convert_to_tensor(loss)
+g = tape.gradient(loss, w)
+=== half numpy half tf | left_tensorflow
+x = tf.Variable(1.2)
+with tf.GradientTape() as tape:
+    amp = np.exp(-0.5 * x)  #@
+    y = tf.sin(3.0 * x) * amp
+g = tape.gradient(y, x)
+=== freeze then ask | not_watched
+emb = tf.Variable([[1.0, 2.0]], trainable=False)  #@
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(tf.gather(emb, [0]) ** 2)
+g = tape.gradient(y, emb)
+=== linspace plot derivative | not_watched
+x = tf.linspace(-1.0, 1.0, 5)  #@
+with tf.GradientTape() as tape:  #@
+    y = tf.nn.tanh(x)
+dy = tape.gradient(y, x)
+=== expand dims source | not_watched
+x = tf.Variable([1.0, 2.0])
+b = x[None, :]  #@
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(tf.square(x) * 2.0)
+g = tape.gradient(y, b)  #@
+=== watch list copy | not_watched
+a = tf.constant(1.0); b = tf.constant(2.0)  #@
+with tf.GradientTape() as tape:
+    tape.watch(a)
+    y = a * b
+ga, gb = tape.gradient(y, [a, b])  #@
+=== time of flight outside | outside_tape | call=0
+v = tf.Variable(12.0); ang = tf.Variable(0.7)
+vy = v * tf.sin(ang)  #@
+vx = v * tf.cos(ang)  #@
+with tf.GradientTape() as tape:
+    t = 2.0 * vy / 9.81
+    dist = vx * t
+g = tape.gradient(dist, [v, ang])
+=== loss in else after | outside_tape
+w = tf.Variable(1.5); mode = "l2"
+with tf.GradientTape() as tape:
+    r = w * 2.0 - 1.0
+if mode == "l1":
+    loss = tf.abs(r)
+else:
+    loss = r ** 2  #@
+g = tape.gradient(loss, w)
+=== batch loop after tape | outside_tape
+w = tf.Variable(0.5)
+with tf.GradientTape() as tape:
+    preds = [w * x for x in (1.0, 2.0)]
+loss = tf.add_n([(p - 1.0) ** 2 for p in preds])  #@
+g = tape.gradient(loss, w)
+=== keras loss tracker | state
+w = tf.Variable(2.0)
+tracker = tf.Variable(0.0, trainable=False)
+with tf.GradientTape() as tape:
+    tracker.assign_add(w ** 2)  #@
+    loss = tracker / 2.0
+g = tape.gradient(loss, w)
+=== param vector unpack assign | state
+flat = tf.Variable([1.0, 2.0, 3.0, 4.0])
+W = tf.Variable(tf.zeros((2, 2)))
+with tf.GradientTape() as tape:
+    W.assign(tf.reshape(flat, (2, 2)))  #@
+    loss = tf.reduce_sum(tf.matmul(W, [[1.0], [1.0]]) ** 2)
+g = tape.gradient(loss, flat)
+=== tf range index weights | integer | nofix
+idx = tf.Variable(2)  #@
+vals = tf.constant([1.0, 4.0, 9.0])
+with tf.GradientTape() as tape:
+    y = vals[idx] * 2.0
+g = tape.gradient(y, idx)
+=== binarised weights | nondifferentiable
+W = tf.Variable([[0.3, -0.7]])
+with tf.GradientTape() as tape:
+    Wb = tf.where(W >= 0.0, 1.0, -1.0)  #@
+    y = tf.reduce_sum(Wb * [[2.0, 3.0]])
+g = tape.gradient(y, W)
+=== count correct | nondifferentiable | nofix
+W = tf.Variable([[0.5, -0.2], [0.1, 0.3]]); x = tf.constant([[1.0, 2.0]])
+with tf.GradientTape() as tape:
+    pred = tf.argmax(x @ W, axis=1)  #@
+    loss = tf.reduce_sum(tf.cast(tf.not_equal(pred, [0]), tf.float32))
+g = tape.gradient(loss, W)
+=== random choice gumbel | nondifferentiable | nofix
+logits = tf.Variable([[0.1, 0.9]])
+with tf.GradientTape() as tape:
+    k = tf.random.categorical(logits, 1)  #@
+    y = tf.reduce_sum(tf.cast(k, tf.float32)) * 3.0 + 1.0
+g = tape.gradient(y, logits)
+=== simsiam stop both | stopped
+z = tf.Variable([0.3, 0.4])
+with tf.GradientTape() as tape:
+    p = tf.stop_gradient(tf.tanh(z))  #@
+    q = tf.stop_gradient(z * 2.0)  #@
+    loss = -tf.reduce_sum(p * q)
+g = tape.gradient(loss, z)
+=== no grad context | stopped
+w = tf.Variable(1.0)
+with tf.GradientTape() as tape:
+    h = w * 3.0
+    with tape.stop_recording():  #@
+        k = tf.exp(h)  #@
+    loss = k + 1.0
+g = tape.gradient(loss, w)
+=== jerk of quadratic | higher_order | zero
+t = tf.Variable(1.0)
+with tf.GradientTape() as t3:
+    with tf.GradientTape() as t2:
+        with tf.GradientTape() as t1:
+            s = 4.9 * t * t
+        v = t1.gradient(s, t)
+    a = t2.gradient(v, t)  #@
+j = t3.gradient(a, t)  #@
+=== sqrt of square zero | domain
+e = tf.Variable([0.0, 1.0])
+with tf.GradientTape() as tape:
+    rmse = tf.reduce_sum(tf.sqrt(e ** 2))  #@
+g = tape.gradient(rmse, e)
+=== log of prob minus | domain
+p = tf.Variable(1.0)
+with tf.GradientTape() as tape:
+    l = -tf.math.log(1.0 - p)  #@
+g = tape.gradient(l, p)
+=== reciprocal zero | domain
+d = tf.Variable([0.0, 2.0])
+with tf.GradientTape() as tape:
+    w = tf.reduce_sum(1.0 / d)  #@
+g = tape.gradient(w, d)
+=== triplet same anchor | domain
+a = tf.Variable([1.0, 2.0]); p = tf.constant([1.0, 2.0]); n = tf.constant([0.0, 0.0])
+with tf.GradientTape() as tape:
+    dp = tf.norm(a - p)  #@
+    dn = tf.norm(a - n)
+    loss = tf.maximum(dp - dn + 5.0, 0.0)
+g = tape.gradient(loss, a)
+=== pow negative base | domain
+b = tf.Variable([-2.0, 2.0])
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(tf.pow(b, 1.5))  #@
+g = tape.gradient(y, b)
+=== log ratio where | where
+x = tf.Variable([0.0, 2.0])
+with tf.GradientTape() as tape:
+    lr = tf.math.log(x)
+    y = tf.reduce_sum(tf.where(x > 0.0, lr * x, tf.zeros_like(x)))  #@
+g = tape.gradient(y, x)
+=== f16 logits | overflow
+z = tf.Variable([12.0, 1.0], dtype=tf.float16)
+with tf.GradientTape() as tape:
+    e = tf.exp(z)  #@
+    s = tf.reduce_sum(e)
+    y = tf.math.log(s)
+g = tape.gradient(y, z)
+=== joint prob many | underflow
+p = tf.Variable(tf.fill([30], 0.01))
+with tf.GradientTape() as tape:
+    joint = tf.reduce_prod(p)  #@
+    y = joint * 2.0
+g = tape.gradient(y, p)
+=== none into sgd | unconnected | error=TypeError
+a = tf.Variable(1.0); b = tf.Variable(2.0)
+with tf.GradientTape() as tape:
+    y = a ** 2
+ga, gb = tape.gradient(y, [a, b])
+b.assign_sub(0.1 * gb)
+=== persistent needed three | expired | error=RuntimeError
+x = tf.Variable(1.0)
+with tf.GradientTape() as t:
+    y = x ** 2; z = y * 3.0
+for target in (y, z):
+    print(t.gradient(target, x))
+=== float64 meets float32 | dtype | error=InvalidArgumentError
+w = tf.Variable([[1.0], [2.0]])
+x = tf.constant(np.random.rand(3, 2))
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(tf.matmul(x, w))
+g = tape.gradient(y, w)
+=== accuracy on two lines | nondifferentiable
+W = tf.Variable([[0.5, -0.2], [0.1, 0.3]]); x = tf.constant([[1.0, 2.0], [0.3, 0.1]]); y = tf.constant([0, 1])
+with tf.GradientTape() as tape:
+    pred = tf.argmax(x @ W, axis=1, output_type=tf.int32)  #@
+    acc = tf.reduce_mean(tf.cast(tf.equal(pred, y), tf.float32))
+    loss = 1.0 - acc
+g = tape.gradient(loss, W)
+=== misses counted | nondifferentiable
+W = tf.Variable([[0.5, -0.2], [0.1, 0.3]]); x = tf.constant([[1.0, 2.0], [0.3, 0.1]]); y = tf.constant([0, 1])
+with tf.GradientTape() as tape:
+    pred = tf.argmax(x @ W, axis=1, output_type=tf.int32)  #@
+    wrong = tf.cast(pred != y, tf.float32)
+    loss = tf.reduce_sum(wrong)
+g = tape.gradient(loss, W)
+=== accuracy of one-hot labels | nondifferentiable
+W = tf.Variable([[0.5, -0.2], [0.1, 0.3]]); x = tf.constant([[1.0, 2.0], [0.3, 0.1]]); Y = tf.one_hot([0, 1], 2)
+with tf.GradientTape() as tape:
+    acc = tf.reduce_mean(tf.cast(tf.equal(tf.argmax(x @ W, 1), tf.argmax(Y, 1)), tf.float32))  #@
+g = tape.gradient(acc, W)
 """)
 )

@@ -26,11 +26,12 @@ class Paths:
     """The known pieces; `rerun` is None, and `why` says why, where there can be no others."""
 
     def __init__(self, first: Subject, shown: Sequence[Slider], steps: str) -> None:
-        self._first, self._steps, self.sliders = first, steps, shown
+        self._steps, self.sliders = steps, shown
         self.rerun: Rerun | None = None
         self.why = ""
         decided, self.unknown = decisions(first.trace, first.question)
         self.pieces = [piece(first, decided, steps)]
+        self._first = first.light
 
     @property
     def point(self) -> list[float]:

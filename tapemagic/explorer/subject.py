@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tapemagic.derivation import Derivation
 from tapemagic.deriving import Explained
@@ -22,6 +22,11 @@ class Subject:
     trace: Trace
     question: Question
     order: int
+
+    @property
+    def light(self) -> Subject:
+        """The same without the trace, which holds on to all that the cell computed."""
+        return replace(self, trace=Trace((), {}))
 
     @property
     def first(self) -> Derivative:

@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from tapemagic import exposition, html, latex
-from tapemagic.check import EPSILON
 from tapemagic.deriving import Explained
 from tapemagic.document import Document, Note, Section
 from tapemagic.explorer import fragment, picture, printed
-from tapemagic.explorer.curve import Curve, along, at, moved, nearest, of_table, run
+from tapemagic.explorer.curve import Curve, along, at, nearest, of_table, run
+from tapemagic.explorer.limits import branch_words, domain_words, finite
 from tapemagic.explorer.paths import Paths
 from tapemagic.explorer.payload import Slider, grid, payload, sliders
 from tapemagic.explorer.picture import Panel
 from tapemagic.explorer.program import NotExplorable, Program
-from tapemagic.explorer.ranges import Range
 from tapemagic.explorer.slots import fixed
 from tapemagic.explorer.subject import Subject, subject
 from tapemagic.explorer.table import Table, tabulate
+from tapemagic.explorer.trust import POINTS, Rerun, as_recorded, by_rerunning, trusted
 from tapemagic.options import Options
 from tapemagic.result import Result
 
-POINTS = 41  # of a table
-SECONDS = 2.0  # for a table by running the cell again and again
-PROBES = 7  # along a source, where the cell is run again to compare
-QUICK = 0.03  # seconds of a cell that is compared without a reason
 PANELS = 4  # of the static picture
-
-
-class Rerun(Protocol):
-    """Runs the cell again, elsewhere, in a copy of the namespace."""
-
-    def result(self, values: Mapping[str, Any]) -> tuple[Result, list[Explained]]: ...
-
-    def value(self, values: Mapping[str, Any], target: str) -> float: ...
-
-    def slope(self, values: Mapping[str, Any], target: str) -> tuple[float, float]: ...
 
 
 @dataclass
@@ -173,7 +158,7 @@ def view(
     said: list[str] = []
     try:
         paths = Paths(chosen, shown, options.steps)
-        _as_recorded(paths, chosen)
+        as_recorded(paths, chosen)
     except NotExplorable as reason:
         paths = None
         said.append(f"no formula to follow: {reason}")
@@ -181,25 +166,25 @@ def view(
         if rerun is not None and not effect:
             paths.rerun = rerun.result
         paths.why = f"the cell is not run again, for {effect}" if effect else ""
-        shown = _finite(paths)
+        shown = finite(paths)
         paths.sliders = shown
         paths.explore()
-        said += _branch_words(paths)
-        word, trusted = _trusted(paths, chosen, rerun if not effect else None, effect)
+        said += branch_words(paths)
+        word, holds = trusted(paths, chosen, rerun if not effect else None, effect)
         said += [word] if word else []
-        if not trusted and rerun is not None:
+        if not holds and rerun is not None:
             said.append("The curve shows the cell run at single points.")
-            again = _by_rerunning(paths, chosen.first.target, rerun)
-            return View(result, replace(chosen, order=1), shown, None, again, " ".join(said))
+            again = by_rerunning(paths, chosen.first.target, rerun)
+            return View(result, replace(chosen.light, order=1), shown, None, again, " ".join(said))
         if not paths.branches:
             paths.rerun = None  # and let go of the namespace as it was
-        said += _domain_words(paths)
+        said += domain_words(paths)
     table, word = _table(chosen, shown, paths)
     if paths is None and table is None:
         raise NotExplorable("; ".join([*said, word]))
     if paths is None:
         said.append("The curve shows TensorFlow's own values at single points.")
-    return View(result, chosen, shown, paths, table, " ".join(said))
+    return View(result, chosen.light, shown, paths, table, " ".join(said))
 
 
 def _table(
@@ -218,143 +203,3 @@ def _table(
         return None, str(reason)
     except Exception as error:  # noqa: BLE001 - the program does without
         return None, f"TensorFlow could not run the ops again ({type(error).__name__})"
-
-
-# -- where the picture ends --------------------------------------------------------------------
-
-
-def _finite(paths: Paths) -> list[Slider]:
-    """A range that nobody asked for ends where the target does: before log's 0."""
-    found = []
-    for place, slider in enumerate(paths.sliders):
-        x = grid(slider)
-        curve = along([one.program for one in paths.pieces], paths.point, place, x)
-        bad = ~np.isfinite(curve.y) & (curve.path >= 0)
-        if bad.any() and not slider.range.given and not bad.all():
-            here = int(np.argmin(np.abs(x - slider.value)))
-            slider = replace(slider, range=_cut(slider.range, x, bad, here))
-        found.append(slider)
-    return found
-
-
-def _cut(given: Range, x: Any, bad: Any, here: int) -> Range:
-    below = [i for i in range(here) if bad[i]]
-    above = [i for i in range(here + 1, len(x)) if bad[i]]
-    low = _short(x[max(below) + 1]) if below else given.low
-    high = _short(x[min(above) - 1]) if above else given.high
-    return replace(given, low=low, high=high) if low < high else given
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.6g}")
-
-
-def _domain_words(paths: Paths) -> list[str]:
-    programs, words = [one.program for one in paths.pieces], []
-    for place, slider in enumerate(paths.sliders):
-        curve = along(programs, paths.point, place, grid(slider))
-        bad = curve.x[~np.isfinite(curve.y) & (curve.path >= 0)]
-        if bad.size:
-            words.append(
-                f"The target is nan or infinite at {bad.size} of {curve.x.size} points of this "
-                f"range, the first at {slider.text} = {bad[0]:.4g}."
-            )
-    return words
-
-
-def _branch_words(paths: Paths) -> list[str]:
-    if not paths.branches:
-        return []
-    programs, words = [one.program for one in paths.pieces], []
-    for place, slider in enumerate(paths.sliders):
-        free = along(programs, paths.point, place, grid(slider)).path < 0
-        if free.any():
-            why = f": {paths.why}" if paths.why else ""
-            words.append(
-                f"The recorded path holds for {paths.pieces[0].condition}; beyond it the curve is "
-                f"not shown{why}."
-            )
-            break
-    return words
-
-
-# -- decisions that nobody can read -------------------------------------------------------------
-
-
-def _trusted(paths: Paths, chosen: Subject, rerun: Rerun | None, effect: str) -> tuple[str, bool]:
-    """Whether the cell, run elsewhere, gives what the known paths give there; and words for it.
-
-    NumPy reads memory unseen, and compiled functions decide unseen: so every cell that may run
-    again is compared, if it is quick.
-    """
-    where = _suspected(paths)
-    if rerun is None:
-        why = f", and the cell is not run again, for {effect}" if effect else ""
-        return (f"The recorded path may not hold elsewhere ({where}{why})." if where else ""), True
-    began = time.perf_counter()
-    if chosen.question.seed is not None or not _agrees(paths, chosen, rerun, paths.point):
-        return "", True  # it gives something else each time: nothing to compare with
-    if not where and time.perf_counter() - began > QUICK:
-        return "", True
-    for place, slider in enumerate(paths.sliders[:2]):
-        for x in grid(slider, PROBES):
-            if not _agrees(paths, chosen, rerun, moved(paths.point, place, float(x))):
-                detail = f" ({where})" if where else ""
-                return f"The recorded path does not hold everywhere{detail}.", False
-    return "", True
-
-
-def _as_recorded(paths: Paths, chosen: Subject) -> None:
-    """Raises `NotExplorable` where the program does not give what was recorded: a formula may
-    overflow where TensorFlow's op does not."""
-    equations, here = chosen.derivation.equations, at([paths.pieces[0].program], paths.point)
-    with np.errstate(all="ignore"):
-        recorded = float(np.sum(chosen.derivation.seed * equations.values[equations.target]))
-    if here is None or not _close(here[0], recorded, equations.dtype):
-        found = "nothing" if here is None else f"{here[0]:.6g}"
-        raise NotExplorable(f"it gives {found} where TensorFlow gave {recorded:.6g}")
-
-
-def _close(known: float, found: float, dtype: str) -> bool:
-    """Whether a program's value is the other one, as far as the dtype can tell."""
-    epsilon = EPSILON.get(dtype, 2.0**-23)
-    if not np.isfinite(found) and not abs(known) < 0.1 / epsilon**3:
-        return True  # the dtype's range ends before float64's
-    loose = max(1e-3, 64 * epsilon)
-    return bool(np.isclose(found, known, rtol=loose, atol=loose, equal_nan=True))
-
-
-def _suspected(paths: Paths) -> str:
-    if not paths.unknown:
-        return ""
-    escape = paths.unknown[0]
-    where = f"line {escape.line.number}" if escape.line is not None else "on the way"
-    return f"{where}: a value leaves TensorFlow by {escape.method}, and may decide"
-
-
-def _agrees(paths: Paths, chosen: Subject, rerun: Rerun, point: Sequence[float]) -> bool:
-    known = at([one.program for one in paths.pieces], point)
-    if known is None:
-        return True
-    try:
-        found = rerun.value(paths.values(point), chosen.first.target)
-    except Exception:  # noqa: BLE001 - the user's cell, at a point of ours
-        return False
-    return _close(known[0], found, chosen.derivation.equations.dtype)
-
-
-def _by_rerunning(paths: Paths, target: str, rerun: Rerun) -> Table:
-    """The target and its slope from running the cell at each point: true whatever decides."""
-    if len(paths.sliders) != 1:
-        raise NotExplorable("a cell that decides by numbers is explored by one source only")
-    x, until = grid(paths.sliders[0], POINTS), time.perf_counter() + SECONDS
-    rows: list[tuple[float, float]] = []
-    for point in x:
-        try:
-            rows.append(rerun.slope(paths.values([float(point)]), target))
-        except Exception:  # noqa: BLE001 - the user's cell, at a point of ours
-            rows.append((np.nan, np.nan))
-        if time.perf_counter() > until:
-            raise NotExplorable("the cell takes too long to be run at many points")
-    y, slopes = np.array(rows).T
-    return Table(x, y, (slopes,))

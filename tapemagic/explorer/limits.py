@@ -1,0 +1,68 @@
+"""Where the picture ends, and words for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tapemagic.explorer.curve import along
+from tapemagic.explorer.paths import Paths
+from tapemagic.explorer.payload import Slider, grid
+from tapemagic.explorer.ranges import Range
+
+
+def finite(paths: Paths) -> list[Slider]:
+    """A range that nobody asked for ends where the target does: before log's 0."""
+    found = []
+    for place, slider in enumerate(paths.sliders):
+        x = grid(slider)
+        curve = along([one.program for one in paths.pieces], paths.point, place, x)
+        bad = ~np.isfinite(curve.y) & (curve.path >= 0)
+        if bad.any() and not slider.range.given and not bad.all():
+            here = int(np.argmin(np.abs(x - slider.value)))
+            slider = replace(slider, range=_cut(slider.range, x, bad, here))
+        found.append(slider)
+    return found
+
+
+def _cut(given: Range, x: Any, bad: Any, here: int) -> Range:
+    below = [i for i in range(here) if bad[i]]
+    above = [i for i in range(here + 1, len(x)) if bad[i]]
+    low = _short(x[max(below) + 1]) if below else given.low
+    high = _short(x[min(above) - 1]) if above else given.high
+    return replace(given, low=low, high=high) if low < high else given
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def domain_words(paths: Paths) -> list[str]:
+    programs, words = [one.program for one in paths.pieces], []
+    for place, slider in enumerate(paths.sliders):
+        curve = along(programs, paths.point, place, grid(slider))
+        bad = curve.x[~np.isfinite(curve.y) & (curve.path >= 0)]
+        if bad.size:
+            words.append(
+                f"The target is nan or infinite at {bad.size} of {curve.x.size} points of this "
+                f"range, the first at {slider.text} = {bad[0]:.4g}."
+            )
+    return words
+
+
+def branch_words(paths: Paths) -> list[str]:
+    if not paths.branches:
+        return []
+    programs, words = [one.program for one in paths.pieces], []
+    for place, slider in enumerate(paths.sliders):
+        free = along(programs, paths.point, place, grid(slider)).path < 0
+        if free.any():
+            why = f": {paths.why}" if paths.why else ""
+            words.append(
+                f"The recorded path holds for {paths.pieces[0].condition}; beyond it the curve is "
+                f"not shown{why}."
+            )
+            break
+    return words
