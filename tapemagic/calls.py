@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -84,6 +85,7 @@ class OwnCalls:
         self.in_replicas = 0
         self._at: dict[Way, list[OwnCall]] = {}
         self._originals: dict[str, Any] = {}
+        self._base: FrameType | None = None  # nothing of the cell's lies beyond
         self._inside = threading.local()  # a question that asks others is one question
         self._loop: int | None = None  # from where a loop's old steps may be dropped
         self._written = 0
@@ -126,12 +128,14 @@ class OwnCalls:
 
     def start(self) -> None:
         """Watch the three methods, for all tapes; `stop` undoes it."""
+        self._base = sys._getframe(2)  # where the session is entered
         for name in METHODS:
             self._originals[name] = getattr(tf.GradientTape, name)
             setattr(tf.GradientTape, name, self._listening(name, self._originals[name]))
 
     def stop(self) -> None:
         """Put the methods back."""
+        self._base = None
         while self._originals:
             setattr(tf.GradientTape, *self._originals.popitem())
 
@@ -205,10 +209,9 @@ class OwnCalls:
         kwargs: Mapping[str, Any],
     ) -> OwnCall:
         place = frame.f_code, frame.f_lasti
-        way, codes = _way(frame)
+        calling = self._calling(frame)
+        codes, way = [self._codes[key] for key, _ in calling], calling[:_DEEPEST]
         number = self.counts[way] = self.counts.get(way, 0) + 1
-        if number == 1:
-            self._codes.update((id(code), code) for code in codes)
         life, now = self._lives.of(tape), len(self._log.raw)
         variables = tape.watched_variables() if tape._tape is not None else ()
         watched = frozenset(tensor_id(unwrapped(variable)) or -1 for variable in variables)
@@ -225,6 +228,18 @@ class OwnCalls:
             call.variables = earlier[0].variables
         call.alive = self._alive(call.on[0][0] if call.on else now)
         return call
+
+    def _calling(self, frame: FrameType | None) -> Way:
+        """From where in the user's code, and by which calls: a helper asked on six lines is asked
+        six times, a loop asks again and again."""
+        found, codes = [], self._codes
+        while frame is not None and frame is not self._base:
+            code = frame.f_code
+            if is_user_code(code):
+                codes.setdefault(id(code), code)
+                found.append((id(code), frame.f_lasti))
+            frame = frame.f_back
+        return tuple(found)
 
     def _alive(self, first: int) -> tuple[Any, ...]:
         """What is large and still there, because the tape holds it."""
@@ -306,21 +321,6 @@ def _gaps(needed: Sequence[tuple[int, int]], first: int, last: int) -> list[tupl
     return found[::-1]
 
 
-def _way(frame: FrameType | None) -> tuple[Way, Sequence[CodeType]]:
-    """From where in the user's code, and by which calls: a helper asked on six lines is asked
-    six times, a loop asks again and again. And the user's functions on the stack: their own
-    names are the names of the equations."""
-    found: list[tuple[int, int]] = []
-    codes: list[CodeType] = []
-    while frame is not None:
-        code = frame.f_code
-        if is_user_code(code):
-            found.append((id(code), frame.f_lasti))
-            codes.append(code)
-        frame = frame.f_back
-    return tuple(found[:_DEEPEST]), codes
-
-
 def _tensors(frame: FrameType) -> list[tuple[str, Any]]:
     """The names of the frame: a small tensor itself, of others what is remembered."""
     found: list[tuple[str, Any]] = []
@@ -342,8 +342,9 @@ def _is_ill(answer: Any) -> bool:
 
 
 def _is_bad(part: Any) -> bool:
-    part = part.values if isinstance(part, tf.IndexedSlices) else part
-    if not isinstance(part, EagerTensor) or part._num_elements() > _WHOLE:
+    if type(part) is not EagerTensor:
+        part = getattr(part, "values", None)  # of `IndexedSlices`
+    if part is None or part._num_elements() > _WHOLE:
         return False
     try:
         array = part._numpy()
@@ -351,8 +352,6 @@ def _is_bad(part: Any) -> bool:
         return False
     if array.dtype.kind in "iub":
         return False
-    if array.dtype.kind in "fc" and array.itemsize > 2:
-        size = abs(np.vdot(array, array))  # the quickest look; it may over- or underflow
-        if 0.0 < size < np.inf:
-            return False
+    if array.size <= SMALL:  # in a training step nothing of NumPy's is at hand
+        return not 0.0 < sum(map(abs, array.ravel().tolist())) < math.inf
     return not np.all(np.isfinite(array)) or not np.any(array)

@@ -18,7 +18,7 @@ import numpy as np
 from tapemagic import rules
 from tapemagic.calculus import derivative
 from tapemagic.document import Tensor, Words
-from tapemagic.formula import ZERO, Call, Formula, Name, Product, Symbol
+from tapemagic.formula import ZERO, Call, Formula, Name, Product, Symbol, tidied
 from tapemagic.numbers import recognise
 from tapemagic.trace import Array, Line, Operation, TensorValue, Trace
 
@@ -251,6 +251,14 @@ class Names:
         return Name(f"{self._letter}{self._count}")
 
 
+def _tidied(formulas: Array) -> Array:
+    found = np.empty(formulas.shape, dtype=object)
+    for index in np.ndindex(*formulas.shape):
+        node = formulas[index]
+        found[index] = tidied(node) if isinstance(node, Formula) else node
+    return found
+
+
 class _Writer:
     """Goes through the slice once, in order, and writes the equations."""
 
@@ -317,6 +325,8 @@ class _Writer:
     def _keep(self, key: int, formulas: Array, operation: Operation, rule: str) -> None:
         """Writes a result down: as an equation, or inside those that use it."""
         formulas = rules.as_formulas(np.asarray(formulas))
+        if operation.backward:  # nobody wrote its + 0 and · 1
+            formulas = _tidied(formulas)
         size = max((f.size for f in formulas.flat if isinstance(f, Formula)), default=0)
         limit = SHARED if self._slice.uses[key] > 1 else INLINE
         name = self._alias if key == self._target else self._names.of.get(key)

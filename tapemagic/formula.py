@@ -468,8 +468,15 @@ def tidied(node: Formula) -> Formula:
     for part in postorder([node]):
         children = tuple(done[child] for child in part.children)
         make = _TIDY.get(type(part))
-        done[part] = make(*children) if make else part.rebuilt(children)
+        done[part] = make(*children) if make else _indicated(part.rebuilt(children))
     return done[node]
+
+
+def _indicated(node: Formula) -> Formula:
+    """{1 if c else 0} as [c]."""
+    if isinstance(node, Call) and node.function == "where" and node.arguments[1:] == (ONE, ZERO):
+        return call("indicator", node.arguments[0])
+    return node
 
 
 _TIDY: dict[type, Callable[..., Formula]] = {

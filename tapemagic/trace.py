@@ -55,7 +55,7 @@ class Operation:
     `off_tape`: the tape that is asked was not recording then.
     `given`: the tape was handed the derivative (a custom gradient, a compiled function); the
     entries before show how the outputs came about, if that was seen; `answered` is what that
-    derivative said to the tape.
+    derivative said to the tape. `backward`: a tape made it while it answered.
     """
 
     kind: str
@@ -68,6 +68,7 @@ class Operation:
     off_tape: bool = False
     given: bool = False
     answered: Answer | None = None
+    backward: bool = False
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,7 @@ class Tracer:
     ) -> Iterator[Operation]:
         given = {entry.outputs[0]: entry for entry in self._log.given}
         opened = {made[0] for *_, made, _, _, _, inside in log if inside and made}
+        answers = [range(call.start, call.at) for call in self._log.calls]
         for kind, taken, attrs, made, code, offset, at, inside in log:
             if made and made[0] in alias:
                 continue
@@ -131,7 +132,10 @@ class Tracer:
             called = graphs.function_name(kind)
             if not called or not (handed or (made and made[0] in opened)):
                 name = GATHERS[kind] if reads else called or kind
-                yield Operation(name, inputs, tuple(made), attributes, where, vjp, at)
+                backward = any(at in answer for answer in answers)
+                yield Operation(
+                    name, inputs, tuple(made), attributes, where, vjp, at, backward=backward
+                )
             if handed:
                 reads = self._log.function_reads.get(at, {})
                 canonical = {**alias, **{h: alias.get(r, r) for h, r in reads.items()}}
