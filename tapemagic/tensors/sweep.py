@@ -84,10 +84,9 @@ class TensorForm:
         """Whether the derivative is 0 whatever the values."""
         return self.closed is not None and is_zero(self.closed)
 
-    def evaluate(self, chosen: Mapping[Leaf, Array], rounding: float = 0.0) -> Array | None:
-        """The closed form in float64 with these values in place of the recorded ones, each step
-        rounded to that precision; None where there is no form, or a value is gone. Raises
-        `TooLarge`."""
+    def evaluate(self, chosen: Mapping[Leaf, Array]) -> Array | None:
+        """The closed form in float64 with these values in place of the recorded ones; None
+        where there is no form, or a value is gone. Raises `TooLarge`."""
         if self.closed is None:
             return None
         values = {}
@@ -98,9 +97,8 @@ class TensorForm:
                 if value is None:
                     return None
                 values[node] = value
-        known = None if chosen or rounding or self.memo is None else self.memo()
-        arrays = None if known is None else known.arrays
-        return evaluate([self.closed], values, arrays, rounding)[0]
+        known = None if chosen or self.memo is None else self.memo()
+        return evaluate([self.closed], values, None if known is None else known.arrays)[0]
 
     def followed(self) -> Array | None:
         """The derivative by following the sweep in numbers; None where a value is gone."""
