@@ -12,8 +12,8 @@ import numpy as np
 from tapemagic.equations import Leaf as Source
 from tapemagic.tensors import sweep as sweeping
 from tapemagic.tensors.definitions import define
-from tapemagic.tensors.evaluation import TooLarge, cost, evaluate
-from tapemagic.tensors.nodes import Array, Leaf, leaves
+from tapemagic.tensors.evaluation import TooLarge, cost
+from tapemagic.tensors.nodes import Array
 from tapemagic.tensors.sweep import Memo, Sweep, TensorForm
 from tapemagic.trace import Trace
 
@@ -88,26 +88,11 @@ def value(form: TensorForm) -> Array | None:
     return form.followed()
 
 
-def rounded(form: TensorForm, chosen: Mapping[Leaf, Array], precision: float) -> Array | None:
-    """The closed form with these values in place of the recorded ones, each step off by the
-    share `precision`: how sensitive the form is to rounding. None where a value is gone."""
-    if form.closed is None:
-        return None
-    values: dict[Leaf, Array] = {}
-    for leaf in leaves([form.closed]):
-        value = chosen.get(leaf, form.definitions.look(leaf))
-        if value is None:
-            return None
-        values[leaf] = value
-    return evaluate([form.closed], values, rounding=precision)[0]
-
-
 __all__ = [
     "Shared",
     "TensorForm",
     "TooLarge",
     "first_order",
     "has_tensors",
-    "rounded",
     "value",
 ]
