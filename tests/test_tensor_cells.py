@@ -69,3 +69,83 @@ def test_cell(shell: Shell, cell: TensorCell) -> None:
 
 def test_nearly_all_have_a_closed_form() -> None:
     assert sum("chain" in cell.flags for cell in CELLS) <= 0.1 * len(CELLS)
+
+
+# ---- where there is no closed form --------------------------------------------------------------
+
+OPAQUE = {
+    "Qr": ("A = tf.random.normal((4, 3), dtype=tf.float64)",
+           "Q, R = tf.linalg.qr(A)\nL = tf.reduce_sum(tf.tanh(R)*tf.range(3., dtype=tf.float64))"),
+    "MatrixSquareRoot": (
+        "A = tf.constant([[4., 1, 0], [1, 3, 1], [0, 1, 5]], tf.float64)",
+        "S = tf.linalg.sqrtm(A @ A)\nL = tf.reduce_sum(S**2)"),
+    "ResizeBicubic": ("A = tf.random.normal((1, 3, 3, 1))",
+                      "B = tf.image.resize(A, (5, 5), 'bicubic')\nL = tf.reduce_sum(B**2)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OPAQUE)
+def test_the_derivation_goes_on_around_an_op_without_a_form(shell: Shell, kind: str) -> None:
+    setup, body = OPAQUE[kind]
+    derivative = only(shell, setup, f"%%grad A --notation matrix -q -o res\n{body}")
+    form = derivative.tensor
+    assert form is not None and form.closed is None
+    assert form.definitions.opaque == (kind,)
+    assert f"{kind} has no formula here" in " ".join(derivative.reasons)
+    assert derivative.check.agrees is True
+    tape = dense(derivative.value)
+    assert np.allclose(form.followed().reshape(tape.shape), tape, 1e-4, 1e-4)
+    assert {adjoint.node is None for adjoint in form.path} == {True, False}
+
+
+def only(shell: Shell, setup: str, cell: str) -> Any:
+    shell.clean()
+    shell.run(f"tf.random.set_seed(7)\n{setup}").raise_error()
+    shell.run(cell).raise_error()
+    return list(shell.names["res"].values())[-1]
+
+
+RECURRENCE = """%%grad x0, W --notation matrix -q -o res
+x = x0
+for _ in range({}):
+    x = tf.tanh(tf.linalg.matvec(W, x) + b)
+L = tf.reduce_sum(x**2)"""
+
+
+def test_a_long_recurrence_grows_in_a_line(shell: Shell) -> None:
+    setup = "W, b, x0 = 0.3*tf.random.normal((4, 4)), tf.random.normal((4,)), tf.ones((4,))"
+    sizes = []
+    for steps in (20, 40, 80):
+        derivative = only(shell, setup, RECURRENCE.format(steps))
+        form = derivative.tensor
+        assert form.closed is None
+        assert "too long" in " ".join(derivative.reasons)
+        assert derivative.check.agrees is True
+        sweep = form.sweep
+        nodes = [d.node for d in form.definitions.definitions]
+        nodes += [adjoint.node for adjoint in sweep.adjoints.values()]
+        sizes.append(sum(node.size for node in nodes))
+        closed = [adjoint.closed.size for adjoint in sweep.adjoints.values() if adjoint.closed]
+        assert max(closed, default=0) < 400
+    assert sizes[2] - sizes[1] == 2 * (sizes[1] - sizes[0])
+
+
+CONV_NET = """%%grad K1, c1, K2, c2, W, b -q -o res
+h = tf.nn.max_pool2d(tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(X, K1, 1, 'SAME'), c1)), 2, 2, 'SAME')
+h = tf.nn.max_pool2d(tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(h, K2, 1, 'SAME'), c2)), 2, 2, 'SAME')
+Z = tf.reshape(h, (32, -1)) @ W + b
+loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=Z))"""
+
+
+def test_a_net_of_real_size_is_derived_and_not_evaluated(shell: Shell) -> None:
+    """Kernels that an op reads in C beside large tensors; forms too large to be evaluated."""
+    setup = """X, y = tf.random.normal((32, 32, 32, 3)), tf.zeros((32,), tf.int32)
+K1, c1 = tf.Variable(0.1*tf.random.normal((3, 3, 3, 16))), tf.Variable(tf.zeros(16))
+K2, c2 = tf.Variable(0.1*tf.random.normal((3, 3, 16, 16))), tf.Variable(tf.zeros(16))
+W, b = tf.Variable(0.1*tf.random.normal((1024, 10))), tf.Variable(tf.zeros(10))"""
+    only(shell, setup, CONV_NET)
+    for derivative in shell.names["res"].values():
+        assert derivative.tensor is not None, (derivative.key, derivative.reasons)
+        assert not derivative.tensor.definitions.opaque
+        assert derivative.check.agrees is not False
+    assert "not evaluated in NumPy" in repr(shell.names["res"]).replace("\n  ", " ")

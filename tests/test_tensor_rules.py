@@ -135,3 +135,16 @@ def test_a_wrong_pullback_is_caught(monkeypatch: pytest.MonkeyPatch, name: str) 
     wrong = replace(row, pullback=lambda *a: [_flipped(part) for part in row.pullback(*a)])
     monkeypatch.setitem(whole.FUNCTIONS, name, wrong)
     assert problems(lift(example))
+
+
+def test_the_list_tells_both_kinds(capsys: pytest.CaptureFixture[str]) -> None:
+    from tapemagic.rules.__main__ import main
+
+    main()
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[0]: line for line in lines[1:] if line.endswith(("yes", "—"))}
+    assert rows["MatMul"].endswith("yes") and "product" in rows["MatMul"]
+    assert rows["Conv2D"].endswith("yes") and " — " in rows["Conv2D"]
+    assert rows["ArgMax"].endswith("—")
+    assert sum(line.endswith("yes") for line in rows.values()) >= 250
+    assert "Qr" in lines[-1].split() and "MatMul" not in lines[-1].split()
