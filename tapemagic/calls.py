@@ -232,16 +232,23 @@ class OwnCalls:
         return tuple(found)
 
     def _given(self, call: OwnCall) -> tuple[Any, ...]:
-        """Of what is alive, what a derivation starts from: no op made it, or it is a variable's
-        value, and it is of moderate size."""
-        first = call.on[0][0] if call.on else call.start
-        made = {
-            tensor._id
-            for kind, _, _, outputs, _, _ in self._log.raw[first:]
-            for tensor in outputs
-            if kind != "ReadVariableOp"
-        }
-        return tuple(t for t in call.alive if t._id not in made and t._num_elements() <= _WHOLE)
+        """Of what is alive, what a derivation starts from, if it is of moderate size: the values
+        of variables, what is watched, and all that does not depend on these."""
+        moving = {key for key, _, _ in call.life.watched}
+        starts = set(moving)
+        for kind, inputs, _, outputs, _, _ in self._log.raw[call.on[0][0] if call.on else 0 :]:
+            if kind == "ReadVariableOp":
+                read = {t._id for t in outputs if t.dtype.is_floating}
+                starts |= read
+                moving |= read
+            elif any(tensor._id in moving for tensor in inputs):
+                moving.update(tensor._id for tensor in outputs)
+        return tuple(
+            tensor
+            for tensor in call.alive
+            if tensor._num_elements() <= _WHOLE
+            and (tensor._id in starts or tensor._id not in moving)
+        )
 
     def _after(self, call: OwnCall) -> None:
         call.at = len(self._log.raw)
