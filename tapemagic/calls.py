@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import CodeType, FrameType
 from typing import Any
 
@@ -38,8 +39,8 @@ class OwnCall:
     """One question: what was asked of which tape, from where, and what came back.
 
     `start` and `at` are the positions in the log before and after; `names` has the tensors and
-    variables of the frame by name, `variables` the names of variables by id; `alive` keeps
-    what a diagnosis may need and the tape was about to let go.
+    variables of the frame by name, `scope` what else may hold variables; `alive` keeps what a
+    derivation or a diagnosis may need and the tape was about to let go.
     """
 
     method: str
@@ -55,11 +56,16 @@ class OwnCall:
     answer: Any = None
     error: BaseException | None = None
     names: list[tuple[str, Any]] = field(default_factory=list)
-    variables: Mapping[int, str] = field(default_factory=dict)
+    scope: Mapping[str, Any] = field(default_factory=dict)
     alive: tuple[Any, ...] = ()
     way: tuple[Place, ...] = ()  # the user's calls that led there, the place itself first
     number: int = 0  # which of the calls by this way, from 1
     ill: bool = False
+
+    @cached_property
+    def variables(self) -> Mapping[int, str]:
+        """The names of variables by id; found out when they are asked for, not in the cell."""
+        return names_in(self.scope)
 
     def argument(self, position: int, name: str) -> Any:
         """An argument by position or name; None if it was not given."""
@@ -210,10 +216,7 @@ class OwnCalls:
         earlier = self._at.get(way)
         if frame.f_code.co_flags & inspect.CO_NEWLOCALS:  # the cell's own names are known
             call.names = _tensors(frame)
-        if earlier is None or number <= FIRST:
-            call.variables = names_in({**frame.f_globals, **frame.f_locals})
-        else:
-            call.variables = earlier[0].variables
+        call.scope = _scope(frame) if earlier is None or number <= FIRST else earlier[0].scope
         call.alive = self._alive(call.on[0][0] if call.on else now)
         return call
 
@@ -315,6 +318,14 @@ def _codes(frame: FrameType | None) -> frozenset[CodeType]:
             found.add(frame.f_code)
         frame = frame.f_back
     return frozenset(found)
+
+
+def _scope(frame: FrameType) -> dict[str, Any]:
+    """What may hold variables among the names at a frame."""
+    every = {**frame.f_globals, **frame.f_locals}
+    return {
+        name: value for name, value in every.items() if not isinstance(value, (EagerTensor, type))
+    }
 
 
 def _tensors(frame: FrameType) -> list[tuple[str, Any]]:
