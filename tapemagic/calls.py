@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import CodeType, FrameType
 from typing import Any
 
@@ -42,8 +43,8 @@ class OwnCall:
     """One question: what was asked of which tape, from where, and what came back.
 
     `start` and `at` are the positions in the log before and after; `names` has the tensors and
-    variables of the frame by name, `variables` the names of variables by id; `alive` keeps
-    what a diagnosis may need and the tape was about to let go.
+    variables of the frame by name, `scope` what else may hold variables; `alive` keeps what a
+    derivation or a diagnosis may need and the tape was about to let go.
     """
 
     method: str
@@ -59,11 +60,16 @@ class OwnCall:
     answer: Any = None
     error: BaseException | None = None
     names: list[tuple[str, Any]] = field(default_factory=list)
-    variables: Mapping[int, str] = field(default_factory=dict)
+    scope: Mapping[str, Any] = field(default_factory=dict)
     alive: tuple[Any, ...] = ()
     way: Way = ()
     number: int = 0  # which of the calls by this way, from 1
     ill: bool = False
+
+    @cached_property
+    def variables(self) -> Mapping[int, str]:
+        """The names of variables by id; found out when they are asked for, not in the cell."""
+        return names_in(self.scope)
 
     def argument(self, position: int, name: str) -> Any:
         """An argument by position or name; None if it was not given."""
@@ -222,10 +228,7 @@ class OwnCalls:
         earlier = self._at.get(way)
         if frame.f_code.co_flags & inspect.CO_NEWLOCALS:  # the cell's own names are known
             call.names = _tensors(frame)
-        if earlier is None or number <= FIRST:
-            call.variables = names_in({**frame.f_globals, **frame.f_locals})
-        else:
-            call.variables = earlier[0].variables
+        call.scope = _scope(frame) if earlier is None or number <= FIRST else earlier[0].scope
         call.alive = self._alive(call.on[0][0] if call.on else now)
         return call
 
@@ -256,16 +259,23 @@ class OwnCalls:
         return tuple(found)
 
     def _given(self, call: OwnCall) -> tuple[Any, ...]:
-        """Of what is alive, what a derivation starts from: no op made it, or it is a variable's
-        value, and it is of moderate size."""
-        first = call.on[0][0] if call.on else call.start
-        made = {
-            tensor._id
-            for kind, _, _, outputs, _, _ in self._log.raw[first:]
-            for tensor in outputs
-            if kind != "ReadVariableOp"
-        }
-        return tuple(t for t in call.alive if t._id not in made and t._num_elements() <= _WHOLE)
+        """Of what is alive, what a derivation starts from, if it is of moderate size: the values
+        of variables, what is watched, and all that does not depend on these."""
+        moving = {key for key, _, _ in call.life.watched}
+        starts = set(moving)
+        for kind, inputs, _, outputs, _, _ in self._log.raw[call.on[0][0] if call.on else 0 :]:
+            if kind == "ReadVariableOp":
+                read = {t._id for t in outputs if t.dtype.is_floating}
+                starts |= read
+                moving |= read
+            elif any(tensor._id in moving for tensor in inputs):
+                moving.update(tensor._id for tensor in outputs)
+        return tuple(
+            tensor
+            for tensor in call.alive
+            if tensor._num_elements() <= _WHOLE
+            and (tensor._id in starts or tensor._id not in moving)
+        )
 
     def _after(self, call: OwnCall) -> None:
         call.at = len(self._log.raw)
@@ -319,6 +329,14 @@ def _gaps(needed: Sequence[tuple[int, int]], first: int, last: int) -> list[tupl
     if at < last:
         found.append((at, last))
     return found[::-1]
+
+
+def _scope(frame: FrameType) -> dict[str, Any]:
+    """What may hold variables among the names at a frame."""
+    every = {**frame.f_globals, **frame.f_locals}
+    return {
+        name: value for name, value in every.items() if not isinstance(value, (EagerTensor, type))
+    }
 
 
 def _tensors(frame: FrameType) -> list[tuple[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,14 +86,17 @@ class Explainer:
         self._several = len(sources) > 1 or not _scalars(sources)
         self._seed = None if seed.value is None else np.asarray(seed.value, dtype=np.float64)
         self._by = seed
-        names = {**names_in(namespace), **{_id(s.value): s.alias or s.text for s in sources}}
+        own = names_in(namespace)
+        names = {**own, **{_id(s.value): s.alias or s.text for s in sources}}
+        names.update({key: text for key, text in own.items() if text.isidentifier()})
         short = shorter(self._trace, names)
         self._meanings = dict(short.values())
         self._leaves = tuple(
             leaf_of(self._trace, _id(s.value), s.alias or s.text, is_variable(s.value), called)
             for s in sources
-            for called in [short.get(_id(s.value), ("",))[0]]
+            for called in [short.get(_id(s.value), (_called(names, s),))[0]]
         )
+        self._meanings.update({n: s.alias for s in sources if (n := _called(names, s))})
         names.update({key: called for key, (called, _) in short.items()})
         reads = self._trace.variables
         self._names = {tensor: text for key, text in names.items() for tensor in reads.get(key, ())}
@@ -142,6 +145,12 @@ class Explainer:
         source = self._sources[question.order[0]]
         case = self._asked.case(self._trace, question, source.text, source.value, found)
         return diagnose(case)
+
+
+def _called(names: Mapping[int, str], source: Source) -> str:
+    """The user's own plain name for a variable, where the source is written as a member."""
+    name = names.get(_id(source.value), "")
+    return name if source.alias and name.isidentifier() else ""
 
 
 def aliases(targets: Sequence[Target], sources: Sequence[Source]) -> dict[str, str]:

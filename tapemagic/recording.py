@@ -380,7 +380,8 @@ class Recorder:
 
     def hears(self) -> bool:
         """Whether ops of this thread are reported: of replicas' threads they are."""
-        return any(one is self._callback for one in context.context().op_callbacks)
+        heard = getattr(context.context(), "op_callbacks", ())
+        return any(one is self._callback for one in heard)
 
     def untouched(self) -> None:
         """The variables' handles were asked for by us."""
