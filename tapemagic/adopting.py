@@ -119,6 +119,7 @@ class Adopter:
         lower = self._answered.get(target)
         asked = self._circumstances(call)
         shared = Shared()
+        weights = self._written_seed(call)
         for i, (source, answer) in enumerate(zip(sources, answers)):
             base = lower or _Answered(text, ())
             wrt = (*base.sources, source.text)
@@ -136,6 +137,7 @@ class Adopter:
                 several,
                 self._notation,
                 meanings,
+                seed_name=weights if weights.isidentifier() else "",
             )
             if derived:
                 found = explain(trace, question, answer, measured(answer), None, shared)
@@ -196,6 +198,13 @@ class Adopter:
         """A variable as target is its value."""
         reads = trace.variables.get(key, ())
         return reads[-1] if reads else key
+
+    def _written_seed(self, call: OwnCall) -> str:
+        code, offset = call.place
+        if code is None:
+            return ""
+        node = codes.call_at(code, offset, call.method)
+        return _argument(node, 2, "output_gradients", code.co_filename)
 
     def _seed(self, call: OwnCall) -> Any:
         given = call.argument(2, "output_gradients") if call.method == "gradient" else None

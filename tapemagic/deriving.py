@@ -213,7 +213,7 @@ def _tensor(
                 leaves,
                 place,
                 jacobian,
-                question.seed,
+                (question.seed, question.seed_name),
                 names,
                 shared,
             )

@@ -22,8 +22,8 @@ class Question:
     """What is asked of the trace: d target/d sources[order[0]] d sources[order[1]] …
 
     `kind` is "gradient", "jacobian", "batch_jacobian" or "hessian". `seed` weights the target's
-    entries (default ones). `names` has names that no binding gave, by tensor id. `several`: it
-    is one of several partial derivatives, so that they are written with ∂.
+    entries (default ones), and is called `seed_name`. `names` has names that no binding gave, by
+    tensor id. `several`: it is one of several partial derivatives, so that they are written with ∂.
     `notation` is "auto", "matrix", "index" or "components". `meanings` says what short names
     stand for. `along`: of a second derivative, only its product with this vector.
     """
@@ -35,6 +35,7 @@ class Question:
     order: tuple[int, ...]
     kind: str = "gradient"
     seed: Array | None = None
+    seed_name: str = field(default="", kw_only=True)
     names: Mapping[int, str] | None = None
     several: bool = False
     notation: str = "auto"

@@ -122,6 +122,7 @@ class Explainer:
                 self._notation,
                 self._meanings,
                 self._along if len(order) == self._by.order == 2 else None,
+                seed_name=self._by.text if self._by.text.isidentifier() else "",
             )
             lower = found.get(order[:-1])
             one = explain(self._trace, question, value, measured(value), lower, self._shared)

@@ -106,7 +106,7 @@ class Wanted:
     def weights(self, seed: Any, target: Target, sources: Sequence[Source]) -> Seed:
         """What the seed weights: the target, or its first derivative if it is as large as that."""
         if seed is None or seed.shape == target.value.shape:
-            return Seed(seed)
+            return Seed(seed, 1, self.options.seed or "")
         options = self.options
         second = options.kind == "gradient" and options.order == 2 and len(sources) == 1
         if second and seed.shape == unwrapped(sources[0].value).shape:

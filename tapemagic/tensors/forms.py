@@ -55,16 +55,17 @@ def first_order(
     sources: Sequence[Source],
     place: int,
     jacobian: bool,
-    seed: Array | None,
+    seed: tuple[Array | None, str],
     names: Mapping[int, str],
     shared: Shared,
 ) -> TensorForm:
-    """The derivative by source number `place`. Raises `NotDerivable` with the reason."""
-    weights = None if seed is None else tuple(np.asarray(seed).flat)
+    """The derivative by source number `place`; `seed` has the weights of the target's entries, and
+    their name. Raises `NotDerivable` with the reason."""
+    weights = None if seed[0] is None else tuple(np.asarray(seed[0]).flat)
     key = (id(trace), target, text, tuple(s.tensors for s in sources), jacobian, weights)
     if key not in shared.sweeps:
         definitions = define(trace, target, text, sources, names)
-        shared.sweeps[key] = sweeping.sweep(definitions, jacobian, seed)
+        shared.sweeps[key] = sweeping.sweep(definitions, jacobian, *seed)
     memo = shared.memos.setdefault(key, Memo())
     return replace(sweeping.form(shared.sweeps[key], place), memo=weakref.ref(memo))
 

@@ -11,11 +11,20 @@ from typing import Any
 import numpy as np
 
 from tapemagic.equations import NotDerivable
-from tapemagic.formula import ZERO, Name
+from tapemagic.formula import ZERO, Name, number
 from tapemagic.tensors.algebra import contract, is_zero, plus, replaced
 from tapemagic.tensors.definitions import Definition, Definitions
 from tapemagic.tensors.evaluation import cost, evaluate
-from tapemagic.tensors.nodes import Array, Leaf, Node, Shape, constant, core, ones, postorder
+from tapemagic.tensors.nodes import (
+    Array,
+    Leaf,
+    Node,
+    Shape,
+    constant,
+    core,
+    ones,
+    postorder,
+)
 from tapemagic.tensors.pullback import cotangents, gradient, identity_seed
 from tapemagic.tensors.recognition import at, recognised
 
@@ -35,14 +44,10 @@ class AdjointForm:
 
 @dataclass(frozen=True)
 class Sweep:
-    """One reverse sweep for all sources: the adjoints from the target down.
-
-    `seed` weights the target's entries (None: ones, or each entry by itself where `jacobian`).
-    """
+    """One reverse sweep for all sources: the adjoints from the target down."""
 
     definitions: Definitions
     jacobian: bool
-    seed: Array | None
     adjoints: Mapping[Leaf, AdjointForm]
 
     @property
@@ -174,12 +179,16 @@ def expand(definitions: Definitions) -> dict[Leaf, Node]:
     return found
 
 
-def sweep(definitions: Definitions, jacobian: bool = False, seed: Array | None = None) -> Sweep:
-    """The adjoint of every name between the target and any of the sources."""
+def sweep(
+    definitions: Definitions,
+    jacobian: bool = False,
+    seed: Array | None = None,
+    seed_name: str = "",
+) -> Sweep:
+    """The adjoint of every name between the target and any of the sources. `seed` weights the
+    target's entries (default: ones); in the formulas it stands under `seed_name`."""
     target = definitions.target
-    if seed is not None and (jacobian or np.all(np.asarray(seed) == 1)):
-        seed = None
-    start = identity_seed(target) if jacobian else ones(target.shape)
+    definitions, start = _started(definitions, jacobian, seed, seed_name)
     front = target.shape if jacobian else ()
     sources = [leaf for group in definitions.sources for leaf in group]
     reached = _reaching(definitions, sources)
@@ -195,14 +204,44 @@ def sweep(definitions: Definitions, jacobian: bool = False, seed: Array | None =
         if definition.opaque:
             measured.update(argument for _, argument in definition.arguments)
             continue
-        own = start if leaf == target and seed is None else adjoint_leaf(leaf, front)
+        own = start if leaf == target else adjoint_leaf(leaf, front)
         inside = [n for n in postorder([definition.node]) if isinstance(n, Leaf) and n in reached]
         for child, shares in cotangents(definition.node, own, len(front), inside).items():
             terms.setdefault(child, []).extend(shares)
     for leaf in sources:
         if leaf in terms or leaf in measured:
             found[leaf] = _added(leaf, front, terms, measured, names)
-    return Sweep(definitions, jacobian, seed, _closed(definitions, found, front, seed is None))
+    return Sweep(definitions, jacobian, _closed(definitions, found, front))
+
+
+def _started(
+    definitions: Definitions, jacobian: bool, seed: Array | None, name: str
+) -> tuple[Definitions, Node]:
+    """What the sweep starts with: the weights of the target's entries."""
+    target = definitions.target
+    if jacobian:
+        return definitions, identity_seed(target)
+    if seed is None:
+        return definitions, ones(target.shape)
+    array = np.asarray(seed, dtype=np.float64).reshape(target.whole)
+    if array.size and np.all(array == array.flat[0]):
+        return definitions, constant(number(float(array.flat[0])), target.shape)
+    return with_constant(definitions, name or "g", array)
+
+
+def with_constant(definitions: Definitions, name: str, value: Array) -> tuple[Definitions, Leaf]:
+    """The definitions with one more constant, under a name that is not taken."""
+    texts = {leaf.name.text for leaf in (*definitions.given, definitions.target)}
+    leaf = Leaf(core(value.shape), Name(name if name not in texts else f"{name}_"), value.shape)
+
+    def look(wanted: Leaf) -> Array | None:
+        return value if wanted == leaf else definitions.look(wanted)
+
+    def peek(wanted: Leaf) -> Array | None:
+        return value if wanted == leaf else definitions.peek(wanted)
+
+    constants = (*definitions.constants, leaf)
+    return replace(definitions, constants=constants, look=look, peek=peek), leaf
 
 
 def _added(
@@ -230,7 +269,7 @@ def _reaching(definitions: Definitions, sources: Sequence[Leaf]) -> set[Leaf]:
 
 
 def _closed(
-    definitions: Definitions, adjoints: dict[Leaf, AdjointForm], front: Shape, plain: bool
+    definitions: Definitions, adjoints: dict[Leaf, AdjointForm], front: Shape
 ) -> dict[Leaf, AdjointForm]:
     """The adjoints in the sources alone, as far as they stay readable."""
     whole: Mapping[Any, Node] = expand(definitions)
@@ -239,7 +278,7 @@ def _closed(
     named: dict[Node, Node] = {}
     found = dict(adjoints)
     for leaf, adjoint in adjoints.items():
-        if adjoint.node is None or (leaf == definitions.target and not plain):
+        if adjoint.node is None:
             continue
         symbol = adjoint_leaf(leaf, front)
         by_names = recognised(replaced(adjoint.node, named))
@@ -278,8 +317,6 @@ def form(found: Sweep, place: int) -> TensorForm:
     reason = "written in the sources alone it would be too long to read"
     if definitions.opaque:
         reason = f"{', '.join(definitions.opaque)} has no formula here"
-    elif found.seed is not None:
-        reason = "the output gradients are numbers"
     return TensorForm(definitions, source, None, found, lead, reason)
 
 
@@ -288,18 +325,7 @@ def along(lower: TensorForm, name: str, vector: Array) -> TensorForm:
     own derivative is the Hessian's product with the vector."""
     if lower.closed is None:
         return lower
-    definitions = lower.definitions
-    texts = {leaf.name.text for leaf in (*definitions.given, definitions.target)}
-    leaf = Leaf(core(vector.shape), Name(name if name not in texts else f"{name}_"), vector.shape)
-
-    def look(wanted: Leaf) -> Array | None:
-        return vector if wanted == leaf else definitions.look(wanted)
-
-    def peek(wanted: Leaf) -> Array | None:
-        return vector if wanted == leaf else definitions.peek(wanted)
-
-    constants = (*definitions.constants, leaf)
-    known = replace(definitions, constants=constants, look=look, peek=peek)
+    known, leaf = with_constant(lower.definitions, name, vector)
     axes = tuple(range(lower.closed.rank))
     product = contract([(lower.closed, axes), (leaf, axes)], (), {})
     return replace(lower, definitions=known, closed=recognised(product), sweep=None)
@@ -365,9 +391,7 @@ def numbers(found: Sweep, chosen: Mapping[Leaf, Array] | None = None) -> dict[Le
     by_leaf = {d.leaf: d for d in definitions.definitions}
     measured: dict[Leaf, Array] = {}
     for leaf, adjoint in found.adjoints.items():
-        if leaf == definitions.target and found.seed is not None:
-            value = np.asarray(found.seed, dtype=np.float64).reshape(leaf.shape)
-        elif adjoint.node is not None:
+        if adjoint.node is not None:
             value = evaluate([adjoint.node], known)[0]
         else:
             value = measured.get(leaf, np.zeros(front + leaf.shape))
