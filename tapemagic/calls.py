@@ -345,8 +345,8 @@ def _tensors(frame: FrameType) -> list[tuple[str, Any]]:
     for name, value in frame.f_locals.items():
         if isinstance(value, EagerTensor):
             found.append((name, value if value._num_elements() <= SMALL else Large(value)))
-        else:
-            key = tensor_id(unwrapped(value)) if isinstance(value, tf.Variable) else None
+        elif isinstance(value, tf.Variable):
+            key = tensor_id(value)
             if key is not None:
                 found.append((name, Handle(key)))
     return found

@@ -60,15 +60,17 @@ _EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__", "__bool__
 Touch = tuple[int, Any, FrameType]
 # A property in the place of every variable's `_handle` tells these lists, one a recorder.
 _listening: list[list[Touch]] = []
-_HANDLE = BaseResourceVariable.handle.fget.__code__  # Python code asks by way of this
+_HANDLE = BaseResourceVariable.handle  # by way of this Python code asks: none of our business
 
 
 def _asked_for_handle(variable: Any) -> Any:
-    frame = sys._getframe(1)
-    if frame.f_code is not _HANDLE:
-        touch = pywrap_tfe.TFE_Py_UID(), variable, frame
-        for touched in _listening:
-            touched.append(touch)
+    touch = pywrap_tfe.TFE_Py_UID(), variable, sys._getframe(1)
+    for touched in _listening:
+        touched.append(touch)
+    return variable.__dict__["_handle"]
+
+
+def _handle(variable: Any) -> Any:
     return variable.__dict__["_handle"]
 
 
@@ -141,6 +143,7 @@ class Recorder:
         They are asked for their handle then, by the very frame that goes on to run the op."""
         if not _listening:
             BaseResourceVariable._handle = property(_asked_for_handle, _set_handle)
+            BaseResourceVariable.handle = property(_handle)
         _listening.append(self._touched)
 
         def restore() -> None:
@@ -148,6 +151,7 @@ class Recorder:
             self._touched.clear()
             if not _listening:
                 del BaseResourceVariable._handle
+                BaseResourceVariable.handle = _HANDLE
 
         self._undo.append(restore)
 

@@ -1293,6 +1293,24 @@ x = tf.Variable(2.0)
 y = x**3
 ---
 hand = {"dy/dx": tf.constant(75.)}
+=== --at of a variable that the cell makes anew | dy/dx
+x = tf.Variable(2.0)
+---
+%%grad x --at x=5.0
+x = tf.Variable(3.0)
+y = x**3
+---
+hand = {"dy/dx": tf.constant(75.)}
+=== --at of a name that is not there | | error UsageError: unknown name xx in --at: did you mean x?
+%%grad x --at xx=5.0
+x = tf.Variable(3.0)
+y = x**3
+=== --at of a number | | error UsageError: --at k: k is of type int, no tensor
+k = 3
+---
+%%grad x --at k=5.0
+x = tf.Variable(3.0)
+y = x**k
 === --at by an expression | dy/dx
 a = 2.0
 ---

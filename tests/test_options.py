@@ -96,6 +96,7 @@ REFUSED = [
     ("-n 2 -n 3", "-n is given twice, as 2 and as 3"),
     ("--at x", "--at x: write it as --at x=2.0"),
     ("--at x==2", "--at x==2: write it"),
+    ("--at w.kernel=2", "--at w.kernel=2: a name is needed before the ="),
     ("--only", "--only watches WRT alone"),
     ("--steps ful", "--steps ful: did you mean full?"),
     ("--steps zzz", "--steps zzz: one of result, chain, full"),

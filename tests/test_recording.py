@@ -52,6 +52,7 @@ def test_private_signatures() -> None:
     assert context.context()._thread_local_data.op_callbacks == []
     assert "_handle" in vars(tf.Variable(1.0))
     assert BaseResourceVariable.handle.fget.__code__.co_names == ("_handle",)
+    assert "handle" in vars(BaseResourceVariable)
     drawn = pywrap_tfe.TFE_Py_UID()
     assert drawn < tf.constant(1.0)._id <= drawn + 2
     assert callable(pywrap_tfe.TFE_ClearScalarCache)
@@ -153,12 +154,13 @@ def test_compiled_functions_are_opened() -> None:
 
 
 def test_nothing_stays_behind() -> None:
-    before = record.record_operation
+    before, handle = record.record_operation, vars(BaseResourceVariable)["handle"]
     recorder = Recorder()
     recorder.start()
     recorder.stop()
     assert record.record_operation is before
     assert "_handle" not in vars(BaseResourceVariable)
+    assert vars(BaseResourceVariable)["handle"] is handle
     assert not context.context().op_callbacks
 
 
@@ -221,6 +223,40 @@ def test_two_variables_that_share_their_memory(tapes: int) -> None:
     assert inputs["Pow"][1] not in (a, b)
     assert inputs["Pack"] == (b, a, b)
     assert inputs["SelectV2"][1:] == (a, b)
+
+
+def test_a_failed_op_leaves_no_read() -> None:
+    """It asked the variable for its handle; the constant made next is not the variable."""
+    w, x = tf.Variable(2.0), tf.Variable([2.0])
+
+    def run() -> Any:
+        with pytest.raises(Exception, match=r"ndims|rank"):
+            tf.linalg.matmul(w, w)
+        return tf.sin(tf.constant(2.0)), tf.sin(w), tf.sin(tf.constant([2.0])), tf.sin(x)
+
+    trace, _ = recorded(run)
+    reads = [trace.variables[v.handle._id][0] for v in (w, x)]
+    sines = [op.inputs[0] for op in trace.operations if op.kind == "Sin"]
+    assert [key in reads for key in sines] == [False, True, False, True]
+
+
+def test_variables_read_in_a_custom_gradient() -> None:
+    """Also while an inner tape answers: an outer one follows it."""
+    w, x = tf.Variable(3.0), tf.Variable(0.5)
+
+    @tf.custom_gradient
+    def scaled(t: Any) -> Any:
+        return t * 1.0, lambda dy: tf.maximum(dy * 2.0, w) * t
+
+    def run() -> Any:
+        with tf.GradientTape():
+            with tf.GradientTape() as inner:
+                y = scaled(x)
+            return inner.gradient(y, x)
+
+    trace, _ = recorded(run)
+    (read,) = trace.variables[w.handle._id]
+    assert next(op for op in trace.operations if op.kind == "Maximum").inputs[1] == read
 
 
 def test_a_variable_assigned_in_part_is_still_followed() -> None:

@@ -56,6 +56,7 @@ def check_latex(source: str) -> None:
         (Name("layer.kernel"), (), r"\mathrm{layer.kernel}", "layer.kernel"),
         (Name("params['w']"), (), r"{\text{params['w']}}", "params['w']"),
         (Name("x", 1), (), "x_{1}", "x₁"),
+        (Name("x1", plain=True), (), r"\mathrm{x1}", "x1"),
         (Name("x1", 2), (), "x_{1}^{(2)}", "x⁽²⁾₁"),
         (Name("x", 1), (0, 0), "x_{11}^{(1)}", "x⁽¹⁾₁₁"),
         (Name("x"), (0, 1), "x_{12}", "x₁₂"),

@@ -53,6 +53,7 @@ def recorded(shell: Any, body: str, ask: bool = False) -> float:
         running.run(shell, cell, session)
         if ask:
             session.tape.close()
+            session._recorder.stop()
             session.tape.gradient(shell.user_ns["x"], session._plain["x"].first)
         return time.perf_counter() - start
 
