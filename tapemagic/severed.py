@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tapemagic import codes, in_tensorflow, remedies, smoothing
+from tapemagic import codes, in_tensorflow, moving, remedies, smoothing
 from tapemagic.case import REPLICAS, Case
 from tapemagic.dependence import Cut, Edge, cuts
 from tapemagic.findings import Repair, Told, together
@@ -140,7 +140,7 @@ def _stopped(case: Case, cut: Cut) -> _Parts:
                 else ("the tape had been told to stop recording")
             )
             where = f" (what was lost stands at line {cut.line.number})" if cut.line else ""
-            repairs = (Repair(line, remedies.without_line),)
+            repairs = (Repair(line, moving.without_line),)
             return f"{what}: {kind}(){where}.", line or cut.line, repairs
     return "the tape was not recording here.", cut.line, ()
 
@@ -170,7 +170,7 @@ def _outside(case: Case, cut: Cut) -> _Parts:
     above = [n for n in numbers if n < block.number]
     below = [n for n in numbers if n > block.number]
     lines = [Line(n, codes.line_text(line.file, n), line.file) for n in (*above[::-1], *below)]
-    make = remedies.moved_into
+    make = moving.moved_into
     return message, line, tuple(Repair(one, make, (block.number,)) for one in lines)
 
 
@@ -183,7 +183,7 @@ def _in_pipeline(cut: Cut) -> _Parts:
     here = cut.back is not None and cut.line is not None and cut.back.file == cut.line.file
     if cut.back is None or not here:
         return message, cut.line, ()
-    return message, cut.line, (Repair(cut.line, remedies.mapped_later, (cut.back.number,)),)
+    return message, cut.line, (Repair(cut.line, moving.mapped_later, (cut.back.number,)),)
 
 
 def _state(case: Case, cut: Cut) -> _Parts:

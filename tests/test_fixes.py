@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from tapemagic import in_tensorflow, origins, remedies, smoothing
+from tapemagic import in_tensorflow, moving, origins, remedies, smoothing
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.drafting import Step, in_turn
 from tapemagic.programs import program
@@ -48,8 +48,8 @@ with tf.GradientTape() as tape:
 def test_steps_find_the_lines_that_others_moved(cell: Callable[[str], str]) -> None:
     file = cell(OUTSIDE)
     steps = [
-        Step((3, 4), remedies.moved_into),
-        Step((2, 4), remedies.moved_into),
+        Step((3, 4), moving.moved_into),
+        Step((2, 4), moving.moved_into),
         Step((2, 3), in_tensorflow.rewritten),
         Step((3,), remedies.without_stop),
     ]
@@ -82,7 +82,7 @@ def test_a_fix_is_made_of_whole_statements(cell: Callable[[str], str]) -> None:
 def test_a_line_between_keeps_what_it_needs(cell: Callable[[str], str]) -> None:
     """Moved into the block, `y` would be missing where it is printed."""
     file = cell("y = w * 2\nprint(y)\nwith tf.GradientTape() as tape:\n    z = y\n")
-    assert in_turn(file, [Step((1, 3), remedies.moved_into)]) is None
+    assert in_turn(file, [Step((1, 3), moving.moved_into)]) is None
 
 
 def test_an_array_that_is_filled_becomes_a_list(cell: Callable[[str], str]) -> None:
