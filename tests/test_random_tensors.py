@@ -375,6 +375,7 @@ def one(derivative: Any, tape: Any) -> None:
     assert check.agrees is True or kinked, (derivative.key, check, derivative.reasons)
     if form is None:
         long = "parts" in " ".join(derivative.reasons)
+        COUNTS["closed"] += not long
         assert derivative.closed_form is not None or long, (derivative.key, derivative.reasons)
         return
     if form.closed is not None:
