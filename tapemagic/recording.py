@@ -193,7 +193,10 @@ class Recorder:
             except AttributeError:  # an op inside a graph that came without one
                 return
             if touched:
-                self._reads_in_c(op_type, inputs)
+                if op_type == "ReadVariableOp":  # it took the handle itself
+                    touched.clear()
+                else:
+                    self._reads_in_c(op_type, inputs)
             for depth, code in places.get(op_type, ()):
                 try:
                     frame = frame_at(depth)
