@@ -31,8 +31,8 @@ net = K.Sequential([
     K.layers.Conv2D(64, 3, activation="relu"), K.layers.MaxPool2D(),
     K.layers.Flatten(), K.layers.Dropout(0.3),
     K.layers.Dense(128, activation="relu"), K.layers.Dense(10)])
-images = tf.random.normal((64, 28, 28, 1))
-labels = tf.random.uniform((64,), 0, 10, tf.int32)
+images = tf.random.normal((256, 28, 28, 1))
+labels = tf.random.uniform((256,), 0, 10, tf.int32)
 optimizer = K.optimizers.Adam()
 losses = K.losses.SparseCategoricalCrossentropy(from_logits=True)
 
