@@ -235,7 +235,7 @@ def _is_in_the_data(case: Case, exact: Array) -> bool:
     except Exception:  # noqa: BLE001 - as above
         return False
     size = max(float(np.max(np.abs(exact), initial=0.0)), 1e-300)
-    return float(np.max(np.abs(after - exact), initial=0.0)) > 100 * _ROUGH * size
+    return float(np.max(np.abs(after - exact), initial=0.0)) > 10 * _ROUGH * size
 
 
 def _error(case: Case, key: int, exact: dict[int, Array]) -> float | None:
