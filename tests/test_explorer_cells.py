@@ -444,6 +444,12 @@ def test_the_bundle_is_live_and_static_at_once(cells: Cells) -> None:
     assert result.view.identity in script
 
 
+def test_a_result_may_be_shown_twice_on_a_page(cells: Cells) -> None:
+    result = cells.run("x --explore", S3)
+    shown = [re.findall(r'id="(tapemagic-\w+)"', result._repr_html_()) for _ in range(2)]
+    assert [len(places) for places in shown] == [1, 1] and shown[0] != shown[1]
+
+
 def test_print_has_the_picture_too(cells: Cells) -> None:
     text = cells.run("x --explore", S3)._repr_latex_()
     assert text.index(r"\begin{picture}") < text.index(r"\begin{aligned}")

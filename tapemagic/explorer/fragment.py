@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import uuid
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -43,11 +44,13 @@ def source() -> str:
     return _LEFT_OUT.sub("", "\n".join(parts.values()))
 
 
-def live(identity: str, payload: dict[str, Any], picture: str, words: str, static: str) -> str:
+def live(payload: dict[str, Any], picture: str, words: str, static: str) -> str:
     """`static` under the picture, and the script that brings both to life.
 
-    Nothing in the payload can end the script: "<" is written as an escape.
+    Nothing in the payload can end the script: "<" is written as an escape. The place has a name
+    of its own each time: a result may be shown twice on a page.
     """
+    identity = f"tapemagic-{uuid.uuid4().hex[:12]}"
     data = json.dumps(payload, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     # What JavaScript took for line ends until 2019.
     data = data.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -131,6 +131,13 @@ def grid(slider: Slider, count: int = GRID) -> Array:
     return np.linspace(low, high, count)
 
 
+def target_text(subject: Subject) -> str:
+    """What the curve shows: of a tensor the sum of its entries, as the tape differentiates it."""
+    equations = subject.derivation.equations
+    text = equations.target.text
+    return f"sum of {text}" if equations.values[equations.target].shape else text
+
+
 def payload(
     identity: str,
     subject: Subject,
@@ -142,9 +149,8 @@ def payload(
 ) -> dict[str, Any]:
     """The object of the contract with the page (`page/index.js`); `told` is the derivation where
     there are no pieces."""
-    equations = subject.derivation.equations
-    summed = equations.values[equations.target].shape != ()
-    target = equations.target.text
+    target = subject.derivation.equations.target
+    text = target_text(subject)
     branches = any(one.program.guards for one in pieces)
     # With branches the page reads the pieces alone.
     first = pieces[0].data() if pieces and not branches else None
@@ -154,8 +160,8 @@ def payload(
         "version": 1,
         "id": identity,
         "target": {
-            "text": f"sum of {target}" if summed else target,
-            "mathml": ("<mo>Σ</mo>" if summed else "") + mathml.markup(Symbol(equations.target)),
+            "text": text,
+            "mathml": ("" if text == target.text else "<mo>Σ</mo>") + mathml.markup(Symbol(target)),
         },
         "sources": [slider.data() for slider in shown],
         "order": subject.order,

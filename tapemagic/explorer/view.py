@@ -17,7 +17,7 @@ from tapemagic.explorer import fragment, picture, printed
 from tapemagic.explorer.curve import Curve, along, at, nearest, of_table, run
 from tapemagic.explorer.limits import branch_words, domain_words, finite
 from tapemagic.explorer.paths import Paths
-from tapemagic.explorer.payload import Slider, grid, payload, sliders
+from tapemagic.explorer.payload import Slider, grid, payload, sliders, target_text
 from tapemagic.explorer.picture import Panel
 from tapemagic.explorer.program import NotExplorable, Program
 from tapemagic.explorer.slots import fixed
@@ -47,9 +47,9 @@ class View:
         """The programs of the known paths, the recorded one first."""
         return [one.program for one in self.paths.pieces] if self.paths else []
 
-    @cached_property
+    @property
     def payload(self) -> dict[str, Any]:
-        """What the page gets."""
+        """What the page gets, with all paths that are known by now."""
         pieces = self.paths.pieces if self.paths else []
         told = "" if pieces else self._recorded()
         return payload(
@@ -81,7 +81,7 @@ class View:
         notes = tuple(Note(text, "warning") for text in self._words)
         static = html.document(Document((Section(notes),)), "") if notes else ""
         static += self.paths.pieces[0].html if self.paths else self._recorded()
-        live = fragment.live(self.identity, self.payload, self.svg, self._described, static)
+        live = fragment.live(self.payload, self.svg, self._described, static)
         rest = self._rest()
         return f"{live}\n{html.document(rest, '')}" if rest is not None else live
 
@@ -110,7 +110,7 @@ class View:
         here = self.at(point)
         if here is None:
             return []
-        target = self.payload["target"]["text"]
+        target = target_text(self.subject)
         return [
             Panel(
                 self._curve(place, point),
