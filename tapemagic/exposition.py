@@ -246,7 +246,10 @@ def _in_tensors(
         return []
     teller = _teller(derivative, style, told)
     if derivative.derivation is not None and derivative.closed_form is not None:
-        return teller.beside(heading) if steps != "result" else []
+        equations = derivative.derivation.equations
+        names = {name for group in equations.sources for name in group}
+        names.update(equations.constants, (e.name for e in equations.equations))
+        return teller.beside(heading, names) if steps != "result" else []
     if derivative.derivation is not None:
         return []
     label = "by substitution" if derivative.order == 1 else f"order {derivative.order}"

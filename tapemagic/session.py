@@ -152,7 +152,12 @@ class Session:
         if versions is not None:
             self._awaited.discard(name)
             old = unwrapped(versions.before)
-            versions.read_before = is_differentiable(old) and self._recorder.used(tensor_id(old))
+            # A variable made of the old value remembers nothing of it: it is the source.
+            versions.read_before = (
+                is_differentiable(old)
+                and not isinstance(value, tf.Variable)
+                and self._recorder.used(tensor_id(old))
+            )
             if name in self.options.at and not versions.read_before and is_differentiable(value):
                 value = self._elsewhere.moved(name, value)
             versions.first = value

@@ -42,6 +42,8 @@ from tapemagic.tensors.nodes import (
 
 MINUS = number(-1)
 
+_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
 
 class NotMatrix(Exception):
     """The tensor cannot be written with matrices and vectors alone."""
@@ -172,7 +174,7 @@ class MatrixWriter:
         letter = self._selector
         if node.kind == "unit":
             place = node.parameters[0] + 1
-            return f"e_{place} is the unit vector whose entry {place} is 1"
+            return f"e{str(place).translate(_LOWERED)} is the unit vector whose entry {place} is 1"
         if node.kind == "strided":
             text = self._label(node)
             return f"{letter}_{text} picks the entries {text} (counted from 1)"

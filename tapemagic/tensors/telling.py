@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from tapemagic import document as d
 from tapemagic import numbers
 from tapemagic.extent import extent
-from tapemagic.formula import Call, Formula, Product
+from tapemagic.formula import Call, Formula, Name, Product
 from tapemagic.substitution import counted, folded, shown
 from tapemagic.tensors.by_layers import LayerTeller, Part, grouped, outside
 from tapemagic.tensors.definitions import Definition, Definitions, Layer
@@ -222,21 +222,29 @@ class Teller:
             return [d.Fold(f"{label}: a closed form of {node.size} parts", tuple(notes))]
         return notes
 
-    def beside(self, heading: Formula) -> list[d.Item]:
-        """The closed form in one line, beside components that say it all."""
+    def beside(self, heading: Formula, told: Collection[Name]) -> list[d.Item]:
+        """The closed form in one line, beside components that say it all, with what they have
+        not `told`: literal arrays, of which they only show the entries."""
         node = self._form.closed
         if node is None or node.size > LONG:
             return []
-        left, right = self._closed_sides(heading, self._with_names(node))
+        node = self._with_names(node)
+        left, right = self._closed_sides(heading, node)
         label = "in matrix form" if self._in_matrices else "in index form"
-        return [d.Statement((left, right), ("=",), label)]
+        used = {part for part in postorder([node]) if isinstance(part, Leaf)}
+        new = [leaf for leaf in self._definitions.given if leaf in used and leaf.name not in told]
+        spaces = [self._space(leaf) for leaf in new]
+        return [d.Statement((left, right), ("=",), label), *spaces, *self._meanings_in([node])]
 
     def legend(self) -> list[d.Item]:
         """What the symbols of constant structures mean."""
-        if not self._in_matrices:
-            return []
         nodes = [part.node for part in self._definitions.definitions if not part.opaque]
         nodes += [self._form.closed] if self._form.closed is not None else []
+        return self._meanings_in(nodes)
+
+    def _meanings_in(self, nodes: list[Node]) -> list[d.Item]:
+        if not self._in_matrices:
+            return []
         said: dict[str, None] = {}
         for node in postorder(nodes):
             if isinstance(node, Structure) and (text := self._matrix.meaning(node)):
