@@ -248,7 +248,7 @@ class OwnCalls:
         """What is large and still there, because the tape holds it."""
         found: list[Any] = []
         size = 0
-        for _, inputs, _, outputs, _, _ in self._log.raw[first:] if self._log.holds_large else ():
+        for _, inputs, _, outputs, _, _ in self._log.raw[first:] if self._log.large else ():
             for large in (*inputs, *outputs):
                 tensor = large.reference() if isinstance(large, Large) else None
                 if tensor is not None:

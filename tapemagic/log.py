@@ -19,12 +19,13 @@ Entry = tuple[Any, ...]  # op type, inputs, attributes, outputs, code, offset in
 
 
 class Large:
-    """What is remembered of a tensor that is not ours to keep alive."""
+    """What is remembered of a tensor that is not ours to keep alive; `dtype` by its number."""
 
     __slots__ = ("_id", "dtype", "reference", "shape")
 
     def __init__(self, tensor: Any) -> None:
-        self._id, self.shape, self.dtype = tensor._id, tensor.shape, tensor.dtype
+        self._id, self.shape = tensor._id, tensor._shape_tuple()
+        self.dtype = tensor._datatype_enum()
         self.reference = weakref.ref(tensor)
 
 
@@ -114,8 +115,19 @@ class Log:
         self.lives: list[TapeLife] = []
         self.calls: list[Any] = []
         self.layers: list[LayerCall] = []
-        self.holds_large = False  # whether something in `raw` is not kept itself
+        self.large: dict[int, Large] = {}  # what in `raw` is not kept itself, by id
         self._settled = self._named = 0  # how much of `raw` and `bindings` is in `tensors`
+
+    def kept(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
+        """As `kept` gives them; most have been met before, as the output of an op."""
+        known, found = self.large, []
+        for tensor in tensors:
+            if tensor._num_elements() <= SMALL:
+                found.append(tensor)
+            else:
+                key = tensor._id
+                found.append(known.get(key) or known.setdefault(key, Large(tensor)))
+        return tuple(found)
 
     def settle(self) -> dict[int, Any]:
         """The tensors by id, up to what has been written down by now."""
@@ -168,5 +180,8 @@ class Log:
         for call in self.calls:
             call.start, call.at = moved(call.start), moved(call.at)
         self._settled, self._named, self.tensors = 0, 0, {}
+        if self.large:
+            left = (tensor for entry in self.raw for tensor in (*entry[1], *entry[3]))
+            self.large = {tensor._id: tensor for tensor in left if isinstance(tensor, Large)}
         for given in self.given:
             self.tensors.update(given.tensors)

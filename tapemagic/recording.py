@@ -223,8 +223,7 @@ class Recorder:
             try:
                 for tensor in (*inputs, *outputs):
                     if size(tensor) > SMALL:
-                        inputs, outputs = kept(inputs), kept(outputs)
-                        log.holds_large = True
+                        inputs, outputs = log.kept(inputs), log.kept(outputs)
                         break
             except TypeError:  # an op inside a graph that came without one
                 return

@@ -58,6 +58,8 @@ def test_private_signatures() -> None:
     assert callable(pywrap_tfe.TFE_ClearScalarCache)
     assert isinstance(tf.constant(1.0)._id, int)
     assert tf.zeros((3, 4))._num_elements() == 12
+    assert tf.zeros((3, 4))._shape_tuple() == (3, 4)
+    assert tf.as_dtype(tf.zeros(3)._datatype_enum()) is tf.float32
 
 
 def test_every_op_with_its_line() -> None:
