@@ -2408,5 +2408,15 @@ W = tf.Variable([[0.5, -0.2], [0.1, 0.3]]); x = tf.constant([[1.0, 2.0], [0.3, 0
 with tf.GradientTape() as tape:
     acc = tf.reduce_mean(tf.cast(tf.equal(tf.argmax(x @ W, 1), tf.argmax(Y, 1)), tf.float32))  #@
 g = tape.gradient(acc, W)
+=== a function's tensor named as the cell's data | healthy
+def model(v):
+    data = tf.sin(v)
+    return data * 2.0
+data = np.array([1.0, 2.0], dtype=np.float32)
+scale = np.mean(data)
+w = tf.Variable([0.3, 0.4])
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(model(w) * scale)
+g = tape.gradient(y, w)
 """)
 )
