@@ -556,4 +556,109 @@ p = tf.random.uniform((5, 2)) + 0.5
 ---
 %%grad p -J
 q = tf.stack([p[:, 0]*tf.cos(p[:, 1]), p[:, 0]*tf.sin(p[:, 1])], axis=1)
+=== frames
+x = tf.random.normal((12,))
+---
+%%grad x
+F = tf.signal.frame(x, 4, 2)
+L = tf.reduce_sum(F**2)
+=== overlap add
+f = tf.random.normal((3, 4))
+---
+%%grad f
+s = tf.signal.overlap_and_add(f, 2)
+L = tf.reduce_sum(s**2)
+=== Kalman update
+P = tf.constant([[1., .2], [.2, 2.]]); H = tf.constant([[1., 0.5]]); R = tf.constant([[0.3]]); z = tf.constant([[1.2]]); m = tf.constant([[0.5], [0.1]])
+---
+%%grad P, m
+S = H @ P @ tf.transpose(H) + R
+K = P @ tf.transpose(H) @ tf.linalg.inv(S)
+m1 = m + K @ (z - H @ m)
+J = tf.reduce_sum(m1**2)
+=== RMS norm
+x = tf.random.normal((3, 5)); g = tf.random.normal((5,))
+---
+%%grad x, g
+y = x*tf.math.rsqrt(tf.reduce_mean(x**2, -1, keepdims=True) + 1e-6)*g
+L = tf.reduce_sum(tf.sin(y))
+=== rotary embedding
+q = tf.random.normal((3, 4)); th = tf.random.normal((3, 2)); k = tf.random.normal((3, 4))
+---
+%%grad q
+q1, q2 = q[:, ::2], q[:, 1::2]
+r = tf.stack([q1*tf.cos(th) - q2*tf.sin(th), q1*tf.sin(th) + q2*tf.cos(th)], axis=-1)
+s = tf.reduce_sum(tf.reshape(r, (3, 4))*k)
+=== transposed conv
+x = tf.random.normal((1, 3, 3, 2)); k = tf.random.normal((2, 2, 1, 2))
+---
+%%grad x, k
+y = tf.nn.conv2d_transpose(x, k, (1, 6, 6, 1), 2)
+L = tf.reduce_sum(y**2)
+=== upsampling
+x = tf.random.normal((1, 3, 3, 1)); t = tf.random.normal((1, 6, 6, 1))
+---
+%%grad x
+y = tf.image.resize(x, (6, 6))
+L = tf.reduce_mean((y - t)**2)
+=== ordinal regression
+th = tf.constant([-1., 0.5, 2.]); f = tf.random.normal((4,)); y = tf.constant([0, 1, 3, 2])
+---
+%%grad th, f
+c = tf.sigmoid(th - f[:, None])
+p = tf.concat([c, tf.ones((4, 1))], 1) - tf.concat([tf.zeros((4, 1)), c], 1)
+ll = tf.reduce_sum(tf.math.log(tf.gather(p, y, axis=1, batch_dims=1)))
+=== planar flow
+u = tf.random.normal((3,)); w = tf.random.normal((3,)); b = tf.constant(0.1); z = tf.random.normal((5, 3))
+---
+%%grad u, w, b
+a = tf.linalg.matvec(z, w) + b
+f = z + tf.tanh(a)[:, None]*u
+ld = tf.math.log(tf.abs(1 + (1 - tf.tanh(a)**2)*tf.tensordot(u, w, 1)))
+L = tf.reduce_mean(0.5*tf.reduce_sum(f**2, 1) - ld)
+=== quaternion rotation | chain
+q = tf.random.normal((4,)); v = tf.random.normal((3,)); t = tf.random.normal((3,))
+---
+%%grad q
+n = q/tf.norm(q)
+r = v + 2*tf.linalg.cross(n[1:], tf.linalg.cross(n[1:], v) + n[0]*v)
+L = tf.reduce_sum((r - t)**2)
+=== Lennard-Jones
+x = 2*tf.random.normal((4, 3))
+---
+%%grad x
+d = x[:, None] - x[None]
+r2 = tf.reduce_sum(d**2, -1) + tf.eye(4)
+m = 1 - tf.eye(4)
+E = 0.5*tf.reduce_sum(m*4*(r2**-6 - r2**-3))
+=== Newton-Schulz
+A = tf.random.normal((3, 3))
+---
+%%grad A
+X = A/tf.norm(A)
+X = 1.5*X - 0.5*X @ tf.transpose(X) @ X
+L = tf.reduce_sum(X**2)
+=== scatter update
+x = tf.random.normal((5,)); u = tf.random.normal((2,))
+---
+%%grad x, u
+y = tf.tensor_scatter_nd_update(x, [[1], [3]], u)
+L = tf.reduce_sum(y**3)
+=== prod with a zero
+x = tf.constant([2., 0., 3.])
+---
+%%grad x
+p = tf.reduce_prod(x)
+=== tri-diagonal solve
+d = tf.constant([[1., 1, 0], [4, 5, 6], [0, 1, 1]]); r = tf.random.normal((3, 1))
+---
+%%grad d, r
+x = tf.linalg.tridiagonal_solve(d, r)
+L = tf.reduce_sum(x**2)
+=== SVD low rank
+A = tf.random.normal((4, 3))
+---
+%%grad A
+s = tf.linalg.svd(A, compute_uv=False)
+f = tf.reduce_sum(tf.math.log(1 + s**2))
 """

@@ -267,6 +267,8 @@ class _Writer:
         used = self._uses[key] or key == self._target
         if not used:
             return
+        if self._trace.tensors[key].dtype.startswith("complex"):
+            raise NotDerivable("complex numbers are not derived, only their value is shown")
         name = self._alias if key == self._target else self._names.of.get(key)
         leaf = self._leaf(name or self._names.fresh(), key)
         arguments = tuple(

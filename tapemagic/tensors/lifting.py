@@ -15,11 +15,17 @@ import numpy as np
 from tapemagic import rules
 from tapemagic.formula import ONE, Formula, Symbol, call, number
 from tapemagic.tensors import (
+    cumulating,
     decompositions,
     diagonals,
+    grouping,
+    images,
+    joining,
     moving,
     normalising,
+    pooling,
     scattering,
+    slicing,
     whole,
     windows,
 )
@@ -290,8 +296,14 @@ ROWS: dict[str, Rule] = {
     "SparseSoftmaxCrossEntropyWithLogits": _sparse_cross_entropy,
     **decompositions.ROWS,
     **moving.ROWS,
+    **slicing.ROWS,
+    **joining.ROWS,
+    **cumulating.ROWS,
     **scattering.ROWS,
+    **grouping.ROWS,
     **diagonals.ROWS,
     **windows.ROWS,
+    **pooling.ROWS,
+    **images.ROWS,
     **normalising.ROWS,
 }

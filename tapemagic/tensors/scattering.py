@@ -5,28 +5,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tapemagic.formula import ONE, ZERO, Formula, Name, call, number
-from tapemagic.tensors import whole
-from tapemagic.tensors.algebra import (
-    Factor,
-    Label,
-    applied,
-    contract,
-    plus,
-    rearranged,
-    scaled,
-)
-from tapemagic.tensors.nodes import PLACES, Array, Node, Shape, Structure, constant, core
+from tapemagic.formula import ZERO, Name, number
+from tapemagic.tensors.algebra import Factor, Label, contract, plus, scaled
+from tapemagic.tensors.nodes import Array, Node, Shape, Structure, constant, core
 from tapemagic.tensors.operand import Context, NotLiftable, Operand, Rule
 from tapemagic.tensors.structures import given
-
-MINUS = number(-1)
-LOWEST = number(-math.inf)
 
 
 def places_of(operand: Operand) -> Array:
@@ -54,44 +41,45 @@ def hot(
     return [(Structure((*shape, size), "one_hot", (flat,), name), [*labels, old])]
 
 
-def _named(shape: Shape, mark: str) -> list[Label]:
+def named(shape: Shape, mark: str) -> list[Label]:
+    """A label for each axis."""
     return [(mark, axis) for axis in range(len(shape))]
 
 
-def _labelled(operand: Operand, labels: Sequence[Label]) -> Factor:
+def labelled(operand: Operand, labels: Sequence[Label]) -> Factor:
+    """The operand with a label for each of its axes, those of one entry left out."""
     return operand.node, [labels[axis] for axis in operand.axes]
 
 
-def _over(factors: Iterable[Factor], labels: Sequence[Label], shape: Shape) -> Node:
+def over(factors: Iterable[Factor], labels: Sequence[Label], shape: Shape) -> Node:
+    """The contraction with these labels as axes, in that shape."""
     sizes = {label: size for label, size in zip(labels, shape) if size != 1}
     return contract(factors, tuple(sizes), sizes)
 
 
-# -- gathers ------------------------------------------------------------------------------------
-
-
-def _gather(context: Context) -> Sequence[Node]:
+def gather(context: Context) -> Sequence[Node]:
+    """Entries along an axis, at the places of the batch or of all."""
     operand, indices = context.inputs[:2]
     axis = context.inputs[2].number if len(context.inputs) > 2 else 0
     axis %= max(1, len(operand.shape))
     batch = int(context.attributes.get("batch_dims") or 0) % max(1, len(indices.shape) + 1)
-    old, own = _named(operand.shape, "x"), _named(indices.shape, "i")
+    old, own = named(operand.shape, "x"), named(indices.shape, "i")
     own[:batch] = old[:batch]
     factors = hot(places_of(indices), operand.shape[axis], own, old[axis], indices.name)
     out = [*old[:axis], *own[batch:], *old[axis + 1 :]]
-    return (_over([*factors, _labelled(operand, old)][::-1], out, context.output),)
+    return (over([*factors, labelled(operand, old)][::-1], out, context.output),)
 
 
 def _resource_gather(context: Context) -> Sequence[Node]:
-    return _gather(Context("GatherV2", context.inputs[:2], context.attributes, context.outputs))
+    return gather(Context("GatherV2", context.inputs[:2], context.attributes, context.outputs))
 
 
 def _gather_nd(context: Context) -> Sequence[Node]:
     operand, indices = context.inputs
-    old = _named(operand.shape, "x")
+    old = named(operand.shape, "x")
     places, own, factors = _columns(operand.shape, indices, old)
     out = [*own, *old[len(places) :]]
-    return (_over([_labelled(operand, old), *factors], out, context.output),)
+    return (over([labelled(operand, old), *factors], out, context.output),)
 
 
 def _columns(
@@ -100,7 +88,7 @@ def _columns(
     """Rows of places along the first axes of a tensor: each column with its factor."""
     rows = places_of(indices)
     depth = rows.shape[-1]
-    own = _named(rows.shape[:-1], "i")
+    own = named(rows.shape[:-1], "i")
     columns = [rows[..., k] for k in range(depth)]
     name = indices.name if depth == 1 and 1 in rows.shape[-1:] else None
     factors: list[Factor] = []
@@ -109,14 +97,11 @@ def _columns(
     return columns, own, factors
 
 
-# -- scatters -----------------------------------------------------------------------------------
-
-
 def _scattered(shape: Shape, indices: Operand, updates: Operand) -> Node:
-    old = _named(shape, "x")
+    old = named(shape, "x")
     columns, own, factors = _columns(shape, indices, old)
     labels = [*own, *old[len(columns) :]]
-    return _over([*factors, _labelled(updates, labels)], old, shape)
+    return over([*factors, labelled(updates, labels)], old, shape)
 
 
 def _scatter_nd(context: Context) -> Sequence[Node]:
@@ -141,10 +126,10 @@ def _tensor_update(context: Context) -> Sequence[Node]:
         raise NotLiftable("two updates of one place")
     keep = np.ones(shape[: rows.shape[1]])
     keep[tuple(rows.T)] = 0
-    old = _named(shape, "x")
+    old = named(shape, "x")
     mask = given(keep.reshape(core(keep.shape)), "rest")
     labels = [label for label, size in zip(old, keep.shape) if size != 1]
-    rest = _over([(mask, labels), _labelled(operand, old)], old, shape)
+    rest = over([(mask, labels), labelled(operand, old)], old, shape)
     return (plus([rest, _scattered(shape, indices, updates)], core(shape)),)
 
 
@@ -156,10 +141,10 @@ def _stitch(context: Context) -> Sequence[Node]:
         raise NotLiftable("two parts for one place")
     terms = []
     for places, part in zip(indices, parts):
-        old = _named(context.output, "x")
-        own = _named(places.shape, "i")
+        old = named(context.output, "x")
+        own = named(places.shape, "i")
         factors = hot(places_of(places), context.output[0], own, old[0])
-        terms.append(_over([*factors, _labelled(part, [*own, *old[1:]])], old, context.output))
+        terms.append(over([*factors, labelled(part, [*own, *old[1:]])], old, context.output))
     return (plus(terms, core(context.output)),)
 
 
@@ -173,76 +158,13 @@ def _partition(context: Context) -> Sequence[Node]:
         if not len(rows):
             found.append(constant(ZERO, core(shape)))
             continue
-        old = _named(operand.shape, "x")
+        old = named(operand.shape, "x")
         factors: list[Factor] = []
         for column, size, label in zip(rows.T, operand.shape, old):
             factors += hot(column, size, ["row"], label)
         out = ["row", *old[count:]]
-        found.append(_over([_labelled(operand, old), *factors], out, shape))
+        found.append(over([labelled(operand, old), *factors], out, shape))
     return found
-
-
-# -- groups -------------------------------------------------------------------------------------
-
-
-def _groups(context: Context) -> tuple[Operand, Array, list[Label], list[Label], int]:
-    operand, ids = context.inputs[:2]
-    groups = context.output[0]
-    places = places_of(ids)
-    return operand, places, _named(operand.shape, "x"), ["group"], groups
-
-
-def _segment_sum(mean: bool, root: bool = False) -> Rule:
-    def rule(context: Context) -> Sequence[Node]:
-        operand, places, old, new, groups = _groups(context)
-        count = places.ndim
-        factors = [
-            *hot(places, groups, old[:count], new[0], context.inputs[1].name),
-            _labelled(operand, old),
-        ]
-        out = [*new, *old[count:]]
-        if mean or root:
-            inside = places[(places >= 0) & (places < groups)]
-            counts = np.maximum(np.bincount(inside, minlength=groups), 1)
-            share = 1 / (np.sqrt(counts) if root else counts)
-            factors.insert(0, (given(share.reshape(core(share.shape)), "share"), new[: groups > 1]))
-        return (_over(factors, out, context.output),)
-
-    return rule
-
-
-def _segment_fold(name: str, neutral: Formula) -> Rule:
-    """Over each group alone: what is outside of it counts as the neutral element."""
-
-    def rule(context: Context) -> Sequence[Node]:
-        operand, places, old, new, groups = _groups(context)
-        if places.ndim != 1 or set(range(groups)) - set(places.tolist()):
-            raise NotLiftable("groups along several axes, or an empty one")
-        if 1 in (groups, len(places)):
-            raise NotLiftable("a single group or row")
-        rest = [label for label, size in zip(old[1:], operand.shape[1:]) if size != 1]
-        shape = (groups, *core(operand.shape[1:]), len(places))
-        out = [*new, *rest, old[0]]
-        member = contract(hot(places, groups, old[:1], new[0]), out, dict(zip(out, shape)))
-        spread = rearranged(*_labelled(operand, old), out, shape)
-        chosen = applied(call("where", PLACES[0], PLACES[1], neutral), [member, spread], shape)
-        return (whole.make(name, shape[:-1], chosen, parameters=(1,)),)
-
-    return rule
-
-
-def _sparse_segments(mean: bool, root: bool = False) -> Rule:
-    """Of rows that are gathered first."""
-    fold = _segment_sum(mean, root)
-
-    def rule(context: Context) -> Sequence[Node | None]:
-        operand, indices, ids = context.inputs[:3]
-        shape = (*indices.shape, *operand.shape[1:])
-        (rows,) = _gather(Context("Gather", (operand, indices), {}, (shape,)))
-        gathered = Operand(shape, lambda: rows)
-        return fold(Context(context.kind, (gathered, ids), {}, context.outputs))
-
-    return rule
 
 
 def _sparse_product(context: Context) -> Sequence[Node]:
@@ -259,11 +181,11 @@ def _sparse_product(context: Context) -> Sequence[Node]:
         inner, outer = outer, inner
     factors = [
         *hot(rows, shape[0], ["entry"], "row"),
-        _labelled(values, ["entry"]),
+        labelled(values, ["entry"]),
         *hot(columns, shape[1], ["entry"], "column"),
-        _labelled(right, ["column", "out"] if inner == "column" else ["out", "column"]),
+        labelled(right, ["column", "out"] if inner == "column" else ["out", "column"]),
     ]
-    return (_over(factors, ["row", "out"], context.output),)
+    return (over(factors, ["row", "out"], context.output),)
 
 
 def _reverse_sequence(context: Context) -> Sequence[Node]:
@@ -274,15 +196,15 @@ def _reverse_sequence(context: Context) -> Sequence[Node]:
     places = np.tile(np.arange(size), (operand.shape[batch], 1))
     for row, length in zip(places, lengths.numbers):
         row[:length] = row[:length][::-1]
-    old = _named(operand.shape, "x")
+    old = named(operand.shape, "x")
     factors = hot(places, size, [old[batch], "new"], old[along])
     out = ["new" if axis == along else label for axis, label in enumerate(old)]
-    return (_over([_labelled(operand, old), *factors], out, context.output),)
+    return (over([labelled(operand, old), *factors], out, context.output),)
 
 
 ROWS: dict[str, Rule] = {
-    "GatherV2": _gather,
-    "Gather": _gather,
+    "GatherV2": gather,
+    "Gather": gather,
     "ResourceGather": _resource_gather,
     "GatherNd": _gather_nd,
     "ResourceGatherNd": _gather_nd,
@@ -296,16 +218,4 @@ ROWS: dict[str, Rule] = {
     "DynamicPartition": _partition,
     "ReverseSequence": _reverse_sequence,
     "SparseTensorDenseMatMul": _sparse_product,
-    "SegmentSum": _segment_sum(mean=False),
-    "SegmentMean": _segment_sum(mean=True),
-    "UnsortedSegmentSum": _segment_sum(mean=False),
-    **dict.fromkeys(("SegmentMax", "UnsortedSegmentMax"), _segment_fold("max", LOWEST)),
-    **dict.fromkeys(("SegmentMin", "UnsortedSegmentMin"), _segment_fold("min", number(math.inf))),
-    **dict.fromkeys(("SegmentProd", "UnsortedSegmentProd"), _segment_fold("prod", ONE)),
-    "SparseSegmentSum": _sparse_segments(mean=False),
-    "SparseSegmentSumWithNumSegments": _sparse_segments(mean=False),
-    "SparseSegmentMean": _sparse_segments(mean=True),
-    "SparseSegmentMeanWithNumSegments": _sparse_segments(mean=True),
-    "SparseSegmentSqrtN": _sparse_segments(mean=False, root=True),
-    "SparseSegmentSqrtNWithNumSegments": _sparse_segments(mean=False, root=True),
 }

@@ -1,4 +1,4 @@
-"""Convolutions and pooling: contractions with a window structure for each spatial axis.
+"""Convolutions: contractions with a window structure for each spatial axis.
 
 [i, j, p] = 1 where place p of the window at i lies on entry j: y_i = Σ_{j,p} [i,j,p] x_j w_p
 is the convolution x_{i+p} w_p, and its pullbacks are contractions with the same structure.
@@ -6,18 +6,16 @@ is the convolution x_{i+p} w_p, and its pullbacks are contractions with the same
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from tapemagic.formula import ONE, ZERO, Formula, call, number
-from tapemagic.tensors import whole
-from tapemagic.tensors.algebra import Factor, Label, applied, contract, plus, rearranged, reshaped
+from tapemagic.tensors.algebra import Factor, Label, applied, contract, reshaped
 from tapemagic.tensors.nodes import PLACES, Array, Node, Shape, Structure, constant, core
-from tapemagic.tensors.operand import Attributes, Context, NotLiftable, Rule, text
+from tapemagic.tensors.operand import Attributes, Context, Rule, text
 from tapemagic.tensors.structures import given
 
 BATCH, CHANNEL = "batch", "channel"
@@ -58,7 +56,7 @@ class _Axis:
         return [(given(entries, "window"), labels)]
 
 
-class _Grid:
+class Grid:
     """The spatial axes of a convolution: labels of image and output, a structure for each."""
 
     def __init__(
@@ -122,8 +120,8 @@ class _Grid:
         """What lies under each window, [output, places of the window]."""
         labels = [*self.output(), *self.window]
         sizes = (*output, *(axis.places for axis in self.axes))
-        factors = [_factor(node, shape, self.image()), *self.factors]
-        found = _result(factors, labels, sizes)
+        factors = [factor(node, shape, self.image()), *self.factors]
+        found = result(factors, labels, sizes)
         if not self.padded or outside == ZERO:
             return found
         masks: list[Factor] = []
@@ -132,22 +130,21 @@ class _Grid:
                 own = [k for k, size in ((i, axis.count), (p, axis.places)) if size != 1]
                 entries = axis.inside.astype(float)
                 masks.append((given(entries.reshape(core(entries.shape)), "inside"), own))
-        inside = _result(masks, labels, sizes)
+        inside = result(masks, labels, sizes)
         return applied(call("where", PLACES[0], PLACES[1], outside), [inside, found], core(sizes))
 
 
-def _factor(node: Node, shape: Shape, labels: Sequence[Label]) -> Factor:
+def factor(node: Node, shape: Shape, labels: Sequence[Label]) -> Factor:
+    """`node` of that shape with its labels, axes of one entry left out."""
     return node, tuple(label for label, size in zip(labels, shape) if size != 1)
 
 
-def _result(
+def result(
     factors: Sequence[Factor], labels: Sequence[Label], shape: Shape, coefficient: Formula = ONE
 ) -> Node:
+    """The contraction with these labels as axes, in that shape."""
     sizes = {label: size for label, size in zip(labels, shape) if size != 1}
     return contract(factors, tuple(sizes), sizes, coefficient)
-
-
-# -- convolutions -------------------------------------------------------------------------------
 
 
 class _Convolution:
@@ -156,7 +153,7 @@ class _Convolution:
     def __init__(
         self, image: Shape, kernel: Shape, output: Shape, attributes: Attributes, depthwise: bool
     ) -> None:
-        self.grid = _Grid(image, kernel[:-2], output, attributes)
+        self.grid = Grid(image, kernel[:-2], output, attributes)
         channel = 1 if self.grid.first else len(image) - 1
         into, out = image[channel], output[channel]
         self.groups = 1 if depthwise else into // kernel[-2]
@@ -190,15 +187,15 @@ class _Convolution:
     ) -> Factor:
         assert callable(whole_)
         wide = (*shape[: self._channel], *split, *shape[self._channel + 1 :])
-        return _factor(reshaped(node, core(wide)), wide, whole_(names))
+        return factor(reshaped(node, core(wide)), wide, whole_(names))
 
     def kernel(self, node: Node) -> Factor:
         """The kernel and its labels."""
         kernel = self.shapes[1]
         if self._depthwise:
-            return _factor(node, kernel, [*self.grid.window, "in", "out"])
+            return factor(node, kernel, [*self.grid.window, "in", "out"])
         wide = (*kernel[:-1], *self._split_kernel)
-        return _factor(reshaped(node, core(wide)), wide, [*self.grid.window, "in", "group", "out"])
+        return factor(reshaped(node, core(wide)), wide, [*self.grid.window, "in", "group", "out"])
 
     def made(self, factors: Sequence[Factor], like: Factor, shape: Shape) -> Node:
         """The contraction of factors with the axes of `like`, in that shape."""
@@ -249,158 +246,6 @@ def _filter_back(depthwise: bool = False) -> Rule:
     return rule
 
 
-# -- pooling ------------------------------------------------------------------------------------
-
-
-def _pool_grid(image: Shape, output: Shape, attributes: Attributes) -> _Grid:
-    window = [int(size) for size in attributes["ksize"]]
-    first = text(attributes.get("data_format") or "NHWC").startswith("NC")
-    if window[0] != 1 or window[1 if first else -1] != 1:
-        raise NotLiftable("pooling over the batch or the channels")
-    return _Grid(image, window[2:] if first else window[1:-1], output, attributes)
-
-
-def _average_pool(context: Context) -> Sequence[Node]:
-    (image,) = context.inputs
-    grid = _pool_grid(image.shape, context.output, context.attributes)
-    factors = [*grid.shares(), _factor(image.node, image.shape, grid.image()), *grid.factors]
-    return (_result(factors, grid.output(), context.output),)
-
-
-def _average_pool_back(context: Context) -> Sequence[Node]:
-    cotangent = context.inputs[1]
-    grid = _pool_grid(context.output, cotangent.shape, context.attributes)
-    factors = [
-        *grid.shares(),
-        _factor(cotangent.node, cotangent.shape, grid.output()),
-        *grid.factors,
-    ]
-    return (_result(factors, grid.image(), context.output),)
-
-
-def _patches(grid: _Grid, node: Node, shape: Shape, output: Shape) -> tuple[Node, int]:
-    own = sum(1 for axis in grid.axes if axis.places != 1)
-    return grid.patches(node, shape, output, number(-math.inf)), own
-
-
-def _max_pool(context: Context) -> Sequence[Node]:
-    """The first of the largest entries gets the whole cotangent, as in TensorFlow."""
-    image = context.inputs[0]
-    attributes = _with_windows(context)
-    grid = _pool_grid(image.shape, context.output, attributes)
-    patches, own = _patches(grid, image.node, image.shape, context.output)
-    if not own:
-        return (patches,)
-    shape = patches.shape[: patches.rank - own]
-    return (whole.make("max", shape, patches, parameters=(own, True)),)
-
-
-def _with_windows(context: Context) -> Attributes:
-    """MaxPoolV2 has the window and the strides among its inputs."""
-    if not context.kind.endswith("V2"):
-        return context.attributes
-    ksize, strides = (operand.numbers for operand in context.inputs[-2:])
-    return {**context.attributes, "ksize": ksize, "strides": strides}
-
-
-def _max_pool_back(context: Context) -> Sequence[Node]:
-    image, pooled, cotangent = context.inputs[:3]
-    grid = _pool_grid(image.shape, pooled.shape, _with_windows(context))
-    factors = [_factor(cotangent.node, cotangent.shape, grid.output()), *grid.factors]
-    factors += _chosen(grid, image.node, image.shape, pooled.shape)
-    return (_result(factors, grid.image(), context.output),)
-
-
-def _max_pool_back_again(context: Context) -> Sequence[Node]:
-    image, pooled, cotangent = context.inputs[:3]
-    grid = _pool_grid(image.shape, pooled.shape, _with_windows(context))
-    factors = [_factor(cotangent.node, cotangent.shape, grid.image()), *grid.factors]
-    factors += _chosen(grid, image.node, image.shape, pooled.shape)
-    return (_result(factors, grid.output(), context.output),)
-
-
-def _chosen(grid: _Grid, node: Node, shape: Shape, output: Shape) -> list[Factor]:
-    """1 at the first of the largest entries under each window."""
-    patches, own = _patches(grid, node, shape, output)
-    if not own:
-        return []
-    labels = [*grid.output(), *grid.window]
-    sizes = (*output, *(axis.places for axis in grid.axes))
-    return [_factor(whole.first_largest(patches, own), sizes, labels)]
-
-
-def _dilation(context: Context) -> Sequence[Node]:
-    """max over p of x_{i+p} + w_p"""
-    image, kernel = context.inputs
-    attributes = {**context.attributes, "dilations": context.attributes["rates"]}
-    grid = _Grid(image.shape, kernel.shape[:-1], context.output, attributes)
-    patches, own = _patches(grid, image.node, image.shape, context.output)
-    if not own:
-        raise NotLiftable("a window of one entry")
-    sizes = (*context.output, *(axis.places for axis in grid.axes))
-    labels = [k for k, size in zip([*grid.output(), *grid.window], sizes) if size != 1]
-    weights = _factor(kernel.node, kernel.shape, [*grid.window, CHANNEL])
-    spread = rearranged(*weights, labels, patches.shape)
-    shifted = plus([patches, spread], patches.shape)
-    shape = patches.shape[: patches.rank - own]
-    return (whole.make("max", shape, shifted, parameters=(own, True)),)
-
-
-# -- patches and images of another size ---------------------------------------------------------
-
-
-def _image_patches(context: Context) -> Sequence[Node]:
-    """Each window laid out along the channels."""
-    (image,) = context.inputs
-    window = [int(size) for size in context.attributes["ksizes"]][1:-1]
-    attributes = {**context.attributes, "dilations": context.attributes.get("rates")}
-    grid = _Grid(image.shape, window, context.output, attributes)
-    output = (*context.output[:-1], image.shape[-1])
-    found = grid.patches(image.node, image.shape, output, ZERO)
-    labels = [*grid.output(), *grid.window]
-    sizes: Mapping[Label, int] = dict(zip(labels, (*output, *window)))
-    out = [k for k in (*labels[: len(window) + 1], *grid.window, CHANNEL) if sizes[k] != 1]
-    own = [k for k in labels if sizes[k] != 1]
-    turned = rearranged(found, own, out, tuple(sizes[k] for k in out))
-    return (reshaped(turned, core(context.output)),)
-
-
-def _resized(weights: str) -> Rule:
-    """Each spatial axis times a matrix of weights."""
-
-    def rule(context: Context) -> Sequence[Node]:
-        image = context.inputs[0]
-        labels: list[Label] = [BATCH, "j0", "j1", CHANNEL]
-        factors = [_factor(image.node, image.shape, labels)]
-        for k, (old, new) in enumerate(zip(image.shape[1:3], context.output[1:3])):
-            matrix = _weights(old, new, weights, context.attributes)
-            shape = core(matrix.shape)
-            own = [label for label, n in zip((f"i{k}", f"j{k}"), matrix.shape) if n != 1]
-            factors.append((given(matrix.reshape(shape), f"{weights} weights"), own))
-        return (_result(factors, [BATCH, "i0", "i1", CHANNEL], context.output),)
-
-    return rule
-
-
-def _weights(old: int, new: int, kind: str, attributes: Attributes) -> Array:
-    corners = bool(attributes.get("align_corners"))
-    half = bool(attributes.get("half_pixel_centers"))
-    scale = (old - 1) / (new - 1) if corners and new > 1 else old / new
-    places = np.arange(new)
-    at = (places + 0.5) * scale - 0.5 if half else places * scale
-    found = np.zeros((new, old))
-    if kind == "nearest":
-        at = (places + 0.5) * scale if half else at
-        nearest = np.floor(at + 0.5) if corners else np.floor(at)
-        found[places, np.clip(nearest, 0, old - 1).astype(int)] = 1
-        return found
-    low = np.floor(at)
-    share = at - low
-    np.add.at(found, (places, np.clip(low, 0, old - 1).astype(int)), 1 - share)
-    np.add.at(found, (places, np.clip(low + 1, 0, old - 1).astype(int)), share)
-    return found
-
-
 ROWS: dict[str, Rule] = {
     "Conv2D": _convolution(),
     "Conv3D": _convolution(),
@@ -411,16 +256,4 @@ ROWS: dict[str, Rule] = {
     "Conv2DBackpropFilter": _filter_back(),
     "Conv3DBackpropFilterV2": _filter_back(),
     "DepthwiseConv2dNativeBackpropFilter": _filter_back(depthwise=True),
-    "AvgPool": _average_pool,
-    "AvgPool3D": _average_pool,
-    "AvgPoolGrad": _average_pool_back,
-    "AvgPool3DGrad": _average_pool_back,
-    **dict.fromkeys(("MaxPool", "MaxPoolV2", "MaxPool3D"), _max_pool),
-    **dict.fromkeys(("MaxPoolGrad", "MaxPoolGradV2", "MaxPool3DGrad"), _max_pool_back),
-    **dict.fromkeys(("MaxPoolGradGrad", "MaxPool3DGradGrad"), _max_pool_back_again),
-    "Dilation2D": _dilation,
-    "ExtractImagePatches": _image_patches,
-    "ExtractVolumePatches": _image_patches,
-    "ResizeBilinear": _resized("bilinear"),
-    "ResizeNearestNeighbor": _resized("nearest"),
 }
