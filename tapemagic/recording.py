@@ -193,10 +193,7 @@ class Recorder:
             except AttributeError:  # an op inside a graph that came without one
                 return
             if touched:
-                if op_type == "ReadVariableOp":  # it took the handle itself
-                    touched.clear()
-                else:
-                    self._reads_in_c(op_type, inputs)
+                self._reads_in_c(op_type, inputs)
             for depth, code in places.get(op_type, ()):
                 try:
                     frame = frame_at(depth)
@@ -254,7 +251,8 @@ class Recorder:
         """Which of the unreported inputs are variables, read in C, and which are constants: a
         read shares the variable's memory."""
         try:
-            self._reads_of(op_type, self._touched[:], inputs)
+            if op_type != "ReadVariableOp":  # which takes the handle itself
+                self._reads_of(op_type, self._touched[:], inputs)
         except Exception as error:  # noqa: BLE001 - the user's op has run, and is not to fail
             self.unreadable = f"a read of a variable could not be followed ({error})"
         self._touched.clear()
