@@ -221,7 +221,7 @@ class Given:
                 known = _arrays(_listed(self._answer[1]))
                 return [None if g is None else np.asarray(g * scale) for g in known]
             if graphs.function_name(self.name) is None and self._answer is not None:
-                raise LookupError("a custom gradient is not called again")
+                return self._known(cotangents)
             outputs = [tensors[key] for key in self.outputs]  # of which only dtypes are asked
             seeds = [
                 tf.constant(c, dtype=t.dtype) if t.dtype.is_floating else None
@@ -236,6 +236,14 @@ class Given:
         attributes = {"compiled": function is not None}
         name = function or self.name
         return Operation(name, taken, made, attributes, line, vjp, at, False, True, answered)
+
+    def _known(self, cotangents: Sequence[Array]) -> Sequence[Array | None]:
+        """The answer that the tape got, if it asked the same. Raises `LookupError`."""
+        for wanted, asked in zip(cotangents, _arrays(self._answer[0])):
+            known = np.zeros(np.shape(wanted)) if asked is None else asked
+            if known.dtype.kind == "f" and not np.allclose(known, wanted, rtol=1e-4, atol=1e-7):
+                raise LookupError("a custom gradient is not called again")
+        return _arrays(_listed(self._answer[1]))
 
     def _recorded(self) -> Answer | None:
         """What the tape asked and was told."""
