@@ -160,6 +160,8 @@ def _side(relation: str, side: Formula) -> str:
     for markup, text in zip(_MATHML.chunks(side), _TEXT.chunks(side)):
         first = not pieces
         sign = [_MATHML.operator(relation)] if first else []
+        if first and markup.startswith("<mtext"):  # which counts as space: it gets none after "="
+            sign.append(_MATHML.gap())
         words = f"{relation} {text}" if first else str(text).strip()
         pieces.append(_both(_MATHML.row([*sign, markup]), words + " "))
     # A long side stands alone, so that its further lines can be indented.

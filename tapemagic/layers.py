@@ -80,11 +80,12 @@ class Layers:
 
     def _leave(self, call: LayerCall) -> None:
         self._depth = call.depth
-        self._log.layers.remove(call)
+        if call in self._log.layers:  # a training loop's old steps are dropped
+            self._log.layers.remove(call)
 
     def _end(self, call: LayerCall, layer: Any, found: Any) -> None:
         call.outputs = tuple(tensor._id for tensor in _tensors(found))
-        if not call.outputs or not self._log.layers:  # it was built, or traced for a graph
+        if not call.outputs:  # it was built, or traced for a graph
             self._leave(call)
             return
         self._depth, call.last = call.depth, len(self._log.raw)

@@ -230,7 +230,7 @@ class Given:
                 return [None if g is None else np.asarray(g * scale) for g in known]
             library = graphs.function_name(self.name) is not None or _is_librarys(self._backward)
             if not library and self._answer is not None:
-                raise LookupError("a custom gradient is not called again")
+                return self._known(cotangents)
             outputs = [tensors[key] for key in self.outputs]  # of which only dtypes are asked
             seeds = [
                 tf.constant(c, dtype=t.dtype) if t.dtype.is_floating else None
@@ -246,6 +246,14 @@ class Given:
         attributes = {"compiled": function is not None, "library": library}
         name = function or self.name
         return Operation(name, taken, made, attributes, line, vjp, at, False, True, answered)
+
+    def _known(self, cotangents: Sequence[Array]) -> Sequence[Array | None]:
+        """The answer that the tape got, if it asked the same. Raises `LookupError`."""
+        for wanted, asked in zip(cotangents, _arrays(self._answer[0])):
+            known = np.zeros(np.shape(wanted)) if asked is None else asked
+            if known.dtype.kind == "f" and not np.allclose(known, wanted, rtol=1e-4, atol=1e-7):
+                raise LookupError("a custom gradient is not called again")
+        return _arrays(_listed(self._answer[1]))
 
     def _recorded(self) -> Answer | None:
         """What the tape asked and was told."""
