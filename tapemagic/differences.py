@@ -18,9 +18,11 @@ from tapemagic.numeric import NotReplayable
 from tapemagic.question import Question
 from tapemagic.tensors import forms
 from tapemagic.tensors.forms import TensorForm
+from tapemagic.tensors.nodes import Function, postorder
 from tapemagic.trace import Array, Operation, Trace
 
 _SYMMETRIC = {"Cholesky", "SelfAdjointEigV2"}
+_HALVES = {"cholesky", "eigenvalues"}
 
 
 def difference(
@@ -112,6 +114,9 @@ def _followed(
     definitions = form.definitions
     if definitions.opaque or len(form.source) != 1 or forms.stops(definitions):
         return None
+    parts = postorder([d.node for d in definitions.definitions])
+    if any(isinstance(part, Function) and part.function in _HALVES for part in parts):
+        return None  # the entries of a symmetric matrix move in pairs
     point = definitions.look(form.source[0])
     if point is None or definitions.values() is None:
         return None

@@ -17,8 +17,9 @@ from tapemagic.differences import above, along_one_direction, difference
 from tapemagic.equations import Equations
 from tapemagic.question import Question
 from tapemagic.tensors import forms
-from tapemagic.tensors.evaluation import cost
+from tapemagic.tensors.evaluation import cost, evaluate
 from tapemagic.tensors.forms import TensorForm, TooLarge
+from tapemagic.tensors.nodes import leaves
 from tapemagic.trace import LARGE, Array, Trace
 
 LONG = 2_000  # equations that are still followed again from the sources
@@ -111,8 +112,10 @@ def _shaken(trace: Trace, question: Question, tensor: TensorForm | None) -> Arra
             value = tensor.definitions.look(leaf)
             if value is not None and value.dtype.kind == "f":
                 moved[leaf] = value * (1 + epsilon * _signs(np.shape(value), k, period))
-        other = tensor.evaluate(moved)
-        if other is not None:
+        looked = {leaf: tensor.definitions.look(leaf) for leaf in leaves([tensor.closed])}
+        values = {k: moved.get(k, value) for k, value in looked.items() if value is not None}
+        if len(values) == len(looked):
+            other = evaluate([tensor.closed], values, rounding=epsilon)[0]
             spread = np.maximum(spread, np.abs(np.nan_to_num(other - base)))
     return _whole_shape(trace, question, spread)
 

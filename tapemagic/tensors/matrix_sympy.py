@@ -12,6 +12,7 @@ from tapemagic import document as d
 from tapemagic import formula as f
 from tapemagic.functions import FUNCTIONS
 from tapemagic.symbolic import to_sympy
+from tapemagic.tensors import whole
 from tapemagic.tensors.matrix_form import MatrixWriter, NotMatrix
 from tapemagic.tensors.nodes import Leaf, Shape, postorder
 from tapemagic.tensors.sweep import TensorForm
@@ -123,6 +124,8 @@ class _Builder:
         special = getattr(self, f"_call_{node.function}", None)
         if special is not None:
             return special(*parts)
+        if node.function in whole.FUNCTIONS:  # max of a row is no function of entries
+            raise NotImplementedError(node.function)
         if len(parts) == 1 and self._is_matrix(first) and node.function in FUNCTIONS:
             function = FUNCTIONS[node.function].sympy
             x = self._sp.Dummy("x")
