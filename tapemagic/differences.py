@@ -65,7 +65,9 @@ def above(trace: Trace, target: int) -> tuple[Operation, ...]:
 
 def _point(trace: Trace, leaf: Leaf) -> Array:
     data = trace.tensors[leaf.tensors[0]].data if leaf.tensors else None
-    if data is None or data.dtype.kind not in "fV":
+    if data is None:
+        raise NotReplayable("the source is too large to be moved entry by entry")
+    if data.dtype.kind not in "fV":
         raise NotReplayable("the source has no recorded value of a floating dtype")
     return np.asarray(data, dtype=np.float64)
 

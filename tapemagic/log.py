@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
 
+import tensorflow as tf
+
 SMALL = 64  # tensors of up to so many entries keep their values
 OPEN = 2**62  # the end of an interval that has not ended
 Place = tuple["CodeType | None", int]  # code, and the offset of an instruction in it
@@ -19,14 +21,19 @@ Entry = tuple[Any, ...]  # op type, inputs, attributes, outputs, code, offset in
 
 
 class Large:
-    """What is remembered of a tensor that is not ours to keep alive; `dtype` by its number."""
+    """What is remembered of a tensor that is not ours to keep alive."""
 
-    __slots__ = ("_id", "dtype", "reference", "shape")
+    __slots__ = ("_dtype", "_id", "reference", "shape")
 
     def __init__(self, tensor: Any) -> None:
         self._id, self.shape = tensor._id, tensor._shape_tuple()
-        self.dtype = tensor._datatype_enum()
+        self._dtype = tensor._datatype_enum()  # its number: the object takes long to make
         self.reference = weakref.ref(tensor)
+
+    @property
+    def dtype(self) -> tf.DType:
+        """The dtype, as a tensor has it."""
+        return tf.as_dtype(self._dtype)
 
 
 class Handle:

@@ -9,6 +9,7 @@ functions), `backprop._gradient_function` (an op's registered derivative) and a 
 from __future__ import annotations
 
 import functools
+import math
 import os
 import sys
 import sysconfig
@@ -378,7 +379,7 @@ class Recorder:
 
     def widest(self) -> int:
         """The entries of the largest tensor that an op made."""
-        sizes = (t.shape.num_elements() or 0 for entry in self.log.raw for t in entry[3])
+        sizes = (math.prod(t.shape) for entry in self.log.raw for t in entry[3])
         return max(sizes, default=0)
 
     def hears(self) -> bool:

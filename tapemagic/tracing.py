@@ -349,7 +349,7 @@ class _Values(Mapping[int, TensorValue]):
         if isinstance(tensor, Handle):
             return TensorValue((), "resource", None)
         if isinstance(tensor, Large):
-            return TensorValue(tensor.shape, tf.as_dtype(tensor.dtype).name, None)
+            return TensorValue(tensor.shape, tensor.dtype.name, None)
         known = tensor.dtype.is_numpy_compatible and tensor.dtype not in (tf.resource, tf.variant)
         data = np.asarray(tensor.numpy()) if known else None
         return TensorValue(tuple(tensor.shape.as_list()), tensor.dtype.name, data)

@@ -342,6 +342,31 @@ with tf.GradientTape() as t:
     x = tf.constant(2.0); t.watch(x)
     y = tf.sin(x*x)
 hand = {"dx/dx": t.gradient(y, x)}
+=== a variable made of the old value | dy/dx | closed
+x = tf.constant(2.0)
+---
+%%grad x
+x = tf.Variable(x)
+y = x**3
+---
+x = tf.Variable(2.0)
+with tf.GradientTape() as tape:
+    y = x**3
+hand = {"dy/dx": tape.gradient(y, x)}
+
+=== a variable made of the old one, elsewhere | dy/dx | closed
+x = tf.Variable(2.0)
+---
+%%grad x --at x=3.0
+x = tf.Variable(x)
+y = x**3
+---
+x = tf.constant(3.0)
+with tf.GradientTape() as tape:
+    tape.watch(x)
+    y = x**3
+hand = {"dy/dx": tape.gradient(y, x)}
+
 === rebinding, the old one | dy/dx | checked; old
 x = tf.constant(2.0)
 ---

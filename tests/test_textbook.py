@@ -205,3 +205,14 @@ _SYMPY_NUMPY: dict[str, Any] = {
     "Determinant": np.linalg.det,
     "DiagMatrix": lambda vector: np.diag(np.ravel(vector)),
 }
+
+
+def test_literal_arrays_are_told_beside_components(shell: Shell) -> None:
+    shell.run("X = tf.constant([[1., 2.], [3., 4.]])").raise_error()
+    shell.run(
+        "%%grad w -o r -q\nw = tf.constant([1., -1.])\n"
+        "L = tf.reduce_sum((X@w[:, None] - [[5.], [6.]])**2)"
+    )
+    text = repr(shell.names["r"])
+    name = text.split("in matrix form")[1].split("− ")[1][:2]  # 2Xᵀ(Xw − u₁)
+    assert f"{name} = ⎡5⎤" in text
