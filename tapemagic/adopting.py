@@ -50,6 +50,7 @@ class Adopter:
         namespace: Mapping[str, Any],
         notation: str = "auto",
     ) -> None:
+        self._recorder = recorder
         self._notation = notation
         self._calls = calls
         self._answered: dict[int, _Answered] = {}
@@ -66,7 +67,13 @@ class Adopter:
 
     def calls(self, counts: Mapping[Any, int]) -> list[Call]:
         """The kept calls in the order they were made; `counts` says how many came from where."""
-        return [self._call(call, counts.get(call.way, 1)) for call in self._calls]
+        found = []
+        for call in self._calls:
+            try:
+                found.append(self._call(call, counts.get(call.way, 1)))
+            except Exception as error:  # noqa: BLE001 - nor must this one cost the other calls
+                self._recorder.unreadable = f"tape.{call.method} is not explained ({error!r})"
+        return found
 
     def _call(self, call: OwnCall, count: int) -> Call:
         code, offset = call.place

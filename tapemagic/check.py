@@ -135,9 +135,20 @@ def finite_difference(
         if len(order) == 1:
             low[place], high[place], bent = _one_sided(near, far, base, step)
             kink = kink or bent
-    rounding = 2.0**-50 * np.max(np.abs(base), initial=0.0) / min(steps) ** len(order)
+    rounding = noise(run, points, base) / min(steps) ** len(order)
     value = (4 * small - large) / 3
     return Difference(value, np.abs(small - large) / 3 + rounding, low, high, kink)
+
+
+def noise(run: Function, points: Sequence[Array], base: Array) -> float:
+    """What rounding does to the function: of its value, and of larger ones that cancel in it,
+    which show when the sources move by a few units in the last place."""
+    found = 2.0**-50 * float(np.max(np.abs(base), initial=0.0))
+    for ulps in (1, -1, 2):
+        moved = run([ulps * 2.0**-52 * p for p in points])
+        off = float(np.max(np.abs(moved - base), initial=0.0))
+        found = max(found, off if np.isfinite(off) else 0.0)
+    return found
 
 
 def _directions(
