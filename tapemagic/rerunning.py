@@ -13,8 +13,8 @@ from IPython.utils.capture import capture_output
 
 from tapemagic import running
 from tapemagic.deriving import Explained, keeping
-from tapemagic.explorer.patience import within
 from tapemagic.options import Options
+from tapemagic.patience import TooLong, within
 from tapemagic.result import Result
 from tapemagic.running import Cell, Shell
 from tapemagic.session import Session
@@ -47,8 +47,7 @@ class Rerun:
             session = Session(options, scratch, self.cell.text, self.cell.filename)
             with session:
                 session.before()
-                with within(SECONDS):
-                    last = running.run(_Scratch(self.shell, scratch), self.cell, session)
+                last = self._run(scratch, session)
                 return session.finish(last), explained
 
     def slope(self, values: Values, target: str) -> tuple[float, float]:
@@ -69,12 +68,21 @@ class Rerun:
         mover = _Mover(values, tape)
         for name in self.old.intersection(values):
             scratch[name] = mover.moved(name, scratch[name])
-        with capture_output(), within(SECONDS):
-            last = running.run(_Scratch(self.shell, scratch), self.cell, mover)
+        with capture_output():
+            last = self._run(scratch, mover)
         own = last is not None and " ".join(last.source.split()) == target
         # The text of the magic line, or a name of the cell: the user's own words.
         found = last.value if own and last is not None else eval(target, scratch)  # noqa: S307
         return found, mover
+
+    def _run(self, scratch: dict[str, Any], watcher: Session | _Mover) -> Any:
+        """The cell's last expression. Raises `TimeoutError` where it does not end: a loop at a
+        point that it was not written for."""
+        shell = _Scratch(self.shell, scratch)
+        try:
+            return within(SECONDS, lambda: running.run(shell, self.cell, watcher), again=0.2)
+        except TooLong:
+            raise TimeoutError(f"it takes longer than {SECONDS:g} s") from None
 
     def _scratch(self, values: Values) -> dict[str, Any]:
         """A copy of the namespace, with a copy of each variable that is to be moved; a source

@@ -6,10 +6,7 @@ it offers a shorter form, which is taken only if it has the same value at severa
 
 from __future__ import annotations
 
-import ctypes
 import random
-import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -34,6 +31,7 @@ from tapemagic.formula import (
 )
 from tapemagic.functions import FUNCTIONS
 from tapemagic.numeric import evaluate
+from tapemagic.patience import TooLong, within
 from tapemagic.trace import Array
 
 _WIDE = 400  # nodes that SymPy is still asked to evaluate
@@ -175,8 +173,8 @@ def simplified(node: Formula, seconds: float) -> Formula:
                 if found.size < _SHORTER * best[-1].size and _same(node, found):
                     best.append(found)
 
-    with suppress(_TooLong, KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
-        _within(seconds, search)
+    with suppress(TooLong, KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
+        within(seconds, search)
     return best[-1]
 
 
@@ -216,61 +214,6 @@ def _same(one: Formula, other: Formula, points: int = 6) -> bool:
             return False
         agreed += 1
     return agreed >= 2
-
-
-class _TooLong(BaseException):
-    """Time is up. No `Exception`: SymPy catches those inside."""
-
-
-def _within(seconds: float, work: Callable[[], Any]) -> Any:
-    """work(), or `_TooLong`, raised in this thread by a watching one.
-
-    It is raised again and again, for a generator that is just being closed swallows it; and
-    none may arrive late, in somebody else's code, hence the lock and the loop at the end.
-    """
-    thread, lock, done = threading.get_ident(), threading.Lock(), threading.Event()
-    over: list[bool] = []
-
-    def watch() -> None:
-        done.wait(seconds)
-        while not over:
-            with lock:
-                if not over:
-                    _raise_in(thread)
-            done.wait(0.02)
-
-    hook = sys.unraisablehook
-    sys.unraisablehook = lambda event: None if event.exc_type is _TooLong else hook(event)
-    try:  # on a busy machine time may be up before `start` returns
-        threading.Thread(target=watch, daemon=True).start()
-        return work()
-    finally:
-        over.append(True)  # one call in C: whatever comes in here, the watcher ends
-        try:
-            _calm(lock, done)
-        finally:
-            sys.unraisablehook = hook
-
-
-def _calm(lock: threading.Lock, done: threading.Event) -> None:
-    """Wait until nothing more is under way to this thread."""
-    while True:
-        try:
-            with lock:
-                done.set()
-            # One that is still under way comes at the next jump back. Taking it back instead
-            # leaves Python 3.11 with a flag that hangs it under a profiler.
-            for _ in range(100):
-                pass
-            return
-        except _TooLong:
-            continue
-
-
-def _raise_in(thread: int) -> None:
-    """Raise `_TooLong` in another thread between two bytecodes."""
-    what = ctypes.py_object(_TooLong)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
 
 
 __all__ = ["evaluate_widely", "from_sympy", "simplified", "symbol_text", "to_sympy"]
