@@ -84,6 +84,9 @@ class Derivative:
             parts = [to_sympy(node) for node in formulas.flat]
         except KeyError:
             return None
+        # SymPy evaluates x/y in the branch where y = 0, and can do nothing with what comes out.
+        if any(part.has(sympy.zoo, sympy.nan) for part in parts):
+            return None
         if formulas.ndim == 0:
             return parts[0]
         if formulas.ndim <= 2:
