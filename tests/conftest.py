@@ -119,7 +119,7 @@ def shell(new_shell: Callable[[], Any], noting: type[NotingSession]) -> Any:
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kernel() -> Iterator[Any]:
     """The client of a real kernel, run by this interpreter, with the extension loaded."""
     from jupyter_client.manager import KernelManager
