@@ -56,12 +56,7 @@ class Stack(Formula):
 
     slices: tuple[Formula, ...]
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return self.slices
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        return Stack(children)
+    _children = ("slices",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +66,7 @@ class Pointwise(Formula):
     factors: tuple[Formula, ...]
     divisors: tuple[Formula, ...] = ()
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return (*self.factors, *self.divisors)
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        count = len(self.factors)
-        return Pointwise(children[:count], children[count:])
+    _children = ("factors", "divisors")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +75,7 @@ class Cross(Formula):
 
     factors: tuple[Formula, ...]
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return self.factors
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        return Cross(children)
+    _children = ("factors",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,12 +84,7 @@ class Transposed(Formula):
 
     operand: Formula
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return (self.operand,)
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        return Transposed(*children)
+    _children = ("operand",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,12 +94,7 @@ class Subscripted(Formula):
     operand: Formula
     below: tuple[Formula, ...]
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return (self.operand, *self.below)
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        return Subscripted(children[0], children[1:])
+    _children = ("operand", "below")
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,12 +104,7 @@ class BigSum(Formula):
     letters: tuple[Formula, ...]
     operand: Formula
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return (*self.letters, self.operand)
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        return BigSum(children[:-1], children[-1])
+    _children = ("letters", "operand")
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,12 +113,7 @@ class Norm(Formula):
 
     operand: Formula
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return (self.operand,)
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        return Norm(*children)
+    _children = ("operand",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,12 +123,7 @@ class EntryPower(Formula):
     base: Formula
     exponent: Formula
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return (self.base, self.exponent)
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        return EntryPower(*children)
+    _children = ("base", "exponent")
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,12 +146,7 @@ class Bracketed(Formula):
 
     operand: Formula
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return (self.operand,)
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        return Bracketed(*children)
+    _children = ("operand",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,12 +156,7 @@ class Underbraced(Formula):
     operand: Formula
     shape: tuple[int, ...]
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return (self.operand,)
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        return Underbraced(children[0], self.shape)
+    _children = ("operand",)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,11 +11,13 @@ There are two ways to build one:
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import cache
+from itertools import islice
 from typing import ClassVar, Union
 
 Scalar = Union["Formula", int, float, Fraction]
@@ -48,7 +50,7 @@ class Formula:
     free: frozenset[Symbol]  # its symbols
     _key: tuple[object, ...]
     _hash: int
-    _children: ClassVar[tuple[str, ...]] = ()
+    _children: ClassVar[tuple[str, ...]] = ()  # fields that hold one of them, or several
 
     def __post_init__(self) -> None:
         # Once a node, at birth, so that every later walk stays linear.
@@ -76,11 +78,25 @@ class Formula:
     @property
     def children(self) -> tuple[Formula, ...]:
         """The formulas directly under this node, in order."""
-        return ()
+        found: list[Formula] = []
+        for name in self._children:
+            part = self.__dict__[name]
+            if isinstance(part, tuple):
+                found += part
+            else:
+                found.append(part)
+        return tuple(found)
 
     def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
         """The same node over other children, nothing tidied."""
-        return self
+        if not self._children:
+            return self
+        left, parts = iter(children), {}
+        for name in self._children:
+            part = self.__dict__[name]
+            several = isinstance(part, tuple)
+            parts[name] = tuple(islice(left, len(part))) if several else next(left)
+        return dataclasses.replace(self, **parts)  # type: ignore[type-var]
 
     def __add__(self, other: Scalar) -> Formula:
         return plus(self, other)
@@ -162,12 +178,7 @@ class Sum(Formula):
 
     terms: tuple[Formula, ...]
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return self.terms
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        return Sum(children)
+    _children = ("terms",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,12 +187,7 @@ class Product(Formula):
 
     factors: tuple[Formula, ...]
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return self.factors
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        return Product(children)
+    _children = ("factors",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,12 +196,7 @@ class Negative(Formula):
 
     operand: Formula
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return (self.operand,)
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        return Negative(*children)
+    _children = ("operand",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,12 +206,7 @@ class Quotient(Formula):
     numerator: Formula
     denominator: Formula
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return (self.numerator, self.denominator)
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        return Quotient(*children)
+    _children = ("numerator", "denominator")
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,12 +216,7 @@ class Power(Formula):
     base: Formula
     exponent: Formula
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return (self.base, self.exponent)
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        return Power(*children)
+    _children = ("base", "exponent")
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,12 +226,7 @@ class Call(Formula):
     function: str
     arguments: tuple[Formula, ...]
 
-    @property
-    def children(self) -> tuple[Formula, ...]:
-        return self.arguments
-
-    def rebuilt(self, children: tuple[Formula, ...]) -> Formula:
-        return Call(self.function, children)
+    _children = ("arguments",)
 
 
 def number(value: int | float | Fraction, decimal: bool = False) -> Formula:
