@@ -1633,11 +1633,11 @@ y = x*nothing_here
 === syntax error | | error SyntaxError:
 %%grad x
 x = = 3
-=== matplotlib is missing | | error ModuleNotFoundError: matplotlib
+=== a module is missing | | error ModuleNotFoundError: not_installed_anywhere
 %%grad x
 x = tf.constant(2.0)
 y = x**2
-import matplotlib.pyplot as plt
+import not_installed_anywhere.pyplot as plt
 === an op without gradient | | error UsageError: gradient
 %%grad x
 x = tf.constant([2.0, 1.0, 3.0])
