@@ -4,7 +4,7 @@ questions to the tape, then the explanations."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from types import CodeType
 from typing import Any
@@ -68,6 +68,7 @@ class Session:
         self._elsewhere = Elsewhere(dict(options.at), namespace, self._recorder)
         self._target: Any = None
         self._adopted = self._failed = False
+        self._undo = ExitStack()
         named = options.wrt or options.tape or options.persistent
         self._ours = bool(named) or not asks_a_tape(cell.partition("\n")[2], namespace)
 
@@ -75,29 +76,28 @@ class Session:
 
     def __enter__(self) -> Session:
         _Kept.failed = None
-        try:
+        with ExitStack() as undo:  # which goes on where one of them is interrupted
+            undo.callback(self._elsewhere.undo)
             for name in self.options.at:
                 self._elsewhere.start(name)
+            undo.callback(self._recorder.stop)
             self._recorder.start()
+            undo.callback(self._lives.stop)
             self._lives.start()
+            undo.callback(self._own_calls.stop)
             self._own_calls.start()
+            undo.callback(self._layers.stop)
             self._layers.start()
+            undo.callback(self._replicas.stop)
             self._replicas.start()
+            undo.callback(self.tape.close)
             if self._ours:
                 self.tape.__enter__()
-        except BaseException:
-            self.__exit__()
-            raise
+            self._undo = undo.pop_all()
         return self
 
     def __exit__(self, kind: object = None, error: Any = None, tb: Any = None) -> None:
-        self.tape.close()
-        self._replicas.stop()
-        self._layers.stop()
-        self._own_calls.stop()
-        self._lives.stop()
-        self._recorder.stop()
-        self._elsewhere.undo()
+        self._undo.close()
         # Last, for it may take a while and be interrupted: by then nothing is patched any more.
         if isinstance(error, Exception) and not isinstance(error, GradError):
             with suppress(Exception), simplifying(SECONDS_A_CELL), no_full_rounds():
