@@ -189,11 +189,9 @@ def _check(
     quotient = difference(trace, question, form)
     if question.kind == "batch_jacobian" and isinstance(quotient, Difference):
         rank = len(trace.tensors[question.target].shape)
-        value, error, low, high = (
-            _batch(part, rank)
-            for part in (quotient.value, quotient.error, quotient.low, quotient.high)
-        )
-        quotient = Difference(value, error, low, high, quotient.kink)
+        parts = ("value", "error", "low", "high")
+        blocks = {part: _batch(getattr(quotient, part), rank) for part in parts}
+        quotient = replace(quotient, **blocks)
         chain = _batch(chain, rank)
     if measured is not None and np.iscomplexobj(measured):
         return Check(measured, None, None, None, "complex numbers are not checked")
