@@ -122,7 +122,7 @@ class Log:
         self.lives: list[TapeLife] = []
         self.calls: list[Any] = []
         self.layers: list[LayerCall] = []
-        self.large: dict[int, Large] = {}  # what in `raw` is not kept itself, by id
+        self.large: dict[int, Large] = {}  # what is not kept itself, by id
         self._settled = self._named = 0  # how much of `raw` and `bindings` is in `tensors`
 
     def kept(self, tensors: Sequence[Any]) -> tuple[Any, ...]:

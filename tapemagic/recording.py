@@ -32,7 +32,7 @@ from tensorflow.python.ops.gen_resource_variable_ops import read_variable_op
 from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable
 
 from tapemagic import graphs
-from tapemagic.log import SMALL, Escape, Handle, Log, Place, kept
+from tapemagic.log import SMALL, Escape, Handle, Log, Place
 from tapemagic.trace import Trace
 from tapemagic.tracing import GATHERS, Given, Tracer
 
@@ -315,7 +315,8 @@ class Recorder:
         return shared or [t for t in found if np.array_equal(t._numpy(), now._numpy())]
 
     def _read(self, handle: int, tensor: Any) -> None:
-        self.log.raw.append(("ReadVariableOp", (Handle(handle),), None, kept([tensor]), None, 0))
+        read = self.log.kept([tensor])
+        self.log.raw.append(("ReadVariableOp", (Handle(handle),), None, read, None, 0))
 
     def _on_special(self, op_type: str, inputs: Sequence[Any]) -> None:
         if op_type in _SHARES:
@@ -372,7 +373,7 @@ class Recorder:
         log, size = self.log, EagerTensor._num_elements
 
         def note(name: str, value: Any, code: CodeType | None, offset: int) -> None:
-            held = value if size(value) <= SMALL else kept([value])[0]
+            held = value if size(value) <= SMALL else log.kept([value])[0]
             log.bindings.append((len(log.raw), name, held, code, offset))
 
         return note
