@@ -7,7 +7,7 @@ is `.w`, whatever it is one of.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -105,27 +105,22 @@ class Program:
     def reached(self, names: frozenset[str]) -> frozenset[str]:
         """All names that get their value from these, by any number of lines."""
         if names not in self._reached:
-            self._reached[names] = self._spread(names)
+            self._reached[names] = _closure(names, self._ways)
         return self._reached[names]
 
-    def _spread(self, names: frozenset[str]) -> frozenset[str]:
-        known, pending = set(names), list(names)
-        while pending:
-            for written in self._ways.get(pending.pop(), ()):
-                if written not in known:
-                    known.add(written)
-                    pending.append(written)
-        return frozenset(known)
-
-    def stand_for(self, names: Set[str]) -> set[str]:
+    def stand_for(self, names: Set[str]) -> frozenset[str]:
         """The names, and what they stand for where they are a function's parameters."""
-        known, pending = set(names), list(names)
-        while pending:
-            for name in self.parameters.get(pending.pop(), ()):
-                if name not in known:
-                    known.add(name)
-                    pending.append(name)
-        return known
+        return _closure(names, self.parameters)
+
+
+def _closure(names: Set[str], ways: Mapping[str, Set[str]]) -> frozenset[str]:
+    """The names, and all that the ways lead to from them."""
+    known, pending = set(names), list(names)
+    while pending:
+        new = ways.get(pending.pop(), frozenset()) - known
+        known |= new
+        pending += new
+    return frozenset(known)
 
 
 def program(file: str) -> Program:

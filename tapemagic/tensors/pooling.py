@@ -64,20 +64,18 @@ def _with_windows(context: Context) -> Attributes:
     return {**context.attributes, "ksize": ksize, "strides": strides}
 
 
-def _max_pool_back(context: Context) -> Sequence[Node]:
-    image, pooled, cotangent = context.inputs[:3]
-    grid = _pool_grid(image.shape, pooled.shape, _with_windows(context))
-    factors = [factor(cotangent.node, cotangent.shape, grid.output()), *grid.factors]
-    factors += _chosen(grid, image.node, image.shape, pooled.shape)
-    return (result(factors, grid.image(), context.output),)
+def _max_pool_back(again: bool = False) -> Rule:
+    """From the output's axes to the image's, and `again` back: the derivative of that."""
 
+    def rule(context: Context) -> Sequence[Node]:
+        image, pooled, cotangent = context.inputs[:3]
+        grid = _pool_grid(image.shape, pooled.shape, _with_windows(context))
+        ends = (grid.image(), grid.output()) if again else (grid.output(), grid.image())
+        factors = [factor(cotangent.node, cotangent.shape, ends[0]), *grid.factors]
+        factors += _chosen(grid, image.node, image.shape, pooled.shape)
+        return (result(factors, ends[1], context.output),)
 
-def _max_pool_back_again(context: Context) -> Sequence[Node]:
-    image, pooled, cotangent = context.inputs[:3]
-    grid = _pool_grid(image.shape, pooled.shape, _with_windows(context))
-    factors = [factor(cotangent.node, cotangent.shape, grid.image()), *grid.factors]
-    factors += _chosen(grid, image.node, image.shape, pooled.shape)
-    return (result(factors, grid.output(), context.output),)
+    return rule
 
 
 def _chosen(grid: Grid, node: Node, shape: Shape, output: Shape) -> list[Factor]:
@@ -113,7 +111,7 @@ ROWS: dict[str, Rule] = {
     "AvgPoolGrad": _average_pool_back,
     "AvgPool3DGrad": _average_pool_back,
     **dict.fromkeys(("MaxPool", "MaxPoolV2", "MaxPool3D"), _max_pool),
-    **dict.fromkeys(("MaxPoolGrad", "MaxPoolGradV2", "MaxPool3DGrad"), _max_pool_back),
-    **dict.fromkeys(("MaxPoolGradGrad", "MaxPool3DGradGrad"), _max_pool_back_again),
+    **dict.fromkeys(("MaxPoolGrad", "MaxPoolGradV2", "MaxPool3DGrad"), _max_pool_back()),
+    **dict.fromkeys(("MaxPoolGradGrad", "MaxPool3DGradGrad"), _max_pool_back(again=True)),
     "Dilation2D": _dilation,
 }

@@ -204,56 +204,34 @@ class _Convolution:
         return reshaped(found, core(shape))
 
 
-def _convolution(depthwise: bool = False) -> Rule:
-    def rule(context: Context) -> Sequence[Node]:
-        image, kernel = context.inputs
-        made = _Convolution(
-            image.shape, kernel.shape, context.output, context.attributes, depthwise
-        )
-        factors = [made.image(image.node), *made.grid.factors, made.kernel(kernel.node)]
-        like = made.output(constant(ONE, core(context.output)))
-        return (made.made(factors, like, context.output),)
-
-    return rule
+_IMAGE, _KERNEL, _OUTPUT = range(3)  # of a convolution; also the places of an op's inputs
 
 
-def _input_back(depthwise: bool = False) -> Rule:
-    """The convolution transposed, as a layer or as the way back of an inner tape."""
+def _convolution(wanted: int, depthwise: bool = False) -> Rule:
+    """One of the three by the two others: a convolution, or its way back to one of them."""
 
     def rule(context: Context) -> Sequence[Node]:
-        _, kernel, cotangent = context.inputs
-        made = _Convolution(
-            context.output, kernel.shape, cotangent.shape, context.attributes, depthwise
+        image, kernel, output = (
+            context.output if k == wanted else context.inputs[k].shape for k in range(3)
         )
-        factors = [made.output(cotangent.node), *made.grid.factors, made.kernel(kernel.node)]
-        return (
-            made.made(factors, made.image(constant(ONE, core(context.output))), context.output),
-        )
-
-    return rule
-
-
-def _filter_back(depthwise: bool = False) -> Rule:
-    def rule(context: Context) -> Sequence[Node]:
-        image, _, cotangent = context.inputs
-        made = _Convolution(
-            image.shape, context.output, cotangent.shape, context.attributes, depthwise
-        )
-        factors = [made.image(image.node), *made.grid.factors, made.output(cotangent.node)]
-        like = made.kernel(constant(ONE, core(context.output)))
-        return (made.made(factors, like, context.output),)
+        made = _Convolution(image, kernel, output, context.attributes, depthwise)
+        placed = (made.image, made.kernel, made.output)
+        given = [k for k in (_IMAGE, _OUTPUT, _KERNEL) if k != wanted]
+        first, second = (placed[k](context.inputs[k].node) for k in given)
+        like = placed[wanted](constant(ONE, core(context.output)))
+        return (made.made([first, *made.grid.factors, second], like, context.output),)
 
     return rule
 
 
 ROWS: dict[str, Rule] = {
-    "Conv2D": _convolution(),
-    "Conv3D": _convolution(),
-    "DepthwiseConv2dNative": _convolution(depthwise=True),
-    "Conv2DBackpropInput": _input_back(),
-    "Conv3DBackpropInputV2": _input_back(),
-    "DepthwiseConv2dNativeBackpropInput": _input_back(depthwise=True),
-    "Conv2DBackpropFilter": _filter_back(),
-    "Conv3DBackpropFilterV2": _filter_back(),
-    "DepthwiseConv2dNativeBackpropFilter": _filter_back(depthwise=True),
+    "Conv2D": _convolution(_OUTPUT),
+    "Conv3D": _convolution(_OUTPUT),
+    "DepthwiseConv2dNative": _convolution(_OUTPUT, depthwise=True),
+    "Conv2DBackpropInput": _convolution(_IMAGE),
+    "Conv3DBackpropInputV2": _convolution(_IMAGE),
+    "DepthwiseConv2dNativeBackpropInput": _convolution(_IMAGE, depthwise=True),
+    "Conv2DBackpropFilter": _convolution(_KERNEL),
+    "Conv3DBackpropFilterV2": _convolution(_KERNEL),
+    "DepthwiseConv2dNativeBackpropFilter": _convolution(_KERNEL, depthwise=True),
 }
