@@ -17,7 +17,7 @@ from tapemagic.equations import Leaf, NotDerivable, Slice, derive_equations
 from tapemagic.tensors.definitions import define
 from tapemagic.tensors.evaluation import TooLarge
 from tapemagic.tensors.forms import WORK
-from tapemagic.tensors.sweep import numbers, sweep
+from tapemagic.tensors.sweep import sweep
 from tapemagic.trace import Answer, Array, Operation, TensorValue, Trace
 
 
@@ -118,7 +118,7 @@ def _own(
             for group, value in zip(definitions.sources, inputs)
             if value is not None and value.dtype.kind == "f"
         }
-        known = numbers(found, chosen)
+        known = found.followed(chosen)
         whole = [
             known.get(group[0], np.zeros(group[0].shape)).reshape(group[0].whole)
             for group in definitions.sources

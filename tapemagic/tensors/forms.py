@@ -15,8 +15,9 @@ from tapemagic.formula import postorder as parts
 from tapemagic.tensors import sweep as sweeping
 from tapemagic.tensors.definitions import Definitions, define
 from tapemagic.tensors.evaluation import TooLarge, cost
+from tapemagic.tensors.following import forward
 from tapemagic.tensors.nodes import Array, Leaf, Map, postorder
-from tapemagic.tensors.sweep import Memo, Sweep, TensorForm, forward
+from tapemagic.tensors.sweep import Memo, Sweep, TensorForm
 from tapemagic.trace import Trace
 
 WORK = 3e8  # multiplications that checking a form may cost

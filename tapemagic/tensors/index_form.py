@@ -26,7 +26,7 @@ from tapemagic.formula import (
     replace,
     times,
 )
-from tapemagic.tensors.matrix_form import signed
+from tapemagic.tensors.matrix_products import signed
 from tapemagic.tensors.nodes import (
     PLACES,
     Contract,

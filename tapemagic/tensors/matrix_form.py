@@ -1,14 +1,8 @@
-"""Tensors of rank 0 to 2 as a textbook writes them: products, transposes, traces, diag, ∘.
-
-A contraction is a graph: labels are its nodes, matrices its edges, vectors weights on a node.
-Summing over a label joins two edges to a matrix product, closes a circle to a trace, ends a
-path in a matrix times a vector. What is no such graph has no matrix form.
-"""
+"""Tensors of rank 0 to 2 as a textbook writes them: products, transposes, traces, diag, ∘."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tapemagic import document as d
 from tapemagic.formula import (
@@ -26,6 +20,8 @@ from tapemagic.formula import (
     replace,
     times,
 )
+from tapemagic.tensors.contraction_graph import Graph, NotMatrix, power_of
+from tapemagic.tensors.matrix_products import MINUS, signed, transposed
 from tapemagic.tensors.nodes import (
     PLACES,
     Contract,
@@ -40,13 +36,7 @@ from tapemagic.tensors.nodes import (
     Structure,
 )
 
-MINUS = number(-1)
-
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-
-
-class NotMatrix(Exception):
-    """The tensor cannot be written with matrices and vectors alone."""
 
 
 class MatrixWriter:
@@ -71,7 +61,7 @@ class MatrixWriter:
         if isinstance(node, Structure):
             return self._structure(node)
         if isinstance(node, Contract):
-            return _Graph(node, self).formula()
+            return Graph(node, self).formula()
         if isinstance(node, Plus):
             return self._plus(node)
         if isinstance(node, Map):
@@ -103,7 +93,7 @@ class MatrixWriter:
         return self.write(node)
 
     def _map(self, node: Map) -> Formula:
-        exponent = _exponent(node)
+        exponent = power_of(node)
         if exponent is not None:
             return self.power(node.operands[0][0], exponent)
         put: dict[Formula, Formula] = {}
@@ -209,13 +199,6 @@ class MatrixWriter:
 _NAMES = {"cross_entropy": "CE", "log_softmax": "logsoftmax", "cholesky": "chol"}
 
 
-def _exponent(node: Map) -> Formula | None:
-    formula = node.formula
-    if isinstance(formula, Power) and formula.base == PLACES[0] and not formula.exponent.free:
-        return formula.exponent
-    return None
-
-
 def _root(shown: Formula) -> Formula:
     """√(‖x‖²) is ‖x‖."""
     if isinstance(shown, Power) and isinstance(shown.base, d.Norm) and shown.exponent == number(2):
@@ -223,290 +206,4 @@ def _root(shown: Formula) -> Formula:
     return Call("sqrt", (shown,))
 
 
-# -- contractions as graphs ---------------------------------------------------------------------
-
-
-@dataclass
-class _Edge:
-    """A matrix between two labels: `formula` has rows `row` and columns `column`."""
-
-    row: int
-    column: int
-    formula: Formula
-
-    def seen_from(self, label: int) -> Formula:
-        """With that label as its rows."""
-        return self.formula if self.row == label else transposed(self.formula)
-
-    def other(self, label: int) -> int:
-        return self.column if self.row == label else self.row
-
-
-class _Graph:
-    """One contraction, its labels summed away one by one."""
-
-    def __init__(self, node: Contract, writer: MatrixWriter) -> None:
-        self._rank, self._coefficient = node.rank, node.coefficient
-        self._sizes = node.sizes
-        self._scalars: list[Formula] = []
-        self._below: list[Formula] = []
-        self._weights: dict[int, list[Formula]] = {}
-        self._edges: list[_Edge] = []
-        self._norm(node, writer)
-
-    def _norm(self, node: Contract, writer: MatrixWriter) -> None:
-        """Place the factors; what is summed by itself becomes a norm or a sum at once."""
-        for part, labels in node.factors:
-            alone = all(
-                label >= node.rank and sum(label in ls for _, ls in node.factors) == 1
-                for label in labels
-            )
-            if labels and alone and isinstance(part, Map) and _exponent(part) == number(2):
-                norm = d.Norm(writer.write(part.operands[0][0]))
-                self._scalars.append(Power(norm, number(2)))
-            else:
-                self._place(part, labels, writer)
-
-    def _place(self, part: Node, labels: Labels, writer: MatrixWriter) -> None:
-        if not labels:
-            exponent = _exponent(part) if isinstance(part, Map) else None
-            if isinstance(exponent, Number) and exponent.value < 0 and isinstance(part, Map):
-                self._below.append(writer.power(part.operands[0][0], number(-exponent.value)))
-            else:
-                self._scalars.append(writer.write(part))
-        elif len(labels) == 1:
-            self._weights.setdefault(labels[0], []).append(writer.write(part))
-        elif len(labels) == 2:
-            shown = writer.write(part)
-            if labels[0] == labels[1]:
-                diagonal: Formula = Call("diag", (shown,))
-                if labels[0] >= self._rank and not self._used(labels[0]):
-                    diagonal = shown
-                    self._edges.append(_Edge(labels[0], labels[0], shown))
-                else:
-                    self._weights.setdefault(labels[0], []).append(diagonal)
-            else:
-                self._edges.append(_Edge(*labels, shown))
-        else:
-            raise NotMatrix(f"a tensor of {len(labels)} axes")
-
-    def _used(self, label: int) -> bool:
-        return label in self._weights or any(label in (e.row, e.column) for e in self._edges)
-
-    def formula(self) -> Formula:
-        self._merge()
-        while True:
-            left = {k for e in self._edges for k in (e.row, e.column)} | set(self._weights)
-            summed = [label for label in left if label >= self._rank]
-            if not summed:
-                break
-            self._eliminate(min(summed, key=self._cost))
-            self._merge()
-        body = self._body()
-        alone = len(self._scalars) == 1 and not body
-        scalars = self._scalars if alone else [_held(part) for part in self._scalars]
-        above = [*scalars, *body]
-        if self._below:
-            scale = signed(self._coefficient, scalars, self._below)
-            if isinstance(scale, Negative):
-                return Negative(_product([scale.operand, *body]))
-            return _product([scale, *body])
-        return signed(self._coefficient, above)
-
-    def _cost(self, label: int) -> tuple[int, int, int]:
-        count = len(self._at(label))
-        weighted = 0 if label in self._weights else 1
-        # The last axis first: xᵀ(Ay) and not (Aᵀx)ᵀy.
-        return (2 if count == 1 and weighted else count, weighted, -label)
-
-    def _at(self, label: int) -> list[_Edge]:
-        return [e for e in self._edges if label in (e.row, e.column)]
-
-    def _merge(self) -> None:
-        """Two matrices between the same labels are multiplied entry by entry."""
-        merged: dict[frozenset[int], _Edge] = {}
-        for edge in self._edges:
-            key = frozenset((edge.row, edge.column))
-            first = merged.get(key)
-            if first is None:
-                merged[key] = edge
-                continue
-            both_summed = min(key) >= self._rank and len(key) == 2
-            alone = all(len(self._at(k)) == 2 and k not in self._weights for k in key)
-            if both_summed and alone and len(self._between(key)) == 2:
-                # Σ A_ij B_ij = tr(AᵀB), Σ A_ij B_ji = tr(AB)
-                turned = first.formula if edge.row != first.row else transposed(first.formula)
-                inner = _product([turned, edge.formula])
-                self._scalars.append(_trace(inner))
-                self._edges = [e for e in self._edges if e not in (first, edge)]
-                self._merge()
-                return
-            merged[key] = _Edge(
-                first.row, first.column, pointwise([first.formula, edge.seen_from(first.row)])
-            )
-        self._edges = list(merged.values())
-
-    def _between(self, key: frozenset[int]) -> list[_Edge]:
-        return [e for e in self._edges if frozenset((e.row, e.column)) == key]
-
-    def _eliminate(self, label: int) -> None:
-        edges = self._at(label)
-        weights = self._weights.pop(label, [])
-        if not edges:
-            self._scalars.append(_inner(weights, self._sizes[label]))
-            return
-        for edge in edges:
-            self._edges.remove(edge)
-        if len(edges) == 1 and edges[0].row == edges[0].column:
-            if weights:
-                raise NotMatrix("a weighted trace")
-            self._scalars.append(_trace(edges[0].formula))
-        elif len(edges) == 1:
-            other = edges[0].other(label)
-            vector = pointwise(weights) if weights else d.Ones(self._sizes[label])
-            product = _product([edges[0].seen_from(other), vector])
-            self._weights.setdefault(other, []).append(product)
-        elif len(edges) == 2:
-            first, second = edges
-            row, column = first.other(label), second.other(label)
-            between = [_diag(weights)] if weights else []
-            product = _product([first.seen_from(row), *between, second.seen_from(label)])
-            if row == column and row < self._rank:
-                self._weights.setdefault(row, []).append(Call("diag", (product,)))
-            else:
-                self._edges.append(_Edge(row, column, product))
-        else:
-            raise NotMatrix("a label that three matrices share")
-
-    def _body(self) -> list[Formula]:
-        """What is left has the axes of the result."""
-        if self._rank == 0:
-            return []
-        if self._rank == 1:
-            weights = self._weights.get(0)
-            if weights:
-                return _outer_factors(weights)
-            return [d.Ones(self._sizes[0])]
-        rows, columns = self._weights.get(0), self._weights.get(1)
-        if not self._edges:
-            left = pointwise(rows) if rows else d.Ones(self._sizes[0])
-            right = pointwise(columns) if columns else d.Ones(self._sizes[1])
-            return [left, transposed(right)]
-        (edge,) = self._edges
-        found = [edge.seen_from(0)]
-        if rows:
-            found.insert(0, _diag(rows))
-        if columns:
-            found.append(_diag(columns))
-        return found
-
-
-def _held(scalar: Formula) -> Formula:
-    """A product that is a number, in brackets among other factors."""
-    return d.Bracketed(scalar) if isinstance(scalar, Product) else scalar
-
-
-def _outer_factors(weights: Sequence[Formula]) -> list[Formula]:
-    if len(weights) == 1 and isinstance(weights[0], Product):
-        return list(weights[0].factors)
-    return [pointwise(weights)]
-
-
-def _inner(weights: Sequence[Formula], size: int) -> Formula:
-    """Σ u v = uᵀv"""
-    if len(weights) == 1:
-        return _product([transposed(d.Ones(size)), weights[0]])
-    first, *rest = weights
-    if len(rest) == 1 and rest[0] == first:
-        return Power(d.Norm(first), number(2))
-    # The simpler one is turned: xᵀ(Ax) and not (Ax)ᵀx.
-    second = pointwise(rest)
-    if first.size > second.size or isinstance(second, d.Tensor):
-        first, second = (second, first) if second.size < first.size else (first, second)
-    return _product([transposed(first), second])
-
-
-def _diag(weights: Sequence[Formula]) -> Formula:
-    return Call("diag", (pointwise(weights),))
-
-
-def _trace(inner: Formula) -> Formula:
-    return Call("tr", (inner,))
-
-
-def pointwise(parts: Sequence[Formula]) -> Formula:
-    """Entry by entry; reciprocals stand behind ⊘."""
-    if len(parts) == 1:
-        return parts[0]
-    above: list[Formula] = []
-    below: list[Formula] = []
-    for part in parts:
-        if isinstance(part, d.Pointwise):
-            above += part.factors
-            below += part.divisors
-        elif isinstance(part, d.EntryPower) and part.exponent == MINUS:
-            below.append(part.base)
-        else:
-            above.append(part)
-    return d.Pointwise(tuple(above) or (ONE,), tuple(below))
-
-
-def transposed(node: Formula) -> Formula:
-    """nodeᵀ, with (AB)ᵀ = BᵀAᵀ and (Aᵀ)ᵀ = A."""
-    if isinstance(node, d.Transposed):
-        return node.operand
-    if isinstance(node, Product):
-        scalars = [f for f in node.factors if isinstance(f, (Number, Quotient))]
-        others = [f for f in node.factors if f not in scalars]
-        return Product((*scalars, *(transposed(f) for f in reversed(others))))
-    if isinstance(node, Negative):
-        return Negative(transposed(node.operand))
-    if isinstance(node, d.Identity) or _is_diagonal(node):
-        return node
-    return d.Transposed(node)
-
-
-def _is_diagonal(node: Formula) -> bool:
-    return isinstance(node, Call) and node.function == "diag"
-
-
-def _product(parts: Sequence[Formula]) -> Formula:
-    flat: list[Formula] = []
-    for part in parts:
-        flat += part.factors if isinstance(part, Product) else [part]
-    kept = [part for part in flat if part != ONE and not isinstance(part, d.Identity)]
-    if not kept:
-        return flat[-1] if flat else ONE
-    return kept[0] if len(kept) == 1 else Product(tuple(kept))
-
-
-def signed(
-    coefficient: Formula, above: Sequence[Formula], below: Sequence[Formula] = ()
-) -> Formula:
-    """coefficient · above / below, the sign in front."""
-    negative = False
-    if isinstance(coefficient, Negative):
-        negative, coefficient = True, coefficient.operand
-    elif isinstance(coefficient, Number) and coefficient.value < 0:
-        negative, coefficient = True, Number(-coefficient.value, coefficient.decimal)
-    if below:
-        top, bottom = coefficient, list(below)
-        if (
-            isinstance(coefficient, Number)
-            and coefficient.value.denominator != 1
-            and not coefficient.decimal
-        ):
-            top, bottom = (
-                number(coefficient.value.numerator),
-                [
-                    number(coefficient.value.denominator),
-                    *below,
-                ],
-            )
-        body: Formula = Quotient(_product([top, *above]), _product(bottom))
-    else:
-        body = _product([coefficient, *above])
-    return Negative(body) if negative else body
-
-
-__all__ = ["MatrixWriter", "NotMatrix", "signed", "transposed"]
+__all__ = ["MatrixWriter", "NotMatrix"]

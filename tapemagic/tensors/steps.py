@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from tapemagic.formula import Name
 from tapemagic.tensors.evaluation import evaluate
+from tapemagic.tensors.following import adjoint_leaf
 from tapemagic.tensors.nodes import Array, Leaf, Node
-from tapemagic.tensors.sweep import TensorForm, adjoint_leaf
+from tapemagic.tensors.sweep import TensorForm
 from tapemagic.trace import Line
 
 

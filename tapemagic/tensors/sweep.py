@@ -13,8 +13,9 @@ import numpy as np
 from tapemagic.equations import NotDerivable
 from tapemagic.formula import ZERO, Name, number
 from tapemagic.tensors.algebra import contract, is_zero, plus, replaced
-from tapemagic.tensors.definitions import Definition, Definitions
+from tapemagic.tensors.definitions import Definitions
 from tapemagic.tensors.evaluation import cost, evaluate
+from tapemagic.tensors.following import adjoint_leaf, backward
 from tapemagic.tensors.nodes import (
     Array,
     Leaf,
@@ -66,7 +67,12 @@ class Sweep:
     def values(self) -> Mapping[Leaf, Array]:
         """The adjoints in numbers at the recorded point, those behind an opaque operation by
         the tape's own derivative of it. Raises `LookupError` where a value is gone."""
-        return numbers(self)
+        return self.followed()
+
+    def followed(self, chosen: Mapping[Leaf, Array] | None = None) -> Mapping[Leaf, Array]:
+        """The same with values `chosen` in place of the recorded ones."""
+        nodes = {leaf: adjoint.node for leaf, adjoint in self.adjoints.items()}
+        return backward(self.definitions, nodes, self.front, chosen)
 
 
 @dataclass(eq=False)
@@ -121,7 +127,7 @@ class TensorForm:
         if self.sweep is None:
             return None
         try:
-            known = numbers(self.sweep, chosen) if chosen else self.sweep.values
+            known = self.sweep.followed(chosen) if chosen else self.sweep.values
         except LookupError:
             return None
         found = [known[leaf] for leaf in self.source if leaf in known]
@@ -158,11 +164,6 @@ class TensorForm:
                     if any(argument == leaf for _, argument in d.arguments)
                 )
         return tuple(found[::-1])
-
-
-def adjoint_leaf(leaf: Leaf, front: Shape) -> Leaf:
-    """The symbol ∂target/∂leaf; the target's axes `front` come first."""
-    return Leaf(front + leaf.shape, leaf.name, leaf.whole, True)
 
 
 def expand(definitions: Definitions) -> dict[Leaf, Node]:
@@ -357,68 +358,3 @@ def batched(found: TensorForm) -> TensorForm:
     labels = (*front, front[0], *own[1:])
     closed = contract([(found.closed, labels)], (*front, *own[1:]), {})
     return replace(found, closed=recognised(closed), sweep=None, batch=True)
-
-
-# -- in numbers ---------------------------------------------------------------------------------
-
-
-def forward(
-    definitions: Definitions, chosen: Mapping[Leaf, Array] | None = None
-) -> dict[Leaf, Array]:
-    """All names in float64, from the recorded values of what is given (and of what an opaque
-    operation made) or those `chosen` in their place. Raises `LookupError` where one is gone."""
-    known: dict[Leaf, Array] = {}
-    opaque = [d.leaf for d in definitions.definitions if d.opaque]
-    for leaf in (*definitions.given, *opaque):
-        value = chosen.get(leaf) if chosen else None
-        value = definitions.look(leaf) if value is None else value
-        if value is None:
-            raise LookupError(leaf.name.text)
-        known[leaf] = value
-    for d in definitions.definitions:
-        if not d.opaque:
-            known[d.leaf] = evaluate([d.node], known)[0]
-    return known
-
-
-def numbers(found: Sweep, chosen: Mapping[Leaf, Array] | None = None) -> dict[Leaf, Array]:
-    """The adjoints in numbers, with values `chosen` in place of the recorded ones. Raises
-    `LookupError` where a value is gone."""
-    definitions, front = found.definitions, found.front
-    values = forward(definitions, chosen)
-    adjoints: dict[Leaf, Array] = {}
-    known: dict[Leaf, Array] = dict(values)
-    by_leaf = {d.leaf: d for d in definitions.definitions}
-    measured: dict[Leaf, Array] = {}
-    for leaf, adjoint in found.adjoints.items():
-        if adjoint.node is not None:
-            value = evaluate([adjoint.node], known)[0]
-        else:
-            value = measured.get(leaf, np.zeros(front + leaf.shape))
-        adjoints[leaf] = value
-        known[adjoint_leaf(leaf, front)] = value
-        d = by_leaf.get(leaf)
-        if d is not None and d.operation is not None:
-            if front:
-                raise LookupError("a Jacobian through an operation without a rule")
-            for argument, share in _by_tape(d, value):
-                measured[argument] = measured.get(argument, 0) + share
-    return adjoints
-
-
-def _by_tape(d: Definition, value: Array) -> list[tuple[Leaf, Array]]:
-    """What the tape's own derivative of an opaque operation gives its arguments."""
-    assert d.operation is not None
-    if d.operation.vjp is None:
-        raise LookupError(f"{d.operation.kind} runs Python code")
-    cotangents_ = [
-        value.reshape(d.leaf.whole) if k == d.place else np.zeros(shape)
-        for k, shape in enumerate(d.shapes)
-    ]
-    answers = d.operation.vjp(cotangents_)
-    found = []
-    for slot, argument in d.arguments:
-        answer = answers[slot] if slot < len(answers) else None
-        if answer is not None:
-            found.append((argument, np.asarray(answer, dtype=np.float64).reshape(argument.shape)))
-    return found

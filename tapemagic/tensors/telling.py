@@ -15,11 +15,13 @@ from tapemagic.formula import Call, Formula, Name, Product
 from tapemagic.substitution import counted, folded, shown
 from tapemagic.tensors.by_layers import LayerTeller, Part, grouped, outside
 from tapemagic.tensors.definitions import Definition, Definitions, Layer
+from tapemagic.tensors.following import adjoint_leaf
 from tapemagic.tensors.index_form import IndexWriter
-from tapemagic.tensors.matrix_form import MatrixWriter, NotMatrix, transposed
+from tapemagic.tensors.matrix_form import MatrixWriter, NotMatrix
+from tapemagic.tensors.matrix_products import transposed
 from tapemagic.tensors.nodes import Array, Leaf, Node, Structure, postorder
 from tapemagic.tensors.shapes import with_shapes
-from tapemagic.tensors.sweep import AdjointForm, TensorForm, adjoint_leaf
+from tapemagic.tensors.sweep import AdjointForm, TensorForm
 
 LONG = 45  # nodes of a closed form that still stands open
 LONG_BY_INDEX = 24  # the same in index notation

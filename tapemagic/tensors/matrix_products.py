@@ -1,0 +1,97 @@
+"""Products as they are written among matrices: the order kept, ∘ and ⊘, transposes, the sign in
+front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tapemagic import document as d
+from tapemagic.formula import ONE, Call, Formula, Negative, Number, Product, Quotient, number
+
+MINUS = number(-1)
+
+
+def pointwise(parts: Sequence[Formula]) -> Formula:
+    """Entry by entry; reciprocals stand behind ⊘."""
+    if len(parts) == 1:
+        return parts[0]
+    above: list[Formula] = []
+    below: list[Formula] = []
+    for part in parts:
+        if isinstance(part, d.Pointwise):
+            above += part.factors
+            below += part.divisors
+        elif isinstance(part, d.EntryPower) and part.exponent == MINUS:
+            below.append(part.base)
+        else:
+            above.append(part)
+    return d.Pointwise(tuple(above) or (ONE,), tuple(below))
+
+
+def transposed(node: Formula) -> Formula:
+    """nodeᵀ, with (AB)ᵀ = BᵀAᵀ and (Aᵀ)ᵀ = A."""
+    if isinstance(node, d.Transposed):
+        return node.operand
+    if isinstance(node, Product):
+        scalars = [f for f in node.factors if isinstance(f, (Number, Quotient))]
+        others = [f for f in node.factors if f not in scalars]
+        return Product((*scalars, *(transposed(f) for f in reversed(others))))
+    if isinstance(node, Negative):
+        return Negative(transposed(node.operand))
+    if isinstance(node, d.Identity) or _is_diagonal(node):
+        return node
+    return d.Transposed(node)
+
+
+def _is_diagonal(node: Formula) -> bool:
+    return isinstance(node, Call) and node.function == "diag"
+
+
+def product(parts: Sequence[Formula]) -> Formula:
+    """One after the other, without ones and identities."""
+    flat: list[Formula] = []
+    for part in parts:
+        flat += part.factors if isinstance(part, Product) else [part]
+    kept = [part for part in flat if part != ONE and not isinstance(part, d.Identity)]
+    if not kept:
+        return flat[-1] if flat else ONE
+    return kept[0] if len(kept) == 1 else Product(tuple(kept))
+
+
+def signed(
+    coefficient: Formula, above: Sequence[Formula], below: Sequence[Formula] = ()
+) -> Formula:
+    """coefficient · above / below, the sign in front."""
+    negative = False
+    if isinstance(coefficient, Negative):
+        negative, coefficient = True, coefficient.operand
+    elif isinstance(coefficient, Number) and coefficient.value < 0:
+        negative, coefficient = True, Number(-coefficient.value, coefficient.decimal)
+    if below:
+        top, bottom = coefficient, list(below)
+        if (
+            isinstance(coefficient, Number)
+            and coefficient.value.denominator != 1
+            and not coefficient.decimal
+        ):
+            top, bottom = (
+                number(coefficient.value.numerator),
+                [
+                    number(coefficient.value.denominator),
+                    *below,
+                ],
+            )
+        body: Formula = Quotient(product([top, *above]), product(bottom))
+    else:
+        body = product([coefficient, *above])
+    return Negative(body) if negative else body
+
+
+def diag(weights: Sequence[Formula]) -> Formula:
+    """The diagonal matrix of weights that are multiplied entry by entry."""
+    return Call("diag", (pointwise(weights),))
+
+
+def trace(inner: Formula) -> Formula:
+    """tr(inner)"""
+    return Call("tr", (inner,))
