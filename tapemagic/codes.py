@@ -7,15 +7,36 @@ import ast
 import bisect
 import dis
 import linecache
-from collections.abc import Collection, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache, wraps
 from types import CodeType
+from typing import TypeVar
 
 _STORES = ("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF")
 _PASSED = {"CACHE", "EXTENDED_ARG", "NOP", "COPY", "DUP_TOP", "TO_BOOL"}  # between value and store
+_MOST = 4096  # answers that are remembered of one function
+
+T = TypeVar("T")
 
 
-@lru_cache(maxsize=4096)
+def remembered(function: Callable[..., T]) -> Callable[..., T]:
+    """Like `lru_cache`, but by which code it is: codes that compare equal may come from other
+    files, and in Python 3.10 stand on other lines."""
+    kept: dict[tuple[object, ...], tuple[CodeType, T]] = {}
+
+    @wraps(function)
+    def answer(code: CodeType, *args: object) -> T:
+        key = id(code), *args
+        if key not in kept:
+            if len(kept) >= _MOST:
+                kept.clear()
+            kept[key] = code, function(code, *args)  # the code is held: its id stays its own
+        return kept[key][1]
+
+    return answer
+
+
+@remembered
 def stored_name(code: CodeType, offset: int) -> str | None:
     """The name that the value of the instruction at `offset` is stored under right away."""
     place = _instructions(code)
@@ -29,7 +50,7 @@ def stored_name(code: CodeType, offset: int) -> str | None:
     return None
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def is_operator(code: CodeType, offset: int) -> bool:
     """Whether the instruction there is an operator (+, @ …), which runs one op each time."""
     name = _instructions(code)[_index(code, offset)].opname
@@ -43,7 +64,7 @@ def _index(code: CodeType, offset: int) -> int:
     return max(bisect.bisect_right(offsets, offset) - 1, 0)
 
 
-@lru_cache(maxsize=256)
+@remembered
 def _instructions(code: CodeType) -> tuple[dis.Instruction, ...]:
     return tuple(dis.get_instructions(code))
 
@@ -68,7 +89,7 @@ def call_at(code: CodeType, offset: int, method: str) -> ast.Call | None:
         and node.func.attr == method
         and node.lineno <= number <= (node.end_lineno or node.lineno)
     ]
-    return near[0] if len(near) == 1 else None
+    return near[0] if len({ast.dump(node) for node in near}) == 1 else None
 
 
 def _position(code: CodeType, offset: int) -> tuple[int | None, ...] | None:

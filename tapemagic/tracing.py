@@ -10,7 +10,6 @@ import itertools
 import linecache
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -409,12 +408,8 @@ def line(place: Place) -> Line | None:
     return None if code is None else _line(code, offset)
 
 
-@lru_cache(maxsize=4096)
+@codes.remembered
 def _line(code: CodeType, offset: int) -> Line:
-    """The line of the instruction at `offset` in `code`; -1 before the first."""
-    number = code.co_firstlineno
-    for first, last, line in code.co_lines():
-        if first <= offset < last and line is not None:
-            number = line
+    number = codes.line_number(code, offset)
     text = linecache.getline(code.co_filename, number).strip()
     return Line(number, text, code.co_filename, code.co_name)

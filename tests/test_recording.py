@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import linecache
 import weakref
 from contextlib import ExitStack
 from typing import Any
@@ -16,6 +17,7 @@ from tensorflow.python.eager import backprop, context, record
 from tensorflow.python.framework import op_callbacks
 from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable
 
+from tapemagic import tracing
 from tapemagic.recording import Recorder
 from tapemagic.trace import Trace
 
@@ -75,6 +77,17 @@ def test_every_op_with_its_line() -> None:
 
 def helper(x: Any) -> Any:
     return tf.exp(x)  # the line of the helper
+
+
+def test_equal_codes_of_different_files() -> None:
+    # Code objects compare by value, without the file (in Python 3.10 without the lines too).
+    texts = {"one.py": "y = 2.0\n", "two.py": "y = 2.0  # again\n"}
+    for file, text in texts.items():
+        linecache.cache[file] = len(text), None, [text], file
+        found = tracing.line((compile(text, file, "exec"), 2))
+        assert found is not None
+        assert (found.file, found.text) == (file, text.strip())
+        del linecache.cache[file]
 
 
 def test_the_innermost_line_of_the_users() -> None:
