@@ -17,6 +17,7 @@ from tapemagic.check import Check
 from tapemagic.closed_form import ClosedForm, NoClosedForm, closed_form
 from tapemagic.derivation import Derivation, derive
 from tapemagic.equations import (
+    ENTRIES,
     Leaf,
     NotDerivable,
     depend_on_each_other,
@@ -40,7 +41,7 @@ class Explained:
 
     trace: Trace
     question: Question
-    derivation: Derivation | None
+    derivative: Derivative
 
 
 _KEPT: ContextVar[list[Explained] | None] = ContextVar("kept", default=None)
@@ -73,7 +74,7 @@ def explain(
     found = _verified(trace, question, value, measured, lower, shared or Shared())
     kept = _KEPT.get()
     if kept is not None:
-        kept.append(Explained(trace, question, found.derivation))
+        kept.append(Explained(trace, question, found))
     return found
 
 
@@ -149,19 +150,14 @@ def _in_components(
     """The derivation entry by entry, where anybody would write the entries out."""
     if question.along is not None:
         return None, None, []
-    explored = _KEPT.get() is not None  # sliders move entries
-    whole = tensor is not None and tensor.closed is not None and not explored
-    if (
-        tensor is not None
-        and not explored
-        and (whole or not tensor.definitions.opaque or _by_layers(tensor))
-    ):
+    whole = tensor is not None and tensor.closed is not None
+    if tensor is not None and (whole or not tensor.definitions.opaque or _by_layers(tensor)):
         few = tensor.definitions.largest <= _BESIDE and not tensor.definitions.layers
         if question.notation != "auto" or not few:
             return None, None, []
     derivation = None
     try:
-        derivation = _derivation(trace, question)
+        derivation = entrywise(trace, question)
         closed = _closed(question, derivation, lower)
         if whole and (closed is None or is_long(closed.formulas)):
             return None, None, []
@@ -229,7 +225,11 @@ def _tensor(
 # -- in components ------------------------------------------------------------------------------
 
 
-def _derivation(trace: Trace, question: Question) -> Derivation:
+def entrywise(trace: Trace, question: Question, most: int = ENTRIES) -> Derivation:
+    """The derivation with every entry written out, of tensors of up to `most` entries.
+
+    Raises `NotDerivable` with the reason where there is none.
+    """
     for i in question.order:
         if not question.sources[i].tensors:
             raise NotDerivable(
@@ -237,7 +237,7 @@ def _derivation(trace: Trace, question: Question) -> Derivation:
             )
     leaves = _leaves(trace, question)
     equations = derive_equations(
-        trace, question.target, question.text, leaves, question.names or {}
+        trace, question.target, question.text, leaves, question.names or {}, most
     )
     jacobian = question.kind in ("jacobian", "batch_jacobian")
     place = leaves.index(question.sources[question.order[0]])
@@ -279,4 +279,4 @@ def _closed(
     return closed_form(equations, wrt, seed, entrywise, below)
 
 
-__all__ = ["Explained", "explain", "keeping"]
+__all__ = ["Explained", "entrywise", "explain", "keeping"]

@@ -138,17 +138,23 @@ def entries(name: Name, shape: tuple[int, ...]) -> Array:
 
 
 def derive_equations(
-    trace: Trace, target: int, text: str, leaves: Sequence[Leaf], names: Mapping[int, str]
+    trace: Trace,
+    target: int,
+    text: str,
+    leaves: Sequence[Leaf],
+    names: Mapping[int, str],
+    most: int = ENTRIES,
 ) -> Equations:
     """The equations that lead from `leaves` to `target`, which is called `text`.
 
-    `names` adds names that no binding gave (a layer's variables, by tensor id).
+    `names` adds names that no binding gave (a layer's variables, by tensor id); a tensor may
+    have up to `most` entries.
     Raises `NotDerivable` with the reason where there are none.
     """
     slice_ = Slice(trace, target, leaves)
     if target not in slice_.active:
         raise NotDerivable("the target does not depend on the source in what was recorded")
-    return _Writer(trace, slice_, target, text, leaves, names).write()
+    return _Writer(trace, slice_, target, text, leaves, names, most).write()
 
 
 def depend_on_each_other(trace: Trace, leaves: Sequence[Leaf]) -> bool:
@@ -270,7 +276,9 @@ class _Writer:
         text: str,
         leaves: Sequence[Leaf],
         names: Mapping[int, str],
+        most: int,
     ) -> None:
+        self._most = most
         self._trace, self._slice, self._leaves, self._target = trace, slice_, leaves, target
         own = {key: leaf.name for leaf in leaves for key in leaf.tensors}
         self._names = Names(trace, slice_.reach, {**names, **own})
@@ -449,10 +457,10 @@ class _Writer:
         if known.dtype.startswith("complex"):
             raise NotDerivable("complex numbers are not derived, only their value is shown")
         size = int(np.prod(known.shape, dtype=np.int64))
-        if size > ENTRIES:
+        if size > self._most:
             raise NotDerivable(
                 f"a tensor of shape {known.shape} has too many entries to be written out "
-                f"(more than {ENTRIES})"
+                f"(more than {self._most})"
             )
         if known.data is None:
             raise NotDerivable(

@@ -255,9 +255,12 @@ def _in_tensors(
     label = "by substitution" if derivative.order == 1 else f"order {derivative.order}"
     chain = teller.chain() if steps != "result" else []
     value = derivative.check.tape
+    origins = None
     if value is not None and value.shape != tuple(getattr(derivative.value, "shape", ())):
         value = None  # of a large table, the rows that were used
-    return [*chain, *teller.closed(heading, value, label if chain else "")]
+    elif value is not None and printable(value):
+        origins = _origins(derivative, heading, value)
+    return [*chain, *teller.closed(heading, value, label if chain else "", origins)]
 
 
 _REMARKS = {"kink", "summed", "convention", "custom", "degenerate"}  # nothing is broken
@@ -287,10 +290,14 @@ def _answer(derivative: Derivative, heading: Formula) -> Formula:
     """What the tape returned."""
     value = derivative.check.tape
     assert value is not None
-    origins = None
-    if derivative.is_gradient and isinstance(heading, Differential):
-        origins = by_entries(heading, value.shape)
-    return shown(value, _dtype(derivative), origins)
+    return shown(value, _dtype(derivative), _origins(derivative, heading, value))
+
+
+def _origins(derivative: Derivative, heading: Formula, value: Array) -> Array | None:
+    """What the entries of an answer are the values of."""
+    if not derivative.is_gradient or not isinstance(heading, Differential):
+        return None
+    return by_entries(heading, value.shape)
 
 
 def _dtype(derivative: Derivative) -> str:

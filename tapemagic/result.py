@@ -62,7 +62,8 @@ class Derivative:
     @property
     def is_gradient(self) -> bool:
         """Whether the target's entries are summed, as in a gradient."""
-        return self.derivation is not None and self.derivation.lead == 0
+        form = self.derivation or self.tensor
+        return form is not None and form.lead == 0
 
     @property
     def diagnosis(self) -> Diagnosis | None:

@@ -196,6 +196,31 @@ def test_a_tape_of_ones_own_is_explored_too(cells: Cells) -> None:
     assert payload["target"]["text"] == "y" and payload["sources"][0]["max"] == 3.0
 
 
+@pytest.mark.parametrize("unnamed", [False, True])
+def test_tensors_that_nobody_writes_out_are_followed_too(cells: Cells, unnamed: bool) -> None:
+    data = np.linspace(-1, 1, 300).astype("float32")
+    cells.namespace["data"] = data
+    fit = "tf.tanh(w * X + b)" if unnamed else "fit"
+    body = f"""w = tf.Variable(0.5); b = tf.Variable(-0.25)
+X = tf.constant(data)
+fit = tf.tanh(w * X + b)
+loss = tf.reduce_mean(({fit} - tf.sin(2 * X)) ** 2) * tf.size(X, tf.float32)"""
+    result = cells.run("w b --explore", body)
+    view = result.view
+    assert not view.limits and len(view.paths.pieces[0].html) < 20_000
+    value, slopes = view.at([1.5, 0.75])
+    fitted = np.tanh(1.5 * data + 0.75)
+    off = fitted - np.sin(2 * data)
+    expected = [np.sum(2 * off * (1 - fitted**2) * part) for part in (data, 1.0)]
+    assert value == pytest.approx(np.sum(off**2), rel=1e-5)
+    assert slopes == pytest.approx(expected, rel=1e-5)
+    # The numbers of the derivation are the program's: w, b, loss, both derivatives.
+    program = view.programs[0]
+    registers = program.code.run([1.5, 0.75])
+    shown = [float(registers[slot["register"]]) for slot in view.payload["slots"]]
+    assert shown == pytest.approx([1.5, 0.75, value, *slopes])
+
+
 def test_what_the_page_cannot_compute_comes_from_tensorflow(cells: Cells) -> None:
     body = "x = tf.constant(2.0)\ny = tf.math.igamma(3.0, x) * x"
     payload = cells.payload("x --explore -n 2", body)

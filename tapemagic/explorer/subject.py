@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from tapemagic.derivation import Derivation
 from tapemagic.deriving import Explained
+from tapemagic.equations import Equations
+from tapemagic.explorer.entries import written_out
 from tapemagic.explorer.program import NotExplorable
 from tapemagic.question import Question
 from tapemagic.result import Derivative, Result
@@ -39,28 +41,46 @@ def subject(result: Result, explained: Sequence[Explained], order: int) -> Subje
 
     Raises `NotExplorable` where there is none.
     """
-    known = {id(one.derivation): one for one in explained if one.derivation is not None}
+    found = {id(one.derivative.check): one for one in explained}  # a diagnosis leaves the check
+    reasons: list[str] = []
     for derivative in result.values():
-        derivation = derivative.derivation
-        if derivation is None or derivative.order > 1 or derivative.inner is not None:
+        one = found.get(id(derivative.check))
+        if one is None or derivative.order > 1 or derivative.inner is not None:
             continue
-        one = known.get(id(derivation))
-        if one is not None:
-            same = tuple(d for d in result.values() if _goes_on(d, derivative))
-            orders = [len(d.inner[1]) + 1 if d.inner else d.order for d in result.values()]
-            return Subject(same, derivation, one.trace, one.question, max(order, *orders))
-    reasons = [reason for derivative in result.values() for reason in derivative.reasons]
+        try:
+            derivation = written_out(one)
+        except NotExplorable as reason:
+            reasons.append(str(reason))
+            continue
+        same = tuple(
+            other
+            for other in result.values()
+            if other.inner is None
+            and _goes_on(one, found.get(id(other.check)), derivation.equations)
+        )
+        orders = [len(d.inner[1]) + 1 if d.inner else d.order for d in result.values()]
+        return Subject(same, derivation, one.trace, one.question, max(order, *orders))
+    reasons += [reason for derivative in result.values() for reason in derivative.reasons]
     raise NotExplorable("; ".join(dict.fromkeys(reasons)) or "there is no derivative to follow")
 
 
-def _goes_on(other: Derivative, first: Derivative) -> bool:
-    """Whether the equations of both are the same."""
-    if other.derivation is None or first.derivation is None or other.inner is not None:
+def _goes_on(first: Explained, other: Explained | None, mine: Equations) -> bool:
+    """Whether another derivative has the same equations."""
+    if other is None:
         return False
-    mine, its = first.derivation.equations, other.derivation.equations
+    if other.trace is first.trace and _asked(other) == _asked(first):
+        return True
+    try:
+        its = written_out(other).equations
+    except NotExplorable:
+        return False
     if mine.target != its.target or len(mine.equations) != len(its.equations):
         return False
     return all(
         a.name == b.name and a.formulas.shape == b.formulas.shape
         for a, b in zip(mine.equations, its.equations)
     )
+
+
+def _asked(one: Explained) -> tuple[object, ...]:
+    return one.question.target, one.question.text, one.question.sources

@@ -10,6 +10,7 @@ import numpy as np
 
 from tapemagic import document as d
 from tapemagic import numbers
+from tapemagic.equations import entries
 from tapemagic.extent import extent
 from tapemagic.formula import Call, Formula, Name, Product
 from tapemagic.substitution import counted, folded, shown
@@ -91,7 +92,7 @@ class Teller:
             relations.append("=")
         small = value is not None and math.prod(leaf.whole) <= _SMALL
         if value is not None and small:
-            sides.append(shown(value.reshape(leaf.whole), dtype))
+            sides.append(shown(value.reshape(leaf.whole), dtype, entries(leaf.name, leaf.whole)))
             relations.append("≈" if _rounded(value, dtype) else "=")
         if leaf.whole or len(sides) == 1:
             sides.append(space if small else _with_size(space, value))
@@ -134,7 +135,8 @@ class Teller:
         elif not part.leaf.shape:
             value = self._recorded(part.leaf)
             if value is not None:
-                sides.append(shown(value.reshape(()), self._definitions.dtype))
+                own = entries(part.leaf.name, ())
+                sides.append(shown(value.reshape(()), self._definitions.dtype, own))
                 relations.append("≈" if _rounded(value, self._definitions.dtype) else "=")
         return d.Statement(tuple(sides), tuple(relations), "", number, source)
 
@@ -199,8 +201,11 @@ class Teller:
         shaped = with_shapes(right, shapes)
         return (right,) if shaped is None else (right, shaped)
 
-    def closed(self, heading: Formula, value: Array | None, label: str) -> list[d.Item]:
-        """The closed form and its value; what is long stands one click away."""
+    def closed(
+        self, heading: Formula, value: Array | None, label: str, origins: Array | None = None
+    ) -> list[d.Item]:
+        """The closed form and its value, whose entries are those of `origins`; what is long
+        stands one click away."""
         node = self._form.closed
         if node is None:
             return []
@@ -211,7 +216,8 @@ class Teller:
         if value is not None:
             dtype = self._definitions.dtype
             if value.size <= _SMALL:
-                sides.append(shown(self._laid_out(value), dtype))
+                origins = None if origins is None else self._laid_out(origins)
+                sides.append(shown(self._laid_out(value), dtype, origins))
                 relations.append("≈" if _rounded(value, dtype) else "=")
             elif self._in_matrices:
                 sides.append(_with_size(d.Space(value.shape), value))

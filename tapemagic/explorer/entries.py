@@ -1,0 +1,56 @@
+"""The derivation entry by entry that a program is written from, where nobody would print it.
+
+A cell shows tensors of many entries as whole ones, and keeps no value of those without a name;
+a page follows entries.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from tapemagic.derivation import Derivation
+from tapemagic.deriving import Explained, entrywise
+from tapemagic.equations import Leaf, NotDerivable, Slice
+from tapemagic.explorer.program import NotExplorable
+from tapemagic.numeric import NotReplayable, Replay
+from tapemagic.trace import Array, Trace
+
+WIDE = 1_024  # entries of one tensor that a page follows
+MOST = 8_192  # of all together
+
+
+def written_out(one: Explained) -> Derivation:
+    """The derivation of something explained; raises `NotExplorable` with the reason."""
+    if one.derivative.derivation is not None:
+        return one.derivative.derivation
+    leaves = [leaf for leaf in one.question.sources if leaf.tensors]
+    try:
+        return entrywise(_valued(one.trace, one.question.target, leaves), one.question, WIDE)
+    except (NotDerivable, NotReplayable) as reason:
+        raise NotExplorable(str(reason)) from reason
+
+
+def _valued(trace: Trace, target: int, leaves: Collection[Leaf]) -> Trace:
+    """The trace with all values from the leaves to the target, computed anew where not kept."""
+    between = Slice(trace, target, list(leaves))
+    keys = {key for op in between.operations for key in (*op.inputs, *op.outputs)} & between.reach
+    sizes = {key: math.prod(trace.tensors[key].shape) for key in keys}
+    if sum(sizes.values()) > MOST or max(sizes.values(), default=0) > WIDE:
+        raise NotExplorable(
+            f"its tensors have {sum(sizes.values()):,} entries, more than a page can follow"
+        )
+    kept = _with(trace, {key: trace.array(key) for key in keys})
+    missing = [key for key in keys if kept.tensors[key].data is None]
+    return _with(kept, Replay(kept, (), missing).run({})) if missing else kept
+
+
+def _with(trace: Trace, values: Mapping[int, Array | None]) -> Trace:
+    tensors = dict(trace.tensors)
+    for key, value in values.items():
+        if value is not None and tensors[key].data is None:
+            tensors[key] = replace(tensors[key], data=np.asarray(value))
+    return replace(trace, tensors=tensors)
