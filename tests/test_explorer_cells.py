@@ -207,7 +207,7 @@ fit = tf.tanh(w * X + b)
 loss = tf.reduce_mean(({fit} - tf.sin(2 * X)) ** 2) * tf.size(X, tf.float32)"""
     result = cells.run("w b --explore", body)
     view = result.view
-    assert not view.limits and len(view.paths.pieces[0].html) < 20_000
+    assert not view.limits and len(view.paths.pieces[0].html) < 60_000
     value, slopes = view.at([1.5, 0.75])
     fitted = np.tanh(1.5 * data + 0.75)
     off = fitted - np.sin(2 * data)
