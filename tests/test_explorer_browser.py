@@ -17,7 +17,7 @@ from lab import CONTRAST, choose, chromium, environment, serving
 pytestmark = pytest.mark.browser
 
 SLOW = 90_000  # ms; TensorFlow takes its time to load
-ONE, TWO, BRANCH = 0, 1, 2  # the explorers of the notebook
+ONE, TWO, BRANCH, KERNEL = 0, 1, 2, 3  # the explorers of the notebook
 CELLS = [
     "%load_ext tapemagic\nimport json\nimport tensorflow as tf",
     "%%grad x -n 2 --explore x=(-3,3,.05) -o one\nx = tf.constant(2.0)\ny = 2*x**3 + 5*x**2 + 3*x",
@@ -25,6 +25,9 @@ CELLS = [
     "z = 3*(a - 1)**2 + a*b + b**4",
     "%%grad t --explore t=(-2,2,.1) -o branch\nt = tf.constant(1.0)\n"
     "if t > 3:\n    s = t - 1\nelif t > 0:\n    s = t**2\nelse:\n    s = tf.sin(t)",
+    "%%grad p q --explore p=(.5,2.5,.1) q=(0,2,.1) -o only\n"
+    "p = tf.Variable(1.5)\nq = tf.Variable(0.5)\n"
+    "r = tf.reduce_sum(tf.linalg.svd([[p, q], [q, p * p]], compute_uv=False) ** 3)",
     "one.widget",
     # What TensorFlow says at the points that the kernel knows of.
     """\
@@ -38,10 +41,14 @@ with tf.GradientTape() as outer:
 a, b = (tf.Variable(two.widget.point[name]) for name in "ab")
 with tf.GradientTape() as tape:
     z = 3*(a - 1)**2 + a*b + b**4
+p, q = (tf.Variable(only.widget.point[name]) for name in "pq")
+with tf.GradientTape() as another:
+    r = tf.reduce_sum(tf.linalg.svd([[p, q], [q, p * p]], compute_uv=False) ** 3)
 told = [one.widget.point, one.widget.value, one.widget.derivative]
 print(json.dumps({
     "one": [float(v) for v in (x, y, slope, outer.gradient(slope, x))],
     "two": [float(v) for v in (a, b, z, *tape.gradient(z, [a, b]))],
+    "only": [float(v) for v in (p, q, r, *another.gradient(r, [p, q]))],
     "told": told,
 }))""",
 ]
@@ -327,6 +334,26 @@ def test_branches(page: Any) -> None:
     assert explorer.locator(".message").inner_text() == ""
 
 
+def test_the_kernel_computes_what_the_page_cannot(page: Any) -> None:
+    explorer = _explorer(page, KERNEL)
+    before = _shown(explorer)
+    sliders = explorer.locator(".control input[type=range]")
+    sliders.first.focus()
+    page.evaluate(SHIFTS)
+    for key in ["ArrowRight"] * 8 + ["PageDown"] + ["ArrowRight"] * 3:
+        page.keyboard.press(key)
+    sliders.nth(1).focus()
+    page.keyboard.press("ArrowRight")
+    explorer.locator(".bar input").nth(1).check()  # another curve, which only the kernel knows
+    _until(explorer, "svg.panel path.curve", "e.getAttribute('d').length > 100")
+    page.wait_for_timeout(1000)
+    shown = _shown(explorer)
+    assert shown[:2] != before[:2]
+    assert page.evaluate("window.shifts") == []
+    assert shown == pytest.approx(_tensorflow(page)["only"], rel=1e-4)
+    assert explorer.locator(".message").inner_text() == ""
+
+
 def test_gradient_descent(page: Any) -> None:
     explorer = _explorer(page, TWO)
     for box, start in zip(explorer.locator("input.number").all(), ["1.5", "0.5"]):
@@ -350,7 +377,7 @@ def test_gradient_descent(page: Any) -> None:
 
 def test_the_widget_shown_by_itself(page: Any) -> None:
     """The same model: what moves one moves the other."""
-    widget = page.locator(".jp-CodeCell").nth(4).locator(".explorer")
+    widget = page.locator(".jp-CodeCell").nth(5).locator(".explorer")
     widget.locator("input[type=range]").first.focus()
     page.keyboard.press("Home")
     below = _explorer(page, ONE)
@@ -396,8 +423,8 @@ def test_run_again_leaves_nothing_behind(page: Any) -> None:
     _ran(page, int(last.strip("[]:")) + 20)
     _explorer(page, BRANCH)
     page.wait_for_function(
-        "() => globalThis[Symbol.for('tapemagic')].models.size === 3"
-        " && document.querySelectorAll('.tapemagic-explorer').length === 3"
+        "() => globalThis[Symbol.for('tapemagic')].models.size === 4"
+        " && document.querySelectorAll('.tapemagic-explorer').length === 4"
     )
     explorer = _explorer(page, ONE)
     explorer.locator("input[type=range]").first.focus()
@@ -435,6 +462,12 @@ def test_exported_page_lives(exported: Any) -> None:
     _explorer(exported, BRANCH).locator("input[type=range]").first.focus()
     exported.keyboard.press("Home")
     assert _shown(_explorer(exported, BRANCH))[0] == -2
+    only = _explorer(exported, KERNEL)  # nobody answers: a word, and the picture stays
+    before = _shown(only)
+    only.locator("input[type=range]").first.focus()
+    exported.keyboard.press("ArrowRight")
+    assert _shown(only)[2:] == before[2:]
+    assert "run the cell" in only.locator(".message").inner_text()
 
 
 def test_play_zoom_and_reset(exported: Any) -> None:

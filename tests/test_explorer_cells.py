@@ -436,8 +436,9 @@ def test_what_is_not_recorded_is_found_out_too(cells: Cells, body: str) -> None:
 
 def test_a_formula_that_overflows_is_not_shown(cells: Cells) -> None:
     body = "x = tf.constant([1000.0, -1000.0])\ny = tf.nn.softmax(x)[0]"
-    result = cells.run("x --explore", body)
-    assert result.view is None and "it gives nan where TensorFlow gave 1" in repr(result)
+    view = cells.run("x --explore", body).view
+    assert view.programs == [] and "it gives nan where TensorFlow gave 1" in view.limits
+    assert view.at([1000.0, -1000.0]) == (1.0, [0.0, 0.0])  # the kernel's answer
     one = "x = tf.constant(1000.0)\ny = tf.nn.softmax(tf.stack([x, 0.0]))[0]"
     payload = cells.payload("x --explore", one)
     assert payload["program"] is None and max(payload["table"]["y"]) == 1.0
@@ -592,3 +593,77 @@ def test_wishes_do_not_queue(cells: Cells) -> None:
     waiting[0]()
     assert len(sent) == 1
     widget.close()
+
+
+# -- what only the kernel can compute ------------------------------------------------------------
+
+SINGULAR = """a = tf.Variable(1.5); b = tf.Variable(0.5)
+M = tf.stack([tf.stack([a, b]), tf.stack([b, a * a])])
+s = tf.reduce_sum(tf.linalg.svd(M, compute_uv=False) ** 3)"""
+
+
+def _by_hand(a: float, b: float) -> float:
+    found = np.linalg.svd(np.array([[a, b], [b, a * a]]), compute_uv=False)
+    return float(np.sum(found**3))
+
+
+def test_the_kernel_answers_where_nothing_else_can(cells: Cells) -> None:
+    result = cells.run("a b --explore b=(0,2)", SINGULAR)
+    view, widget = result.view, result.widget
+    payload = json.loads(json.dumps(view.payload, allow_nan=False))
+    assert payload["program"] is None and payload["table"] is None
+    assert "in the kernel" in payload["limits"] and payload["derivation"]
+    assert [answer["along"] for answer in payload["kernel"]] == [0, 1]
+    sent: list[Any] = []
+    widget.send = lambda content, buffers=None: sent.append(content["answer"])
+    widget._told(widget, {"need": [2.0, 0.25], "along": 1}, [])
+    (answer,) = sent
+    step = 1e-4
+    slopes = [
+        (_by_hand(2 + step, 0.25) - _by_hand(2 - step, 0.25)) / (2 * step),
+        (_by_hand(2, 0.25 + step) - _by_hand(2, 0.25 - step)) / (2 * step),
+    ]
+    assert answer["value"] == pytest.approx(_by_hand(2.0, 0.25), rel=1e-5)
+    assert answer["gradient"] == pytest.approx(slopes, rel=1e-4)
+    curve = answer["curve"]
+    assert len(curve["x"]) > 2 and (curve["x"][0], curve["x"][-1]) == (0, 2)
+    assert curve["y"] == pytest.approx([_by_hand(2.0, b) for b in curve["x"]], rel=1e-4)
+    widget.point = {"a": 2.0, "b": 0.25}
+    assert widget.value == answer["value"]
+    assert [widget.derivative[name] for name in "ab"] == answer["gradient"]
+    for nonsense in ({"need": [1.0]}, {"need": [1.0, 2.0], "along": 2}, {"along": "x"}):
+        widget._told(widget, nonsense, [])
+    assert len(sent) == 1
+
+
+def test_what_is_huge_comes_from_tensorflow(cells: Cells) -> None:
+    body = """X = tf.cast(tf.linspace(0.0, 1.0, 50_000), tf.float32)
+a = tf.Variable(0.5); b = tf.Variable(1.0)
+loss = tf.reduce_mean((tf.sin(a * X) * b - X) ** 2)"""
+    view = cells.run("a b --explore", body).view
+    assert view.answers is not None and "entries" in view.limits
+    X = np.linspace(0, 1, 50_000)
+    value, (by_a, by_b) = view.at([2.0, 0.5])
+    off = 0.5 * np.sin(2 * X) - X
+    assert value == pytest.approx(np.mean(off**2), rel=1e-4)
+    assert by_a == pytest.approx(np.mean(2 * off * 0.5 * np.cos(2 * X) * X), rel=1e-4)
+    assert by_b == pytest.approx(np.mean(2 * off * np.sin(2 * X)), rel=1e-4)
+    table = cells.run("a --explore", body).view.table  # one source: computed beforehand
+    off = np.sin(np.outer(table.x, X)) - X
+    np.testing.assert_allclose(table.y, np.mean(off**2, axis=1), rtol=1e-3)
+
+
+def test_a_decision_without_a_formula_is_said(cells: Cells) -> None:
+    body = "x = tf.constant(2.0)\ny = tf.math.igamma(3.0, x)\nif y > 0.1:\n    y = y * x"
+    assert "line 4): the recorded path may not hold" in cells.run("x --explore", body).view.limits
+
+
+def test_what_tensorflow_refuses_there_is_said(cells: Cells) -> None:
+    body = """a = tf.Variable(2.0); b = tf.Variable(1.0)
+s = tf.reduce_sum(tf.linalg.cholesky(tf.stack([tf.stack([a, b]), tf.stack([b, a])])))
+s = s + tf.math.igamma(2.0, a)"""
+    result = cells.run("a b --explore a=(1.5,3) b=(0,1)", body)
+    widget, sent = result.widget, []
+    widget.send = lambda content, buffers=None: sent.append(content)
+    widget._told(widget, {"need": [-1.0, 1.0], "along": 0}, [])
+    assert "message" in sent[0] or not np.isfinite(float(sent[0]["answer"]["value"]))

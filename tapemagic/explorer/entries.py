@@ -14,8 +14,9 @@ import numpy as np
 
 from tapemagic.derivation import Derivation
 from tapemagic.deriving import Explained, entrywise
-from tapemagic.equations import Leaf, NotDerivable, Slice
+from tapemagic.equations import Equations, Leaf, NotDerivable, Slice
 from tapemagic.explorer.program import NotExplorable
+from tapemagic.formula import Name
 from tapemagic.numeric import NotReplayable, Replay
 from tapemagic.trace import Array, Trace
 
@@ -32,6 +33,26 @@ def written_out(one: Explained) -> Derivation:
         return entrywise(_valued(one.trace, one.question.target, leaves), one.question, WIDE)
     except (NotDerivable, NotReplayable) as reason:
         raise NotExplorable(str(reason)) from reason
+
+
+def unwritten(one: Explained) -> Derivation:
+    """Only what it is about: the sources and the target, where nothing can be written out."""
+    trace, question = one.trace, one.question
+    values: dict[Name, Array] = {}
+    for leaf in question.sources:
+        data = trace.array(leaf.tensors[0]) if leaf.tensors else None
+        if data is None or len(leaf.tensors) != 1:
+            raise NotExplorable(f"{leaf.text} is not one tensor that was kept")
+        values[Name(leaf.name)] = np.asarray(data, dtype=np.float64)
+    sources = tuple((name,) for name in values)
+    target = Name(question.text)
+    known = trace.array(question.target)
+    values[target] = np.asarray(np.nan if known is None else known, dtype=np.float64)
+    dtype = trace.tensors[question.target].dtype
+    equations = Equations(target, (), sources, (), values, dtype)
+    source = sources[question.order[0]]
+    seed = np.ones(values[target].shape) if question.seed is None else question.seed
+    return Derivation(equations, seed, 0, (), source, np.zeros(values[source[0]].shape))
 
 
 def _valued(trace: Trace, target: int, leaves: Collection[Leaf]) -> Trace:

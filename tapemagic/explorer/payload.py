@@ -144,11 +144,12 @@ def payload(
     shown: Sequence[Slider],
     pieces: Sequence[Piece],
     table: Table | None,
+    kernel: Sequence[Mapping[str, Any]],
     limits: str,
     told: str,
 ) -> dict[str, Any]:
     """The object of the contract with the page (`page/index.js`); `told` is the derivation where
-    there are no pieces."""
+    there are no pieces, `kernel` the answers to begin with where the kernel gives them."""
     target = subject.derivation.equations.target
     text = target_text(subject)
     branches = any(one.program.guards for one in pieces)
@@ -166,20 +167,14 @@ def payload(
         "sources": [slider.data() for slider in shown],
         "order": subject.order,
         "program": first["program"] if first else None,
-        "table": None if table is None else _table(table),
+        "table": None if table is None else table.data(),
+        "kernel": list(kernel),
         "pieces": [one.data() for one in pieces] if branches else [],
         "derivation": first["derivation"] if first else _PLAIN.sub("", told),
         "slots": first["slots"] if first else [],
         "check": {"agrees": check.agrees, "text": verdict},
         "limits": limits,
     }
-
-
-def _table(table: Table) -> dict[str, Any]:
-    def row(values: Array) -> list[float | str]:
-        return [number_or_text(value) for value in values.tolist()]
-
-    return {"x": row(table.x), "y": row(table.y), "d": [row(order) for order in table.d]}
 
 
 __all__ = ["NotExplorable", "Piece", "Slider", "grid", "payload", "piece", "sliders"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tapemagic.derivation import Derivation
 from tapemagic.deriving import Explained
 from tapemagic.equations import Equations
-from tapemagic.explorer.entries import written_out
+from tapemagic.explorer.entries import unwritten, written_out
 from tapemagic.explorer.program import NotExplorable
 from tapemagic.question import Question
 from tapemagic.result import Derivative, Result
@@ -17,13 +17,17 @@ from tapemagic.trace import Trace
 
 @dataclass(frozen=True)
 class Subject:
-    """The derivatives of one target that share their equations, and where these came from."""
+    """The derivatives of one target that share their equations, and where these came from.
+
+    `unwritten` is why there are no equations, if so.
+    """
 
     derivatives: tuple[Derivative, ...]
     derivation: Derivation
     trace: Trace
     question: Question
     order: int
+    unwritten: str = ""
 
     @property
     def light(self) -> Subject:
@@ -37,16 +41,19 @@ class Subject:
 
 
 def subject(result: Result, explained: Sequence[Explained], order: int) -> Subject:
-    """The first derivative of order 1 with equations, and those that go on from it.
+    """The first derivative of order 1 with equations, and those that go on from it; without
+    equations, the first that is a gradient.
 
     Raises `NotExplorable` where there is none.
     """
     found = {id(one.derivative.check): one for one in explained}  # a diagnosis leaves the check
     reasons: list[str] = []
-    for derivative in result.values():
-        one = found.get(id(derivative.check))
-        if one is None or derivative.order > 1 or derivative.inner is not None:
-            continue
+    asked = [
+        (derivative, found[id(derivative.check)])
+        for derivative in result.values()
+        if derivative.order == 1 and derivative.inner is None and id(derivative.check) in found
+    ]
+    for _, one in asked:
         try:
             derivation = written_out(one)
         except NotExplorable as reason:
@@ -60,6 +67,11 @@ def subject(result: Result, explained: Sequence[Explained], order: int) -> Subje
         )
         orders = [len(d.inner[1]) + 1 if d.inner else d.order for d in result.values()]
         return Subject(same, derivation, one.trace, one.question, max(order, *orders))
+    why = "; ".join(dict.fromkeys(reasons))
+    for derivative, one in asked:
+        if one.question.kind == "gradient" and derivative.value is not None:
+            same = tuple(other for other, its in asked if _asked(its) == _asked(one))
+            return Subject(same, unwritten(one), one.trace, one.question, order, why)
     reasons += [reason for derivative in result.values() for reason in derivative.reasons]
     raise NotExplorable("; ".join(dict.fromkeys(reasons)) or "there is no derivative to follow")
 

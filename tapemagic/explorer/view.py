@@ -14,6 +14,8 @@ from tapemagic import exposition, html, latex
 from tapemagic.deriving import Explained
 from tapemagic.document import Document, Note, Section
 from tapemagic.explorer import fragment, picture, printed
+from tapemagic.explorer.answers import Answers
+from tapemagic.explorer.branches import decisions
 from tapemagic.explorer.curve import Curve, along, at, nearest, of_table, run
 from tapemagic.explorer.limits import branch_words, domain_words, finite
 from tapemagic.explorer.paths import Paths
@@ -40,6 +42,7 @@ class View:
     paths: Paths | None
     table: Table | None
     limits: str
+    answers: Answers | None = None
     identity: str = field(default_factory=lambda: f"tapemagic-{uuid.uuid4().hex[:12]}")
 
     @property
@@ -52,14 +55,17 @@ class View:
         """What the page gets, with all paths that are known by now."""
         pieces = self.paths.pieces if self.paths else []
         told = "" if pieces else self._recorded()
+        kernel = [one.data() for one in self.answers.first] if self.answers is not None else []
         return payload(
-            self.identity, self.subject, self.sliders, pieces, self.table, self.limits, told
+            self.identity, self.subject, self.sliders, pieces, self.table, kernel, self.limits, told
         )
 
     def at(self, point: Sequence[float]) -> tuple[float, list[float]] | None:
         """Value and first derivatives; None where no known path holds."""
         if self.paths is not None:
             return at(self.programs, point)
+        if self.answers is not None:
+            return self.answers.at(point)
         return nearest(self.table, point[0]) if self.table is not None else None
 
     # -- the kernel's end ----------------------------------------------------------------------
@@ -124,6 +130,8 @@ class View:
         ]
 
     def _curve(self, place: int, point: Sequence[float]) -> Curve:
+        if self.answers is not None:
+            return of_table(self.answers.first[place].curve)
         if self.paths is None and self.table is not None:
             return of_table(self.table)
         return along(self.programs, point, place, grid(self.sliders[place]))
@@ -156,12 +164,16 @@ def view(
     shown = sliders(chosen, options.explore or ())
     paths: Paths | None = None
     said: list[str] = []
+    undecided: list[str] = []
     try:
+        if chosen.unwritten:
+            raise NotExplorable(chosen.unwritten)
         paths = Paths(chosen, shown, options.steps)
         as_recorded(paths, chosen)
     except NotExplorable as reason:
         paths = None
-        said.append(f"no formula to follow: {reason}")
+        said.append(f"no formula to follow: {reason}.")
+        undecided = _undecided(chosen)
     if paths is not None:
         if rerun is not None and not effect:
             paths.rerun = rerun.result
@@ -180,11 +192,28 @@ def view(
             paths.rerun = None  # and let go of the namespace as it was
         said += domain_words(paths)
     table, word = _table(chosen, shown, paths)
-    if paths is None and table is None:
-        raise NotExplorable("; ".join([*said, word]))
-    if paths is None:
-        said.append("The curve shows TensorFlow's own values at single points.")
-    return View(result, chosen.light, shown, paths, table, " ".join(said))
+    if paths is not None or table is not None:
+        if paths is None:
+            said.append("The curve shows TensorFlow's own values at single points.")
+        return View(result, chosen.light, shown, paths, table, " ".join([*said, *undecided]))
+    try:
+        answers = Answers(chosen, shown)
+    except NotExplorable as reason:
+        raise NotExplorable("; ".join(dict.fromkeys([*said, word, str(reason)]))) from reason
+    said.append("TensorFlow computes each point in the kernel.")
+    light = replace(chosen.light, order=1)
+    return View(result, light, shown, None, None, " ".join([*said, *undecided]), answers)
+
+
+def _undecided(chosen: Subject) -> list[str]:
+    """A word where Python decided by values: without formulas nobody knows where it holds."""
+    decided, unknown = decisions(chosen.trace, chosen.question)
+    if not decided and not unknown:
+        return []
+    at = [one.line for one in decided] + [one.line for one in unknown]
+    lines = [line.number for line in at if line is not None]
+    where = f" (line {lines[0]})" if lines else ""
+    return [f"The cell decides by values{where}: the recorded path may not hold elsewhere."]
 
 
 def _table(

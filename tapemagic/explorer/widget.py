@@ -16,6 +16,7 @@ import numpy as np
 import traitlets
 
 from tapemagic.explorer import fragment
+from tapemagic.explorer.payload import Piece
 from tapemagic.explorer.program import NotExplorable
 from tapemagic.explorer.view import View
 
@@ -42,7 +43,7 @@ class Explorer(anywidget.AnyWidget):
     def __init__(self, view: View, soon: Callable[[Callable[[], None]], None]) -> None:
         self._view, self._soon = view, soon
         self._lock = threading.Lock()
-        self._needed: list[float] | None = None
+        self._needed: tuple[list[float], int] | None = None
         start = [slider.value for slider in view.sliders]
         super().__init__(payload=view.payload, point=self.shaped(start))
         self.on_msg(self._told)
@@ -104,31 +105,45 @@ class Explorer(anywidget.AnyWidget):
     # -- what the page asks for ----------------------------------------------------------------
 
     def _told(self, _: Any, content: Any, buffers: Any) -> None:
-        """The page needs the path that holds at a point. Only the newest wish counts: it is
-        granted when the kernel's main thread is free, never beside a running cell."""
+        """The page needs the path that holds at a point, or the kernel's answer there. Only the
+        newest wish counts: it is granted when the kernel's main thread is free, never beside a
+        running cell."""
         wanted = content.get("need") if isinstance(content, dict) else None
-        if not isinstance(wanted, list) or len(wanted) != len(self._view.sliders):
+        count = len(self._view.sliders)
+        if not isinstance(wanted, list) or len(wanted) != count:
+            return
+        along = content.get("along", 0)
+        if along not in range(count):
             return
         with self._lock:
-            waits, self._needed = self._needed is not None, [float(entry) for entry in wanted]
+            waits = self._needed is not None
+            self._needed = [float(entry) for entry in wanted], int(along)
         if not waits:
             self._soon(self._grant)
 
     def _grant(self) -> None:
         with self._lock:
             wanted, self._needed = self._needed, None
-        paths = self._view.paths
         if wanted is None or self.comm is None:
             return
+        point, along = wanted
         try:
-            if paths is None:
-                raise NotExplorable("there is no path to follow")
-            if self._view.at(wanted) is None:
-                self.send({"piece": paths.find(wanted).data()})
-            else:  # found meanwhile
-                self.send({"piece": paths.holding(wanted).data()})
+            if self._view.answers is not None:
+                self.send({"answer": self._view.answers.answer(point, along).data()})
+            else:
+                self.send({"piece": self._piece(point).data()})
         except NotExplorable as reason:
             self.send({"message": str(reason)})
+        except Exception as error:  # noqa: BLE001 - of the user's ops, at a point of the page's
+            first = (str(error).splitlines() or [""])[0]
+            self.send({"message": f"the kernel cannot tell: {type(error).__name__}: {first}"})
+
+    def _piece(self, point: Sequence[float]) -> Piece:
+        paths = self._view.paths
+        if paths is None:
+            raise NotExplorable("there is no path to follow")
+        found_meanwhile = self._view.at(point) is not None
+        return paths.holding(point) if found_meanwhile else paths.find(point)
 
     def close(self) -> None:
         """Let go of the page and of the view."""

@@ -140,7 +140,7 @@ export class Explorer {
         secant: (x) => this.switches.moveSecant(x),
       });
     const all = (point) => this.move(point);
-    return this.model.count === 2
+    return this.model.count === 2 && !this.model.remote
       ? new PlaneView(this.model, { move: all, view })
       : new ManyView(this.model, { move: all, view });
   }
@@ -157,7 +157,13 @@ export class Explorer {
   move(point) {
     if (point.some(Number.isNaN)) return;
     const held = this.model.held(point);
-    if (!this.model.exact) this._table(point[0], held[0]);
+    if (this.model.payload.table && !this.model.exact) this._table(point[0], held[0]);
+    const { remote } = this.model;
+    this.wanted = remote && !remote.knows(held) ? held : null;
+    if (this.wanted) {
+      this.request(); // the point moves when the kernel has answered
+      return;
+    }
     if (held.every((value, k) => Object.is(value, this.point[k]))) {
       this.request();
       return;
@@ -179,7 +185,8 @@ export class Explorer {
     const state = this.model.at(this.point);
     this.formulas.show(state);
     this.readout.show(state);
-    for (const control of this.controls) control.show(state);
+    const aimed = this.wanted ? { ...state, point: this.wanted } : state;
+    for (const control of this.controls) control.show(aimed);
     if (this.width) this.view.show(state);
     if (this.model.count === 1) {
       const on = this.view.on.secant !== null;
@@ -188,6 +195,7 @@ export class Explorer {
     this._check(state);
     if (state.piece < 0) this._need();
     else if (this.needing) this._met();
+    if (this.model.remote) this._inquire();
     this._speak(state);
   }
 
@@ -236,8 +244,40 @@ export class Explorer {
   addPiece(piece) {
     this.model.add(piece);
     this.asked = -ASK;
+    this._redraw();
+  }
+
+  _redraw() {
     this.view.stale = true;
     for (const slice of this.view.slices ?? [this.view.line].filter(Boolean)) slice.stale = true;
     this.request();
+  }
+
+  // ---- what the kernel computes -----------------------------------------------------------------
+
+  /** Ask for what is wanted by now: one question at a time, so that a drag never queues. */
+  _inquire() {
+    const point = this.wanted ?? this.point;
+    const along = this.view.axis ?? 0;
+    if (this.model.remote.answers(point, along)) return;
+    if (!this.options.onNeedPiece) {
+      this.say("The kernel computes each point here: run the cell to move it.");
+      return;
+    }
+    const now = performance.now();
+    if (now - (this.asked ?? -ASK) < ASK) return;
+    this.asked = now;
+    this.options.onNeedPiece([...point], along);
+  }
+
+  /** The kernel's answer; there may be something newer to ask. */
+  addAnswer(answer) {
+    this.model.learn(answer);
+    this.point = this.model.remote.point;
+    if (this.wanted && this.model.remote.knows(this.wanted)) this.wanted = null;
+    this.asked = -ASK;
+    this.say("");
+    for (const listener of this.listeners) listener([...this.point]);
+    this._redraw();
   }
 }

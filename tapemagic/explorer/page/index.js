@@ -9,7 +9,7 @@ const POINT = 100; // ms between two points that the kernel is told
 /**
  * @param {HTMLElement} element  its children are replaced
  * @param {object} payload  see `explorer/payload.py`
- * @param {{theme?: "light"|"dark", onNeedPiece?: function(number[]): void}} options
+ * @param {{theme?: "light"|"dark", onNeedPiece?: function(number[], number=): void}} options
  */
 export function mount(element, payload, options = {}) {
   const explorer = started(element, payload, options);
@@ -28,6 +28,7 @@ export function mount(element, payload, options = {}) {
       if (callback) explorer.request();
     },
     addPiece: (piece) => explorer.addPiece(piece),
+    addAnswer: (answer) => explorer.addAnswer(answer),
     setMessage: (text) => explorer.say(text),
   };
   explorer.handle = handle; // lives as long
@@ -84,9 +85,10 @@ function wire(model, handle) {
   };
   const told = (content) => {
     if (content.piece) handle.addPiece(content.piece);
+    if (content.answer) handle.addAnswer(content.answer);
     if (typeof content.message === "string") handle.setMessage(content.message);
   };
-  handle.onNeed((point) => model.send({ need: point }));
+  handle.onNeed((point, along) => model.send({ need: point, along }));
   model.on("change:point", moved);
   model.on("msg:custom", told);
   return () => {

@@ -2,69 +2,8 @@
 
 import { inDtype } from "./numbers.js";
 import { numberOf, Program } from "./program.js";
-
-/** TensorFlow's own values on a grid, where there is no program: like one with registers x, y, d…. */
-class Table {
-  constructor(table) {
-    this.x = Float64Array.from(table.x, numberOf);
-    this.columns = [table.y, ...(table.d ?? [])].map((column) => column.map(numberOf));
-    this.inputs = 1;
-    this.value = 1;
-    this.derivatives = (table.d ?? []).map((_, k) => k + 2);
-    this.gradient = this.derivatives.slice(0, 1);
-    this.hessian = null;
-    this.guards = [];
-  }
-
-  at([x]) {
-    const k = nearest(this.x, x);
-    return [this.x[k], ...this.columns.map((column) => column[k])];
-  }
-
-  holds() {
-    return true;
-  }
-
-  valueAt([x]) {
-    return [this._between(x, this.value), true];
-  }
-
-  /** On the line through the points. */
-  sweep([xs], n, wanted) {
-    return wanted.map((k) => {
-      return Float64Array.from({ length: n }, (_, i) =>
-        this._between(typeof xs === "number" ? xs : xs[i], k),
-      );
-    });
-  }
-
-  _between(x, register) {
-    const column = register ? this.columns[register - 1] : this.x;
-    const last = this.x.length - 1;
-    if (!(x >= this.x[0] && x <= this.x[last])) return NaN;
-    const k = nearest(this.x, x);
-    if (x === this.x[k]) return column[k];
-    const low = x < this.x[k] ? k - 1 : k;
-    const share = (x - this.x[low]) / (this.x[low + 1] - this.x[low]);
-    return column[low] + share * (column[low + 1] - column[low]);
-  }
-
-  heldOver(_, n) {
-    return new Uint8Array(n).fill(1);
-  }
-}
-
-/** The place of the entry of an ascending array that is nearest to `x`. */
-export function nearest(xs, x) {
-  let low = 0;
-  let high = xs.length - 1;
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (xs[middle] <= x) low = middle;
-    else high = middle;
-  }
-  return x - xs[low] <= xs[high] - x ? low : high;
-}
+import { Remote } from "./remote.js";
+import { nearest, Table } from "./table.js";
 
 function runnable(piece, table) {
   if (piece.program) {
@@ -95,6 +34,9 @@ export class Model {
     this.pieces = [];
     const pieces = payload.pieces?.length ? payload.pieces : [payload];
     for (const piece of pieces) this.add(piece);
+    this.remote = payload.kernel?.length ? new Remote() : null;
+    for (const answer of payload.kernel ?? []) this.learn(answer);
+    if (this.remote) this.pieces.push({ ...payload, slots: [], program: this.remote });
     this.exact = this.pieces.some(({ program }) => program instanceof Program);
   }
 
@@ -106,6 +48,11 @@ export class Model {
   add(piece) {
     const program = runnable(piece, this.payload.table);
     if (program) this.pieces.push({ ...piece, slots: piece.slots ?? [], program });
+  }
+
+  /** An answer of the kernel's. */
+  learn(answer) {
+    this.remote.learn({ ...answer, point: this.held(answer.point) });
   }
 
   get start() {

@@ -16,7 +16,8 @@ export class Switches {
       "div",
       { class: "switches row" },
       ...(model.count === 1 ? this._curves() : []),
-      this._switch("gradient descent", "descend", (on) => this._descend(on)),
+      // A descent takes its steps at once, and the kernel one after the other.
+      model.remote ? null : this._switch("gradient descent", "descend", (on) => this._descend(on)),
       this._zooms(),
     );
   }
@@ -65,6 +66,7 @@ export class Switches {
         });
       }),
     );
+    if (model.remote) return derivatives;
     return [...derivatives, ...taylors, this._switch("secant", "secant", (on) => this._secant(on))];
   }
 
