@@ -75,7 +75,9 @@ def test_nearly_all_have_a_closed_form() -> None:
 
 OPAQUE = {
     "Qr": ("A = tf.random.normal((4, 3), dtype=tf.float64)",
-           "Q, R = tf.linalg.qr(A)\nL = tf.reduce_sum(tf.tanh(R)*tf.range(3., dtype=tf.float64))"),
+           # Both factors lead back to A: two shares meet there.
+           "Q, R = tf.linalg.qr(A)\nL = tf.reduce_sum(tf.tanh(R)*tf.range(3., dtype=tf.float64))"
+           " + tf.reduce_sum(tf.exp(Q))"),
     "MatrixSquareRoot": (
         "A = tf.constant([[4., 1, 0], [1, 3, 1], [0, 1, 5]], tf.float64)",
         "S = tf.linalg.sqrtm(A @ A)\nL = tf.reduce_sum(S**2)"),
