@@ -24,6 +24,7 @@ from tapemagic.recording import Recorder, is_user_code, tensor_id
 from tapemagic.result import Call, Derivative
 from tapemagic.settling import settled
 from tapemagic.sources import is_variable, unwrapped
+from tapemagic.style import PLAIN, Style
 from tapemagic.tapes import measured
 from tapemagic.tensors.forms import Shared
 from tapemagic.totals import summed
@@ -48,10 +49,10 @@ class Adopter:
         recorder: Recorder,
         calls: Sequence[OwnCall],
         namespace: Mapping[str, Any],
-        notation: str = "auto",
+        style: Style = PLAIN,
     ) -> None:
         self._recorder = recorder
-        self._notation = notation
+        self._style = style
         self._calls = calls
         self._answered: dict[int, _Answered] = {}
         self._lines: dict[int, Line | None] = {}
@@ -142,7 +143,7 @@ class Adopter:
                 seed,
                 names,
                 several,
-                self._notation,
+                self._style,
                 meanings,
                 seed_name=weights if weights.isidentifier() else "",
             )

@@ -141,6 +141,7 @@ def _explained(
         tensor=tensor,
         meanings=question.meanings,
         along=question.along.name if question.along is not None else "",
+        style=question.style,
     )
 
 
@@ -153,7 +154,7 @@ def _in_components(
     whole = tensor is not None and tensor.closed is not None
     if tensor is not None and (whole or not tensor.definitions.opaque or _by_layers(tensor)):
         few = tensor.definitions.largest <= _BESIDE and not tensor.definitions.layers
-        if question.notation != "auto" or not few:
+        if question.style.notation != "auto" or not few:
             return None, None, []
     derivation = None
     try:
@@ -182,7 +183,7 @@ def _tensor(
     trace: Trace, question: Question, lower: Derivative | None, shared: Shared
 ) -> tuple[TensorForm | None, str]:
     """The derivative in whole tensors, or why there is none."""
-    if question.notation == "components" or not forms.has_tensors(trace, shared):
+    if question.style.notation == "components" or not forms.has_tensors(trace, shared):
         return None, ""
     try:
         leaves = _leaves(trace, question, shared)

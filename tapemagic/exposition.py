@@ -33,6 +33,7 @@ from tapemagic.document import (
 from tapemagic.equations import Equation, Equations, entries
 from tapemagic.extent import norm
 from tapemagic.formula import Formula, Name, Product, Symbol
+from tapemagic.style import PLAIN, Style
 from tapemagic.substitution import (
     arranged,
     by_entries,
@@ -46,14 +47,12 @@ from tapemagic.substitution import (
 )
 from tapemagic.tensors import telling as tensors
 from tapemagic.tensors.sweep import Sweep
-from tapemagic.tensors.telling import Style
 from tapemagic.trace import Array
 
 if TYPE_CHECKING:
     from tapemagic.result import Call, Derivative, Result
 
 
-PLAIN = Style()
 _FIX = 12  # lines of a fix that are shown
 
 
@@ -66,24 +65,24 @@ class _Told:
     teller: tensors.Teller | None = None
 
 
-def whole(result: Result, steps: str = "chain", style: Style = PLAIN) -> Document:
+def whole(result: Result, style: Style = PLAIN) -> Document:
     """The whole result: definitions that are shared are told once."""
     sections: list[Section] = []
     told = _Told()
     for derivative in result.values():
-        before = _defined(derivative, steps, style, told)
-        sections += [*before, _section(derivative, steps, style, told)]
+        before = _defined(derivative, style, told)
+        sections += [*before, _section(derivative, style, told)]
     if result.notes:
         sections.append(Section(tuple(Note(text) for text in result.notes)))
     return Document(tuple(sections))
 
 
-def calls(result: Result, steps: str = "chain", style: Style = PLAIN) -> Document:
+def calls(result: Result, style: Style = PLAIN) -> Document:
     """The calls of the user's own tapes, in their order; a loop's middle ones are folded."""
     sections: list[Section] = []
     told = _Told()
     for call in result.calls:
-        parts = _call(call, steps, style, told)
+        parts = _call(call, style, told)
         if call.count > 1 and 1 < call.number < call.count:
             folded_ = tuple(item for part in parts for item in part.items)
             sections.append(Section((Fold(f"call {call.number} of {call.count}", folded_),)))
@@ -94,7 +93,7 @@ def calls(result: Result, steps: str = "chain", style: Style = PLAIN) -> Documen
     return Document(tuple(sections))
 
 
-def _call(call: Call, steps: str, style: Style, told: _Told) -> list[Section]:
+def _call(call: Call, style: Style, told: _Told) -> list[Section]:
     """One call's sections."""
     times = f", call {call.number} of {call.count}" if call.count > 1 else ""
     title = f"{call.text}, line {call.line}{times}"
@@ -106,8 +105,8 @@ def _call(call: Call, steps: str, style: Style, told: _Told) -> list[Section]:
         return [Section((note, *told_of), title)]
     sections: list[Section] = []
     for derivative in call.derivatives:
-        before = _defined(derivative, steps, style, told)
-        sections += [*before, _section(derivative, steps, style, told)]
+        before = _defined(derivative, style, told)
+        sections += [*before, _section(derivative, style, told)]
     if not sections:
         sections = [Section((Note("no source was asked for: the list is empty", "warning"),))]
     if sections[0].heading is not None:
@@ -115,20 +114,20 @@ def _call(call: Call, steps: str, style: Style, told: _Told) -> list[Section]:
     return [replace(sections[0], title=title), *sections[1:]]
 
 
-def single(derivative: Derivative, steps: str = "chain", style: Style = PLAIN) -> Document:
+def single(derivative: Derivative, style: Style = PLAIN) -> Document:
     """One derivative by itself."""
     told = _Told()
-    before = _defined(derivative, steps, style, told)
-    return Document((*before, _section(derivative, steps, style, told)))
+    before = _defined(derivative, style, told)
+    return Document((*before, _section(derivative, style, told)))
 
 
 # -- definitions -------------------------------------------------------------------------------
 
 
-def _defined(derivative: Derivative, steps: str, style: Style, told: _Told) -> list[Section]:
+def _defined(derivative: Derivative, style: Style, told: _Told) -> list[Section]:
     """The definitions, unless they are those that were told last; and the adjoints that several
     derivatives share."""
-    if steps == "result":
+    if style.steps == "result":
         return []
     if derivative.derivation is not None:
         equations = derivative.derivation.equations
@@ -213,14 +212,14 @@ def _entries(equation: Equation) -> list[Statement]:
 # -- one derivative ----------------------------------------------------------------------------
 
 
-def _section(derivative: Derivative, steps: str, style: Style, told: _Told) -> Section:
+def _section(derivative: Derivative, style: Style, told: _Told) -> Section:
     heading = _differential(derivative)
     items: list[Item] = []
-    if derivative.derivation is not None and steps != "result" and derivative.order == 1:
-        teller = Teller(derivative.derivation, steps == "full", derivative.several)
+    if derivative.derivation is not None and style.steps != "result" and derivative.order == 1:
+        teller = Teller(derivative.derivation, style.full, derivative.several)
         items += teller.items()
-    items += _substitution(derivative, heading, steps)
-    items += _in_tensors(derivative, heading, steps, style, told)
+    items += _substitution(derivative, heading, style)
+    items += _in_tensors(derivative, heading, style, told)
     if derivative.check.derived is False and items:
         # What does not give the tape's value is not shown as if it did.
         items = [Fold("what was derived, which is not what the tape returned", tuple(items))]
@@ -238,9 +237,7 @@ def _section(derivative: Derivative, steps: str, style: Style, told: _Told) -> S
     return Section(tuple(items), heading=heading)
 
 
-def _in_tensors(
-    derivative: Derivative, heading: Formula, steps: str, style: Style, told: _Told
-) -> list[Item]:
+def _in_tensors(derivative: Derivative, heading: Formula, style: Style, told: _Told) -> list[Item]:
     """The chain and the closed form in whole tensors, or beside components its one line."""
     if derivative.tensor is None:
         return []
@@ -249,11 +246,11 @@ def _in_tensors(
         equations = derivative.derivation.equations
         names = {name for group in equations.sources for name in group}
         names.update(equations.constants, (e.name for e in equations.equations))
-        return teller.beside(heading, names) if steps != "result" else []
+        return teller.beside(heading, names) if style.steps != "result" else []
     if derivative.derivation is not None:
         return []
     label = "by substitution" if derivative.order == 1 else f"order {derivative.order}"
-    chain = teller.chain() if steps != "result" else []
+    chain = teller.chain() if style.steps != "result" else []
     value = derivative.check.tape
     origins = None
     if value is not None and value.shape != tuple(getattr(derivative.value, "shape", ())):
@@ -325,26 +322,26 @@ def _differential(derivative: Derivative) -> Formula:
     return Product((found, Tensor(Name(derivative.along)))) if derivative.along else found
 
 
-def _substitution(derivative: Derivative, heading: Formula, steps: str) -> list[Item]:
+def _substitution(derivative: Derivative, heading: Formula, style: Style) -> list[Item]:
     """The closed form, where it says more than the chain did."""
     closed, derivation = derivative.closed_form, derivative.derivation
     if closed is None or derivation is None or not printable(closed.formulas):
         return []
-    if derivative.order == 1 and steps != "result" and _is_told(closed, derivation.partials):
+    if derivative.order == 1 and style.steps != "result" and _is_told(closed, derivation.partials):
         return []
     label = "by substitution" if derivative.order == 1 else f"order {derivative.order}"
-    label = "" if steps == "result" else label
+    label = "" if style.steps == "result" else label
     if closed.formulas.shape and is_long(closed.formulas):
         return _by_entries(derivative, closed, label)
     equations = derivation.equations
     sides: list[Formula] = [heading]
-    if closed.whole.ndim == 0 and steps != "result":
+    if closed.whole.ndim == 0 and style.steps != "result":
         sides.append(_operator(closed, derivative))
     sides += [arranged(closed.formulas), *with_values(closed.formulas, equations)]
     if derivative.check.tape is not None:
         sides.append(_answer(derivative, heading))
     told = statement(sides, label)
-    if is_long(closed.formulas) and steps != "result":
+    if is_long(closed.formulas) and style.steps != "result":
         size = sum(node.size for node in closed.formulas.flat)
         return [Fold(f"by substitution: a closed form of {size} parts", (told,))]
     return [told]

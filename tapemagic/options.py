@@ -11,6 +11,8 @@ import keyword
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from tapemagic.style import Style
+
 
 class GradError(Exception):
     """Shown as one line, without a traceback; the cell's status is an error all the same."""
@@ -41,6 +43,11 @@ class Options:
     layout: str = "denominator"
     out: str | None = None
     quiet: bool = False
+
+    @property
+    def style(self) -> Style:
+        """How what comes out is to be written."""
+        return Style(self.steps, self.notation, self.layout)
 
     @property
     def ignored_with_tapes(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tapemagic.equations import Leaf
+from tapemagic.style import PLAIN, Style
 from tapemagic.trace import Array, Trace
 
 
@@ -24,8 +25,8 @@ class Question:
     `kind` is "gradient", "jacobian", "batch_jacobian" or "hessian". `seed` weights the target's
     entries (default ones), and is called `seed_name`. `names` has names that no binding gave, by
     tensor id. `several`: it is one of several partial derivatives, so that they are written with ∂.
-    `notation` is "auto", "matrix", "index" or "components". `meanings` says what short names
-    stand for. `along`: of a second derivative, only its product with this vector.
+    `style` is how it is written. `meanings` says what short names stand for. `along`: of a
+    second derivative, only its product with this vector.
     """
 
     key: str
@@ -38,7 +39,7 @@ class Question:
     seed_name: str = field(default="", kw_only=True)
     names: Mapping[int, str] | None = None
     several: bool = False
-    notation: str = "auto"
+    style: Style = PLAIN
     meanings: Mapping[str, str] = field(default_factory=dict)
     along: Along | None = None
 

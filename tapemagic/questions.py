@@ -82,7 +82,7 @@ class Explainer:
         except Exception as error:  # noqa: BLE001 - an error of ours must not cost the values
             recorder.unreadable = f"the recording cannot be read ({error})"
             self._trace = Trace((), {})
-        self._shared, self._notation = Shared(), options.notation
+        self._shared, self._style = Shared(), options.style
         self._several = len(sources) > 1 or not _scalars(sources)
         self._seed = None if seed.value is None else np.asarray(seed.value, dtype=np.float64)
         self._by = seed
@@ -119,7 +119,7 @@ class Explainer:
                 self._seed if self._by.order == 1 else None,
                 self._names,
                 self._several,
-                self._notation,
+                self._style,
                 self._meanings,
                 self._along if len(order) == self._by.order == 2 else None,
                 seed_name=self._by.text if self._by.text.isidentifier() else "",

@@ -18,6 +18,7 @@ from tapemagic.diagnosis import Diagnosis
 from tapemagic.document import Document, Note, Section
 from tapemagic.formula import Formula, Name, Symbol
 from tapemagic.steps import Step, steps
+from tapemagic.style import PLAIN, Style
 from tapemagic.tensors.nodes import Leaf
 from tapemagic.tensors.steps import TensorStep, tensor_steps
 from tapemagic.tensors.sweep import TensorForm
@@ -53,6 +54,7 @@ class Derivative:
     tensor: TensorForm | None = None
     meanings: Mapping[str, str] = field(default_factory=dict)
     along: str = ""
+    style: Style = PLAIN
 
     @property
     def order(self) -> int:
@@ -189,7 +191,7 @@ class Derivative:
         """This derivative's part of the derivation, as LaTeX."""
         from tapemagic import exposition, latex
 
-        return latex.document(exposition.single(self))
+        return latex.document(exposition.single(self, self.style))
 
     def __repr__(self) -> str:
         return f"<Derivative {self.key} = {_short(self)}>"

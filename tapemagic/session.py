@@ -30,7 +30,6 @@ from tapemagic.replicas import Replicas, mirrored
 from tapemagic.result import Call, Derivative, Result
 from tapemagic.sources import expanded, is_differentiable, is_safe, unwrapped
 from tapemagic.tapes import Asked, CellTape
-from tapemagic.tensors.telling import Style
 from tapemagic.trace import Line
 from tapemagic.wanted import Versions, Wanted
 
@@ -258,7 +257,7 @@ class Session:
         """The answers of the user's own tapes."""
         self._recorder.stop()
         calls = self._own_calls
-        adopter = Adopter(self._recorder, calls.kept, self._namespace, self.options.notation)
+        adopter = Adopter(self._recorder, calls.kept, self._namespace, self.options.style)
         found = adopter.calls(calls.counts)
         derivatives = [d for call in found for d in call.derivatives]
         notes = [self._recorder.unreadable] if self._recorder.unreadable else []
@@ -273,7 +272,7 @@ class Session:
             asked = (call.argument(1, "sources") for call in calls.kept)
             notes += [told for told in [mirrored(tf.nest.flatten(list(asked)))] if told]
         notes += calls.notes() or ([] if found else [_NOT_ASKED])
-        document = partial(exposition.calls, steps=self.options.steps, style=_style(self.options))
+        document = partial(exposition.calls, style=self.options.style)
         result = Result(derivatives, document, adopter.aliases, found, notes)
         if self.options.out:
             self._namespace[self.options.out] = result
@@ -339,7 +338,7 @@ class Session:
         ]
         notes = [self._recorder.unreadable] if self._recorder.unreadable else []
         notes += [told for told in [mirrored(values)] if told]
-        document = partial(exposition.whole, steps=options.steps, style=_style(options))
+        document = partial(exposition.whole, style=options.style)
         result = Result(derivatives, document, aliases(targets, sources), (), notes)
         self._bind(options, result)
         return result
@@ -351,10 +350,6 @@ class Session:
                 self._namespace[name] = derivative.value
         if options.out:
             self._namespace[options.out] = result
-
-
-def _style(options: Options) -> Style:
-    return Style(options.notation, options.layout == "numerator", options.steps == "full")
 
 
 def _ours(call: Call) -> str:

@@ -293,6 +293,26 @@ def test_a_fault_of_ours_does_not_cost_the_answer(shell: Shell, monkeypatch: Any
     assert any("planted" in note for note in done.result.notes)
 
 
+def test_a_call_that_cannot_be_explained_costs_no_other(shell: Shell, monkeypatch: Any) -> None:
+    from tapemagic.adopting import Adopter
+
+    explained = Adopter._call
+
+    def fails(self: Any, call: Any, count: int) -> Any:
+        if call.number == 1 and call.argument(0, "target") is shell.names["y"]:
+            raise KeyError("planted")
+        return explained(self, call, count)
+
+    monkeypatch.setattr(Adopter, "_call", fails)
+    cell = ASKED.replace("GradientTape()", "GradientTape(persistent=True)")
+    done = shell.run(f"{cell}dy = t.gradient(y, x)\ndz = t.gradient(y * 2, x)")
+    done.raise_error()
+    assert shell.names["dy"].numpy() == 4.0 and len(done.result.calls) == 1
+    assert any(
+        "gradient is not explained" in note and "planted" in note for note in done.result.notes
+    )
+
+
 def test_an_interrupted_explanation_leaves_nothing_behind(shell: Shell, monkeypatch: Any) -> None:
     from tapemagic.session import Session
 

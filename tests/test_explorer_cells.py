@@ -636,6 +636,13 @@ def test_the_kernel_answers_where_nothing_else_can(cells: Cells) -> None:
     assert len(sent) == 1
 
 
+def test_the_kernel_weights_as_the_tape_does(cells: Cells) -> None:
+    view = cells.run("a b --explore --seed -3.0", SINGULAR).view
+    value, slopes = view.at([1.5, 0.5])
+    assert value == pytest.approx(-3 * _by_hand(1.5, 0.5), rel=1e-5)
+    assert slopes == pytest.approx([view.subject.first.value.numpy(), -33.75], rel=1e-4)
+
+
 def test_what_is_huge_comes_from_tensorflow(cells: Cells) -> None:
     body = """X = tf.cast(tf.linspace(0.0, 1.0, 50_000), tf.float32)
 a = tf.Variable(0.5); b = tf.Variable(1.0)

@@ -107,6 +107,29 @@ def only(shell: Shell, setup: str, cell: str) -> Any:
     return list(shell.names["res"].values())[-1]
 
 
+def test_a_batch_jacobian_keeps_one_axis_of_the_batch(shell: Shell) -> None:
+    setup = "X, W = tf.random.normal((7, 3)), tf.random.normal((3, 4))"
+    derivative = only(shell, setup, "%%grad X --batch-jacobian -q -o res\nZ = tf.tanh(X @ W)")
+    assert derivative.tensor.closed is not None and derivative.check.agrees is True
+    X, W = (np.asarray(shell.names[name], float) for name in "XW")
+    wanted = (1 - np.tanh(X @ W) ** 2)[:, :, None] * W.T
+    np.testing.assert_allclose(derivative.evaluate(), wanted, 1e-6)
+    moved = derivative.evaluate(X=2 * X)
+    np.testing.assert_allclose(moved, (1 - np.tanh(2 * X @ W) ** 2)[:, :, None] * W.T, 1e-6)
+
+
+@pytest.mark.parametrize("line, layout", [("", r" \\ "), (" --layout numerator", " & ")])
+def test_numerator_layout_lays_a_vector_down(shell: Shell, line: str, layout: str) -> None:
+    setup = "X = tf.constant([[1., 2.], [3., 5.]]); y = tf.constant([7., 9.])"
+    body = "L = tf.reduce_sum((tf.linalg.matvec(X, w) - y)**2)"
+    cell = f"%%grad w --notation matrix{line} -q -o res\nw = tf.constant([0.5, 0.25])\n{body}"
+    derivative = only(shell, setup, cell)
+    numbers = rf"\begin{{bmatrix}} -49.5{layout}-86.5 \end{{bmatrix}}"
+    assert derivative.value.numpy().tolist() == [-49.5, -86.5]
+    assert numbers in derivative.latex and numbers in shell.names["res"].latex
+    assert (r"- y)^{\mathsf{T}}" in derivative.latex) == bool(line)
+
+
 RECURRENCE = """%%grad x0, W --notation matrix -q -o res
 x = x0
 for _ in range({}):

@@ -15,6 +15,7 @@ from tapemagic.explorer.payload import Piece, Slider, grid, piece
 from tapemagic.explorer.program import NotExplorable
 from tapemagic.explorer.subject import Subject, subject
 from tapemagic.result import Result
+from tapemagic.style import Style
 from tapemagic.trace import Array
 
 Rerun = Callable[[Mapping[str, Any]], tuple[Result, list[Explained]]]
@@ -25,12 +26,12 @@ SECONDS = 1.5  # for those that are looked for in advance
 class Paths:
     """The known pieces; `rerun` is None, and `why` says why, where there can be no others."""
 
-    def __init__(self, first: Subject, shown: Sequence[Slider], steps: str) -> None:
-        self._steps, self.sliders = steps, shown
+    def __init__(self, first: Subject, shown: Sequence[Slider], style: Style) -> None:
+        self._style, self.sliders = style, shown
         self.rerun: Rerun | None = None
         self.why = ""
         decided, self.unknown = decisions(first.trace, first.question)
-        self.pieces = [piece(first, decided, steps)]
+        self.pieces = [piece(first, decided, style)]
         self._first = first.light
 
     @property
@@ -70,7 +71,7 @@ class Paths:
             result, explained = self.rerun(self.values(point))
             other = subject(result, explained, self._first.order)
             decided, _ = decisions(other.trace, other.question)
-            found = piece(other, decided, self._steps)
+            found = piece(other, decided, self._style)
         except NotExplorable as reason:
             raise NotExplorable(f"there {reason}") from reason
         except Exception as error:

@@ -97,7 +97,8 @@ class View:
 
     def _recorded(self) -> str:
         """The derivation with no number that moves."""
-        told = exposition.whole(Result(self.subject.derivatives, lambda _: Document(())))
+        shown = Result(self.subject.derivatives, lambda _: Document(()))
+        told = exposition.whole(shown, self.subject.first.style)
         return html.document(fixed(told), latex.document(told))
 
     @property
@@ -168,7 +169,7 @@ def view(
     try:
         if chosen.unwritten:
             raise NotExplorable(chosen.unwritten)
-        paths = Paths(chosen, shown, options.steps)
+        paths = Paths(chosen, shown, options.style)
         as_recorded(paths, chosen)
     except NotExplorable as reason:
         paths = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from tapemagic import numbers
 from tapemagic.equations import entries
 from tapemagic.extent import extent
 from tapemagic.formula import Call, Formula, Name, Product
+from tapemagic.style import Style
 from tapemagic.substitution import counted, folded, shown
 from tapemagic.tensors.by_layers import LayerTeller, Part, grouped, outside
 from tapemagic.tensors.definitions import Definition, Definitions, Layer
@@ -29,16 +29,6 @@ LONG_BY_INDEX = 24  # the same in index notation
 NAMED = 16  # from so many nodes on, a closed form keeps the names of what is in between
 ONCE = 2  # adjoints between target and sources: more are told once for all of these
 _SMALL = 9  # entries of a value that is written out
-
-
-@dataclass(frozen=True)
-class Style:
-    """`notation` is "auto", "matrix" or "index"; `numerator`: the layout that
-    transposes; `shapes`: under each factor stands its shape."""
-
-    notation: str = "auto"
-    numerator: bool = False
-    shapes: bool = False
 
 
 class Teller:
@@ -194,7 +184,7 @@ class Teller:
 
     def _sides(self, right: Formula) -> tuple[Formula, ...]:
         """A right-hand side, and once more with the shapes under its factors if asked for."""
-        if not (self._style.shapes and self._in_matrices):
+        if not (self._style.full and self._in_matrices):
             return (right,)
         every = _all_leaves(self._definitions)
         shapes = {leaf.name: leaf.shape if len(leaf.shape) != 1 else _pair(leaf) for leaf in every}
