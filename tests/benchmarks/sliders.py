@@ -299,6 +299,9 @@ def report(page: Any, named: list[tuple[str, str]]) -> None:
     for k, (name, _) in enumerate(named):
         if name and name.startswith(tuple(sys.argv[1:] or [""])):
             print(f"{name:34} {measured(page, cell.nth(k))}", flush=True)
+            # By hand, steps queue in the kernel, and go on to be shown beside what comes next.
+            page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/")
+            page.wait_for_timeout(2000)
     cell.last.locator(".jp-InputArea-editor").click()
     page.keyboard.press("Control+Enter")
     page.wait_for_selector("#jp-main-statusbar >> text=/\\| Busy/")
