@@ -14,6 +14,7 @@ from tapemagic import codes, disconnection, nonfinite, surprises, vanishing
 from tapemagic.births import is_finite
 from tapemagic.case import Case
 from tapemagic.diagnosis import Diagnosis
+from tapemagic.trace import Array
 
 
 def diagnose(case: Case) -> tuple[Diagnosis, ...]:
@@ -41,10 +42,19 @@ def _findings(case: Case) -> Iterator[Diagnosis]:
     if not np.all(np.isfinite(value)) or (target is not None and not is_finite(target)):
         yield from nonfinite.not_finite(case)
         return
-    if not np.any(value):
+    if not np.any(value) or _is_rounding(case, value):
         yield from vanishing.zero(case)
     yield from disconnection.lost(case)
     yield from surprises.surprising(case)
+
+
+def _is_rounding(case: Case, value: Array) -> bool:
+    """Whether the closed form is 0, and the answer what rounding left of it."""
+    form, check = case.check.symbolic, case.check
+    if form is None or check.agrees is not True or case.trace.tensors[case.target].shape:
+        return False
+    largest = float(np.max(np.abs(form), initial=0.0))
+    return largest <= 1e-6 * float(np.max(np.abs(value), initial=0.0))
 
 
 def _located(case: Case, diagnosis: Diagnosis) -> Diagnosis:

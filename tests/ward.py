@@ -515,6 +515,11 @@ z = tf.Variable([0.2, 1.2, -0.3])
 with tf.GradientTape() as tape:
     s = tf.reduce_sum(tf.nn.softmax(z))  #@
 g = tape.gradient(s, z)
+=== softmax sum, but for rounding | flat | nofix
+z = tf.Variable([1.0, 2.0, 3.0])
+with tf.GradientTape() as tape:
+    s = tf.reduce_sum(tf.nn.softmax(z))  #@
+g = tape.gradient(s, z)
 === softmax one unit | flat
 W = tf.Variable([[0.3], [-0.5]])
 x = tf.constant([[1.0, 2.0], [0.5, 0.1]])
