@@ -38,11 +38,30 @@ def function_name(kind: str | bytes) -> str | None:
     return found["name"] if found else None
 
 
+def definitions(name: str, known: dict[str, Any]) -> None:
+    """Add the graph of a function, and of those that it calls, to `known`: some are gone as soon
+    as they have run, such as what `vectorized_map` makes."""
+    if name in known:
+        return
+    try:
+        known[name] = context.context().get_function_def(name)
+    except tf.errors.NotFoundError:
+        return
+    for node in known[name].node_def:
+        for value in node.attr.values():
+            for called in (value.func.name, *(f.name for f in value.list.func)):
+                if called:
+                    definitions(called, known)
+
+
 class Opened:
     """The entries of one call: `log` in the recorder's own form, `values` by synthetic id."""
 
-    def __init__(self, ids: count[int], arrays: Callable[[int], Array]) -> None:
+    def __init__(
+        self, ids: count[int], arrays: Callable[[int], Array], functions: dict[str, Any]
+    ) -> None:
         self.log: list[tuple[Any, ...]] = []
+        self._functions = functions
         self.values: dict[int, Array] = {}
         self.decided: list[int] = []  # the tensors whose truth chose a branch, or ended a loop
         self._ids, self._arrays = ids, arrays
@@ -60,7 +79,10 @@ class Opened:
 
     def _run(self, name: str, inputs: list[int | None], wanted: int | None) -> list[int | None]:
         """The ids of the first `wanted` outputs of a function (all, if None)."""
-        definition = context.context().get_function_def(name)
+        definitions(name, self._functions)
+        if name not in self._functions:
+            raise NotOpened("its graph is gone")
+        definition = self._functions[name]
         if any(node.op.startswith(_ASSIGNS) for node in definition.node_def):
             raise NotOpened("it assigns to a variable")
         arguments = {a.name: key for a, key in zip(definition.signature.input_arg, inputs)}

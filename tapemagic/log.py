@@ -118,6 +118,7 @@ class Log:
         self.bindings: list[tuple[int, str, Any, CodeType | None, int]] = []
         self.given: list[Any] = []
         self.function_reads: dict[int, dict[int, int]] = {}
+        self.functions: dict[str, Any] = {}  # the graphs of compiled functions that were called
         self.escapes: list[Escape] = []
         self.lives: list[TapeLife] = []
         self.calls: list[Any] = []

@@ -8,6 +8,7 @@ functions), `backprop._gradient_function` (an op's registered derivative) and a 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
@@ -321,8 +322,11 @@ class Recorder:
     def _on_special(self, op_type: str, inputs: Sequence[Any]) -> None:
         if op_type in _SHARES:
             pywrap_tfe.TFE_ClearScalarCache()
-        else:
-            self._read_captures(inputs)
+            return
+        if graphs.function_name(op_type) is not None:
+            with contextlib.suppress(Exception):  # without its graph a call stays one op
+                graphs.definitions(op_type, self.log.functions)
+        self._read_captures(inputs)
 
     def _read_captures(self, inputs: Sequence[Any]) -> None:
         """The variables that a compiled function reads, as they are at this call."""

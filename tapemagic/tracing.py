@@ -93,7 +93,7 @@ class Tracer:
                 kind = kind.decode()
             taken, made = [t._id for t in inputs], [t._id for t in outputs]
             if graphs.function_name(kind):
-                opened = graphs.Opened(ids, self._array)
+                opened = graphs.Opened(ids, self._array, self._log.functions)
                 reads = self._log.function_reads.get(at, {})
                 with contextlib.suppress(Exception):  # else the call stays one op
                     opened.call(kind, [reads.get(key, key) for key in taken], self._returned(made))
