@@ -290,9 +290,17 @@ def _monomial(node: Formula) -> tuple[Number, _Factors]:
                 pending.append((part.base, whole))
             else:
                 _raise_factor(factors, part.base, inner)
+        elif _is_root_of_number(part) and exponent.denominator == 1 and not exponent % 2:
+            pending.append((part.children[0], exponent / 2))  # (√2)² = 2
         else:
             _raise_factor(factors, part, number(exponent))
     return _reopened(coefficient, factors)
+
+
+def _is_root_of_number(node: Formula) -> bool:
+    return (
+        isinstance(node, Call) and node.function == "sqrt" and isinstance(node.children[0], Number)
+    )
 
 
 def _folds(node: Number, exponent: Fraction) -> bool:

@@ -661,4 +661,43 @@ A = tf.random.normal((4, 3))
 %%grad A
 s = tf.linalg.svd(A, compute_uv=False)
 f = tf.reduce_sum(tf.math.log(1 + s**2))
+=== quadratic forms by vectorized_map
+X = tf.random.normal((4, 3)); W = tf.random.normal((3, 3))
+---
+%%grad W
+q = tf.vectorized_map(lambda v: tf.tensordot(v, tf.linalg.matvec(W, v), 1), X)
+loss = tf.reduce_sum(q**2)
+=== overlapping average pool
+x = tf.random.normal((1, 5, 5, 1))
+---
+%%grad x
+y = tf.nn.avg_pool2d(x, 3, 2, 'SAME')
+loss = tf.reduce_sum(y**2)
+=== causal convolution
+x = tf.random.normal((2, 5, 2)); k = tf.random.normal((2, 2, 3))
+---
+%%grad k, x
+h = tf.nn.conv1d(tf.pad(x, [[0, 0], [1, 0], [0, 0]]), k, 1, 'VALID')
+loss = tf.reduce_sum(tf.tanh(h))
+=== soft orthogonality
+W = tf.random.normal((4, 3))
+---
+%%grad W
+loss = 0.25*tf.reduce_sum((tf.transpose(W) @ W - tf.eye(3))**2)
+=== mixture with weights
+lp = tf.random.normal((6, 3)); logits = tf.random.normal((3,))
+---
+%%grad logits
+ll = tf.reduce_mean(tf.reduce_logsumexp(tf.nn.log_softmax(logits) + lp, axis=1))
+=== condition number
+A = tf.random.normal((3, 3))
+---
+%%grad A
+s = tf.linalg.svd(A, compute_uv=False)
+c = tf.math.log(s[0]) - tf.math.log(s[-1])
+=== Jacobian of a unit vector
+x = tf.random.normal((3,))
+---
+%%grad x -J
+u = x/tf.norm(x)
 """

@@ -71,6 +71,48 @@ def test_nearly_all_have_a_closed_form() -> None:
     assert sum("chain" in cell.flags for cell in CELLS) <= 0.1 * len(CELLS)
 
 
+# ---- how they read ------------------------------------------------------------------------------
+
+READ = {
+    "an identity is no number": (
+        "x = tf.constant([1., 2., 2.])", "%%grad x -J", "u = x/tf.norm(x)", "(1/‖x‖)I − "),
+    "twice the identity": (
+        "x = tf.constant([1., 2.])", "%%grad x --hessian", "s = tf.reduce_sum(x**2)", "2I"),
+    "a window that does not overlap keeps its places apart": (
+        "x = tf.random.normal((1, 4, 4, 2))", "%%grad x --notation index",
+        "L = tf.reduce_sum(tf.nn.avg_pool2d(x, 2, 2, 'VALID')**2)", "δ_{j, 2"),
+    "padding and window in one": (
+        "x = tf.random.normal((2, 5, 2)); k = tf.random.normal((2, 2, 3))",
+        "%%grad x --notation index",
+        "h = tf.nn.conv1d(tf.pad(x, [[0, 0], [1, 0], [0, 0]]), k, 1, 'VALID')",
+        "x_{i, j + n − 2, m}"),
+    "what comes strictly before": (
+        "g = tf.random.uniform((5,))", "%%grad g --notation matrix",
+        "L = tf.reduce_sum(tf.cumsum(g, exclusive=True)**2)", "ones below the diagonal"),
+    "Levi-Civita's symbol": (
+        "a, b = tf.random.normal((4, 3)), tf.random.normal((4, 3))", "%%grad a --notation index",
+        "L = tf.reduce_sum(tf.linalg.cross(a, b)**2)", "ε"),
+    "an identity that the cell makes": (
+        "W = tf.random.normal((4, 3))", "%%grad W --notation matrix",
+        "L = tf.reduce_sum((tf.transpose(W) @ W - tf.eye(3))**2)", "‖WᵀW − I‖²"),
+    "shares less weights": (
+        "lp = tf.random.normal((6, 3)); z = tf.random.normal((3,))", "%%grad z --notation index",
+        "L = tf.reduce_sum(tf.reduce_logsumexp(tf.nn.log_softmax(z) + lp, axis=1))",
+        " − 6[softmax(z"),
+    "one entry of the batch": (
+        "Z = tf.random.normal((3, 4))", "%%grad Z --batch-jacobian",
+        "P = tf.nn.softmax(Z)", "[softmax(Z_{i·})]ₖ δⱼₖ − "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", READ)
+def test_how_it_reads(shell: Shell, case: str) -> None:
+    setup, line, body, wanted = READ[case]
+    derivative = only(shell, setup, f"{line} -q -o res\n{body}")
+    assert derivative.check.agrees is True
+    assert wanted in repr(shell.names["res"])
+
+
 # ---- where there is no closed form --------------------------------------------------------------
 
 OPAQUE = {

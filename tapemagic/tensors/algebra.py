@@ -384,9 +384,9 @@ def to_power(node: Node, exponent: Formula) -> Node:
         merged = inner * value
         return base if merged == 1 else _power_of(base, merged)
     if isinstance(node, Contract):
-        # A positive number in front of a sum comes out of the root.
+        # A number in front of a sum comes out of a whole power, a positive one out of a root.
         c = node.coefficient
-        if c != ONE and isinstance(c, (Number, Quotient)) and _positive(c):
+        if c not in (ONE, ZERO) and (value.denominator == 1 or _positive(c)):
             return contract(
                 [(to_power(unscaled(node)[1], exponent), tuple(range(node.rank)))],
                 tuple(range(node.rank)),

@@ -12,7 +12,15 @@ from typing import Protocol
 
 from tapemagic import document as d
 from tapemagic.formula import Call, Formula, Negative, Number, Power, Product, number
-from tapemagic.tensors.matrix_products import diag, pointwise, product, signed, trace, transposed
+from tapemagic.tensors.matrix_products import (
+    diag,
+    joined,
+    pointwise,
+    product,
+    signed,
+    trace,
+    transposed,
+)
 from tapemagic.tensors.nodes import PLACES, Contract, Labels, Map, Node
 
 
@@ -143,7 +151,7 @@ class Graph:
             if both_summed and alone and len(self._between(key)) == 2:
                 # Σ A_ij B_ij = tr(AᵀB), Σ A_ij B_ji = tr(AB)
                 turned = first.formula if edge.row != first.row else transposed(first.formula)
-                inner = product([turned, edge.formula])
+                inner = joined([turned, edge.formula])
                 self._scalars.append(trace(inner))
                 self._edges = [e for e in self._edges if e not in (first, edge)]
                 self._merge()
@@ -171,17 +179,17 @@ class Graph:
         elif len(edges) == 1:
             other = edges[0].other(label)
             vector = pointwise(weights) if weights else d.Ones(self._sizes[label])
-            applied = product([edges[0].seen_from(other), vector])
+            applied = joined([edges[0].seen_from(other), vector])
             self._weights.setdefault(other, []).append(applied)
         elif len(edges) == 2:
             first, second = edges
             row, column = first.other(label), second.other(label)
             between = [diag(weights)] if weights else []
-            joined = product([first.seen_from(row), *between, second.seen_from(label)])
+            inner = joined([first.seen_from(row), *between, second.seen_from(label)])
             if row == column and row < self._rank:
-                self._weights.setdefault(row, []).append(Call("diag", (joined,)))
+                self._weights.setdefault(row, []).append(Call("diag", (inner,)))
             else:
-                self._edges.append(_Edge(row, column, joined))
+                self._edges.append(_Edge(row, column, inner))
         else:
             raise NotMatrix("a label that three matrices share")
 
@@ -200,7 +208,8 @@ class Graph:
             right = pointwise(columns) if columns else d.Ones(self._sizes[1])
             return [left, transposed(right)]
         (edge,) = self._edges
-        found = [edge.seen_from(0)]
+        shown = edge.seen_from(0)
+        found = [] if isinstance(shown, d.Identity) and (rows or columns) else [shown]
         if rows:
             found.insert(0, diag(rows))
         if columns:

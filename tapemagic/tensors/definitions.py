@@ -16,8 +16,18 @@ from tapemagic.equations import Leaf as Source
 from tapemagic.equations import Names, NotDerivable, Slice
 from tapemagic.formula import Name
 from tapemagic.numbers import recognise
+from tapemagic.tensors.algebra import scaled
 from tapemagic.tensors.lifting import lifted
-from tapemagic.tensors.nodes import Array, Leaf, Node, Shape, constant, core, postorder
+from tapemagic.tensors.nodes import (
+    Array,
+    Leaf,
+    Node,
+    Shape,
+    constant,
+    core,
+    identity,
+    postorder,
+)
 from tapemagic.tensors.operand import Context, NotLiftable, Operand
 from tapemagic.tensors.recognition import at
 from tapemagic.trace import Line, Operation, Trace
@@ -314,6 +324,9 @@ class _Writer:
                 return node
             if data is not None and data.size and np.all(data == data.flat[0]):
                 return constant(recognise(float(data.flat[0]), known.dtype), core(known.shape))
+            if data is not None and _is_scaled_identity(data):
+                factor = recognise(float(data.flat[0]), known.dtype)
+                return scaled(identity(len(data)), factor)
             name = self._names.fresh()
         leaf = self._leaf(name, key)
         self._constants[leaf] = key
@@ -351,6 +364,14 @@ class _Writer:
         if known is None:
             raise NotDerivable("a tensor that was not recorded")
         return tuple(known.shape)
+
+
+def _is_scaled_identity(data: Array) -> bool:
+    """Whether it is c · I, of two rows and more."""
+    if data.ndim != 2 or data.dtype.kind not in "fV" or not 1 < len(data) == data.shape[1]:
+        return False
+    first = data[0, 0]
+    return bool(first) and np.array_equal(data, first * np.eye(len(data), dtype=data.dtype))
 
 
 class _Memory:

@@ -7,6 +7,7 @@ Places count from 1, and an entry outside a tensor is 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from tapemagic import document as d
 from tapemagic.formula import (
@@ -81,8 +82,7 @@ class IndexWriter:
         if isinstance(node, Map):
             return self._map(node, at)
         if isinstance(node, Reshape):
-            inside = d.Subscripted(Call("reshape", (self._whole(node.operand),)), tuple(at))
-            return inside if at else Call("reshape", (self._whole(node.operand),))
+            return _at(Call("reshape", (self._whole(node.operand, at),)), at)
         assert isinstance(node, Function)
         return self._function(node, at)
 
@@ -94,12 +94,16 @@ class IndexWriter:
         above = _at(self._target, at[:lead])
         return d.Differential(above, ((_at(d.Tensor(node.name), at[lead:]), 1),), True)
 
-    def _whole(self, node: Node) -> Formula:
-        """A tensor as the argument of a function: by its generic entry, in brackets if it is no
-        name."""
+    def _whole(self, node: Node, at: Sequence[Formula] = ()) -> Formula:
+        """A tensor as the argument of a function, by its name or by its generic entry: in letters
+        that do not stand at its places `at`."""
         if isinstance(node, Leaf) and not node.adjoint:
             return d.Tensor(node.name)
-        return self.entry(node, self.letters(node.rank, skip=6))
+        used = {symbol.name.text for place in at for symbol in place.free}
+        inner = IndexWriter((), self._target)
+        inner._letters = [text for text in self._letters if text not in used]
+        own = inner.letters(node.rank, skip=6)
+        return inner.entry(node, own)
 
     def _map(self, node: Map, at: Sequence[Formula]) -> Formula:
         put: dict[Formula, Formula] = {
@@ -135,7 +139,7 @@ class IndexWriter:
             return Product(
                 (d.Subscripted(d.Words(_OVER_AXES[node.function]), letters), d.Bracketed(inner))
             )
-        parts = tuple(self._whole(operand) for operand in node.operands)
+        parts = tuple(self._whole(operand, at) for operand in node.operands)
         if node.function == "inverse":
             return _at(Power(parts[0], MINUS), at)
         if node.function == "logdet":
@@ -158,8 +162,10 @@ class IndexWriter:
             if label not in eliminated:
                 summed.append(letter(next(fresh)))
                 places[label] = summed[-1]
-        for label, build in reversed(eliminated.items()):
-            places[label] = build(places)
+        while waiting := [k for k in eliminated if k not in places]:
+            for label in waiting:
+                if all(other in places for other in eliminated[label].others):
+                    places[label] = eliminated[label].build(places)
         inner = IndexWriter((), self._target)
         inner._letters = list(fresh)
         above, below = [], []
@@ -185,26 +191,55 @@ def _at(node: Formula, at: Sequence[Formula]) -> Formula:
 _Build = Callable[[Mapping[int, Formula]], Formula]
 
 
+@dataclass(frozen=True)
+class _Settled:
+    """A label that a structure settles: `build` makes its place from those of `others`."""
+
+    others: tuple[int, ...]
+    build: _Build
+
+
 def _without_structures(
     node: Contract,
-) -> tuple[list[tuple[Node, Labels]], dict[int, _Build]]:
+) -> tuple[list[tuple[Node, Labels]], dict[int, _Settled]]:
     """The factors that stay, and how each label that a structure settles follows from others."""
+    found = [part for part in node.factors if isinstance(part[0], Structure)]
+    windows_first = sorted(found, key=lambda part: part[0].kind != "window")  # type: ignore[attr-defined]
+    best: tuple[list[tuple[Node, Labels]], dict[int, _Settled]] = list(node.factors), {}
+    for order in (windows_first, found):
+        kept, settled = _settle(node, order)
+        if len(settled) > len(best[1]):
+            best = kept, settled
+    return best
+
+
+def _settle(
+    node: Contract, order: Sequence[tuple[Node, Labels]]
+) -> tuple[list[tuple[Node, Labels]], dict[int, _Settled]]:
+    """One structure after the other settles a summed label, where that leaves no circle."""
     kept = list(node.factors)
-    eliminated: dict[int, _Build] = {}
-    for part, labels in node.factors:
-        if not isinstance(part, Structure):
-            continue
+    settled: dict[int, _Settled] = {}
+    for part, labels in order:
+        assert isinstance(part, Structure)
+        rest = [ls for other, ls in kept if (other, ls) != (part, labels)]
         for target, build in _solutions(part, labels):
-            others = [k for k in labels if k != target]
-            if (
-                target >= node.rank
-                and target not in eliminated
-                and not any(k in eliminated for k in others)
-            ):
-                eliminated[target] = build
-                kept.remove((part, labels))
-                break
-    return kept, eliminated
+            others = tuple(k for k in labels if k != target)
+            if target < node.rank or target in settled or _follows(target, others, settled):
+                continue
+            # Outside a tensor's range its entry is 0: but some entry must be there to say so.
+            if part.kind == "window" and not any(target in ls for ls in rest):
+                continue
+            settled[target] = _Settled(others, build)
+            kept.remove((part, labels))
+            break
+    return kept, settled
+
+
+def _follows(label: int, others: Sequence[int], settled: Mapping[int, _Settled]) -> bool:
+    """Whether one of `others` is settled by way of the label."""
+    return any(
+        k == label or (k in settled and _follows(label, settled[k].others, settled)) for k in others
+    )
 
 
 def _solutions(part: Structure, labels: Labels) -> list[tuple[int, _Build]]:
@@ -255,7 +290,10 @@ def _structure(node: Structure, at: Sequence[Formula]) -> Formula:
     if node.kind == "triangle" and not node.parameters[1] and not node.parameters[2]:
         comparison = "greater_equal" if node.parameters[0] else "less_equal"
         return Call("indicator", (Call(comparison, tuple(at)),))
-    return d.Subscripted(d.Words(node.kind.replace("_", " ")), tuple(at))
+    if node.kind == "given" and node.parameters == ("ε",):
+        return d.Subscripted(d.Tensor(Name("epsilon")), tuple(at))  # Levi-Civita's
+    kind = node.parameters[0] if node.kind == "given" else node.kind.replace("_", " ")
+    return d.Subscripted(d.Words(kind), tuple(at))
 
 
 __all__ = ["IndexWriter", "letter"]

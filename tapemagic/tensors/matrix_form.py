@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tapemagic import document as d
 from tapemagic.formula import (
     ONE,
+    ZERO,
     Call,
     Formula,
     Name,
@@ -61,7 +62,7 @@ class MatrixWriter:
         if isinstance(node, Structure):
             return self._structure(node)
         if isinstance(node, Contract):
-            return Graph(node, self).formula()
+            return ZERO if node.coefficient == ZERO else Graph(node, self).formula()
         if isinstance(node, Plus):
             return self._plus(node)
         if isinstance(node, Map):
@@ -140,9 +141,7 @@ class MatrixWriter:
         if node.kind == "unit":
             return d.Subscripted(d.Tensor(Name("e")), (number(node.parameters[0] + 1),))
         if node.kind == "triangle":
-            kind = "lower" if node.parameters[0] else "upper"
-            half = "½ " if node.parameters[2] else ""
-            return d.Subscripted(d.Ones(node.shape[0]), (d.Words(half + kind),))
+            return d.Subscripted(d.Ones(node.shape[0]), (d.Words(_triangle(node)),))
         below: Formula = d.Words(self._label(node))
         if node.kind == "one_hot" and node.of is not None:
             below = d.Tensor(node.of)
@@ -157,7 +156,7 @@ class MatrixWriter:
             places = node.parameters[0]
             shown = ",".join(str(place + 1) for place in places[:6])
             return shown + (",…" if len(places) > 6 else "")
-        return node.kind.replace("_", " ")
+        return str(node.parameters[0]) if node.kind == "given" else node.kind.replace("_", " ")
 
     def meaning(self, node: Structure) -> str:
         """A sentence on the structure's symbol, "" where everybody knows it."""
@@ -172,11 +171,8 @@ class MatrixWriter:
             which = node.of.text if node.of is not None else self._label(node)
             return f"row i of {letter}_{which} has its 1 at the i-th entry of {which}: a gather"
         if node.kind == "triangle":
-            side = "on and below" if node.parameters[0] else "on and above"
-            weight = "½ on the diagonal, " if node.parameters[2] else ""
-            return f"𝟏_{'lower' if node.parameters[0] else 'upper'}: ones {side} the diagonal" + (
-                f" ({weight.strip(', ')})" if weight else ""
-            )
+            weight = " (½ on the diagonal)" if node.parameters[2] else ""
+            return f"𝟏_{_triangle(node)}: ones {_side(node)}{weight}"
         return ""
 
     def _reshape(self, node: Reshape) -> Formula:
@@ -194,6 +190,26 @@ class MatrixWriter:
         if node.function == "logdet":
             return Call("log", (Call("det", parts),))
         return Call(_NAMES.get(node.function, node.function), parts)
+
+
+def _triangle(node: Structure) -> str:
+    """Which triangle: with the diagonal, without it, or up to another diagonal."""
+    lower, offset, half = node.parameters
+    name = ("½ " if half else "") + ("lower" if lower else "upper")
+    if offset == -1:
+        return f"strictly {name}"
+    return f"{name} {offset:+d}".replace("-", "−") if offset else name
+
+
+def _side(node: Structure) -> str:
+    """The same in words."""
+    lower, offset, _ = node.parameters
+    where = "below" if lower else "above"
+    if offset in (0, -1):
+        return f"{where} the diagonal" if offset else f"on and {where} the diagonal"
+    beyond = "above" if lower == (offset > 0) else "below"
+    count = f"{abs(offset)} place" + ("s" if abs(offset) > 1 else "")
+    return f"on and {where} the diagonal that lies {count} {beyond} the main one"
 
 
 _NAMES = {"cross_entropy": "CE", "log_softmax": "logsoftmax", "cholesky": "chol"}

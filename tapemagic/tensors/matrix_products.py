@@ -6,7 +6,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tapemagic import document as d
-from tapemagic.formula import ONE, Call, Formula, Negative, Number, Product, Quotient, number
+from tapemagic.formula import (
+    ONE,
+    Call,
+    Formula,
+    Negative,
+    Number,
+    Product,
+    Quotient,
+    Sum,
+    number,
+)
 
 MINUS = number(-1)
 
@@ -40,6 +50,10 @@ def transposed(node: Formula) -> Formula:
         return Negative(transposed(node.operand))
     if isinstance(node, d.Identity) or _is_diagonal(node):
         return node
+    if isinstance(node, Sum):
+        turned = [transposed(term) for term in node.terms]
+        if set(turned) == set(node.terms):  # (A + Aᵀ)ᵀ
+            return node
     return d.Transposed(node)
 
 
@@ -48,14 +62,20 @@ def _is_diagonal(node: Formula) -> bool:
 
 
 def product(parts: Sequence[Formula]) -> Formula:
-    """One after the other, without ones and identities."""
+    """One after the other, without ones. An identity stays: 2 I is not 2."""
     flat: list[Formula] = []
     for part in parts:
         flat += part.factors if isinstance(part, Product) else [part]
-    kept = [part for part in flat if part != ONE and not isinstance(part, d.Identity)]
+    kept = [part for part in flat if part != ONE]
     if not kept:
         return flat[-1] if flat else ONE
     return kept[0] if len(kept) == 1 else Product(tuple(kept))
+
+
+def joined(parts: Sequence[Formula]) -> Formula:
+    """The product of matrices (and a vector): an identity among them is left out."""
+    kept = [part for part in parts if not isinstance(part, d.Identity)]
+    return product(kept or parts[:1])
 
 
 def signed(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tapemagic.formula import ONE, Call, Formula, Power, number, times
 from tapemagic.tensors.algebra import (
+    Label,
     contract,
     plus,
     rearranged,
@@ -29,6 +30,7 @@ from tapemagic.tensors.nodes import (
     Plus,
     Shape,
     Structure,
+    constant,
     postorder,
 )
 from tapemagic.tensors.whole import make, softmax
@@ -139,6 +141,22 @@ def _with(node: Contract, gone: tuple[int, int], new: Node, labels: Labels) -> N
     factors = [(new, labels)] + [f for k, f in enumerate(node.factors) if k not in gone]
     out = tuple(range(node.rank))
     return contract(factors, out, dict(enumerate(node.shape)), node.coefficient)
+
+
+def _sums_to_one(node: Node) -> Node | None:
+    """Σⱼ softmax(z)ⱼ = 1, where nothing else depends on j"""
+    assert isinstance(node, Contract)
+    for place, (part, labels) in enumerate(node.factors):
+        if not (isinstance(part, Function) and part.function == "softmax"):
+            continue
+        last = labels[-1]
+        if last >= node.rank and sum(ls.count(last) for _, ls in node.factors) == 1:
+            sizes: dict[Label, int] = {k: n for k, n in node.sizes.items() if k != last}
+            unit = constant(ONE, part.shape[:-1])
+            factors = [f for k, f in enumerate(node.factors) if k != place]
+            factors.insert(place, (unit, labels[:-1]))
+            return contract(factors, tuple(range(node.rank)), sizes, node.coefficient)
+    return None
 
 
 def _masked_root(node: Node) -> Node | None:
@@ -446,7 +464,7 @@ def _expanded(node: Node) -> list[Node]:
 
 
 RULES: Mapping[type, tuple[Rule, ...]] = {
-    Contract: (_softmax, _masked_root, _root_inverses, _log_of_root, _cancelled),
+    Contract: (_softmax, _sums_to_one, _masked_root, _root_inverses, _log_of_root, _cancelled),
     Plus: (_logsumexp_shifted, _log_softmax, _softplus, _factored, _cancelled),
     Map: (_log_of_sum, _log_of_softmax, _sigmoid),
 }

@@ -20,6 +20,7 @@ from tapemagic.tensors.nodes import (
     Array,
     Leaf,
     Node,
+    Plus,
     Shape,
     constant,
     core,
@@ -356,5 +357,7 @@ def batched(found: TensorForm) -> TensorForm:
     front = tuple(range(found.lead))
     own = tuple(range(found.lead, found.closed.rank))
     labels = (*front, front[0], *own[1:])
-    closed = contract([(found.closed, labels)], (*front, *own[1:]), {})
-    return replace(found, closed=recognised(closed), sweep=None, batch=True)
+    terms = found.closed.terms if isinstance(found.closed, Plus) else (found.closed,)
+    blocks = [contract([(term, labels)], (*front, *own[1:]), {}) for term in terms]
+    closed = recognised(plus(blocks, blocks[0].shape))
+    return replace(found, closed=closed, sweep=None, batch=True)

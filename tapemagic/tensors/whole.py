@@ -145,20 +145,24 @@ def _eigenvalues_back(node: Function, g: Node, lead: int) -> list[Node | None]:
 
 
 def _singular_values_back(node: Function, g: Node, lead: int) -> list[Node | None]:
-    """U diag(ḡ) Vᵀ, where U = A V diag(1/σ)"""
+    """U diag(ḡ) Vᵀ"""
     matrix = node.operands[0]
     front, (*batch, k) = _axes(g, lead)
-    i, j, p = fresh(3)
-    shape = (*matrix.shape[:-2], matrix.shape[-1], node.shape[-1])
-    right = make("right_singular_vectors", shape, matrix)
+    i, j = fresh(2)
+    ahead, count = matrix.shape[:-2], node.shape[-1]
+    left = make("left_singular_vectors", (*ahead, matrix.shape[-2], count), matrix)
+    right = make("right_singular_vectors", (*ahead, matrix.shape[-1], count), matrix)
     factors: list[Factor] = [
-        (matrix, (*batch, i, p)),
-        (right, (*batch, p, k)),
+        (left, (*batch, i, k)),
         (g, (*front, *batch, k)),
-        (to_power(node, MINUS), (*batch, k)),
         (right, (*batch, j, k)),
     ]
     return [_join(factors, (*front, *batch, i, j))]
+
+
+def _left_singular(matrix: Array) -> Array:
+    """The columns that belong to the singular values, largest first."""
+    return np.asarray(np.linalg.svd(matrix, full_matrices=False)[0])
 
 
 def _right_singular(matrix: Array) -> Array:
@@ -314,6 +318,7 @@ FUNCTIONS: dict[str, Row] = {
             lambda a: np.linalg.svd(a, compute_uv=False),
             _singular_values_back,
         ),
+        Row("left_singular_vectors", "singular vectors", _left_singular, _not_derived),
         Row("right_singular_vectors", "singular vectors", _right_singular, _not_derived),
         Row("softmax", "softmax rule", _softmax, _softmax_back),
         Row("log_softmax", "log-softmax rule", _log_softmax, _log_softmax_back),
