@@ -53,6 +53,7 @@ _SHARES = {"VarHandleOp", "AssignVariableOp"}
 _MOST_KEPT = 2**22  # entries of the reads for compiled functions that are kept
 _LATEST = 64  # of the reads after these
 _WAYS = 3  # from one user function to one type of op, that are remembered
+_FUNCTIONS = 256  # compiled ones whose graphs are kept
 _SHAPES_ONLY = {"shape", "ndim", "size", "ones_like", "zeros_like", "empty_like", "full_like"}
 _EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__", "__bool__", "__index__")
 
@@ -323,7 +324,8 @@ class Recorder:
         if op_type in _SHARES:
             pywrap_tfe.TFE_ClearScalarCache()
             return
-        if graphs.function_name(op_type) is not None:
+        # `vectorized_map` makes a new function each time: a loop is not to keep them all.
+        if len(self.log.functions) < _FUNCTIONS and graphs.function_name(op_type) is not None:
             with contextlib.suppress(Exception):  # without its graph a call stays one op
                 graphs.definitions(op_type, self.log.functions)
         self._read_captures(inputs)

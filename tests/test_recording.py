@@ -293,3 +293,14 @@ def test_escapes_are_seen() -> None:
     assert (type(x).numpy, type(x).__float__) == before
     assert [escape.method for escape in trace.escapes] == ["float", "numpy", "float"]
     assert all(escape.tensor == x._id for escape in trace.escapes)
+
+
+def test_graphs_of_functions_that_are_made_anew_do_not_pile_up() -> None:
+    recorder = Recorder()
+    recorder.start()
+    try:
+        for k in range(300):
+            tf.function(lambda a, k=k: a + k)(tf.constant(1.0))
+    finally:
+        recorder.stop()
+    assert len(recorder.log.functions) == 256
