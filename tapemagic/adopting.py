@@ -58,7 +58,8 @@ class Adopter:
         self._lines: dict[int, Line | None] = {}
         self.aliases: dict[str, str] = {}
         names = frozenset(code for call in calls for code in call.codes)
-        for file in {code.co_filename for code in names}:
+        # Equal codes are one in a set, and may come from several files.
+        for file in {code.co_filename for call in calls for code in call.codes}:
             origins.remember(file, namespace, is_user_code)
         try:
             self._trace = settled(recorder.trace(names))
@@ -155,7 +156,9 @@ class Adopter:
                 check = Check(
                     measured(answer), None, None, None, "of a loop, the first and the last"
                 )
-                found = Derivative(key, text, (source.text,), answer, check, several=several)
+                found = Derivative(
+                    key, text, (source.text,), answer, check, several=several, style=self._style
+                )
             if lower is not None:
                 found = replace(found, inner=(lower.target, lower.sources))
                 self.aliases[derivative_key(text, [source.text])] = key

@@ -27,11 +27,12 @@ def remembered(function: Callable[..., T]) -> Callable[..., T]:
     @wraps(function)
     def answer(code: CodeType, *args: object) -> T:
         key = id(code), *args
-        if key not in kept:
+        found = kept.get(key)
+        if found is None:
             if len(kept) >= _MOST:
                 kept.clear()
-            kept[key] = code, function(code, *args)  # the code is held: its id stays its own
-        return kept[key][1]
+            found = kept[key] = code, function(code, *args)  # held, so that its id stays its own
+        return found[1]
 
     return answer
 

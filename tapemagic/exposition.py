@@ -33,7 +33,6 @@ from tapemagic.document import (
 from tapemagic.equations import Equation, Equations, entries
 from tapemagic.extent import norm
 from tapemagic.formula import Formula, Name, Product, Symbol
-from tapemagic.style import PLAIN, Style
 from tapemagic.substitution import (
     arranged,
     by_entries,
@@ -65,24 +64,24 @@ class _Told:
     teller: tensors.Teller | None = None
 
 
-def whole(result: Result, style: Style = PLAIN) -> Document:
+def whole(result: Result) -> Document:
     """The whole result: definitions that are shared are told once."""
     sections: list[Section] = []
     told = _Told()
     for derivative in result.values():
-        before = _defined(derivative, style, told)
-        sections += [*before, _section(derivative, style, told)]
+        before = _defined(derivative, told)
+        sections += [*before, _section(derivative, told)]
     if result.notes:
         sections.append(Section(tuple(Note(text) for text in result.notes)))
     return Document(tuple(sections))
 
 
-def calls(result: Result, style: Style = PLAIN) -> Document:
+def calls(result: Result) -> Document:
     """The calls of the user's own tapes, in their order; a loop's middle ones are folded."""
     sections: list[Section] = []
     told = _Told()
     for call in result.calls:
-        parts = _call(call, style, told)
+        parts = _call(call, told)
         if call.count > 1 and 1 < call.number < call.count:
             folded_ = tuple(item for part in parts for item in part.items)
             sections.append(Section((Fold(f"call {call.number} of {call.count}", folded_),)))
@@ -93,7 +92,7 @@ def calls(result: Result, style: Style = PLAIN) -> Document:
     return Document(tuple(sections))
 
 
-def _call(call: Call, style: Style, told: _Told) -> list[Section]:
+def _call(call: Call, told: _Told) -> list[Section]:
     """One call's sections."""
     times = f", call {call.number} of {call.count}" if call.count > 1 else ""
     title = f"{call.text}, line {call.line}{times}"
@@ -105,8 +104,8 @@ def _call(call: Call, style: Style, told: _Told) -> list[Section]:
         return [Section((note, *told_of), title)]
     sections: list[Section] = []
     for derivative in call.derivatives:
-        before = _defined(derivative, style, told)
-        sections += [*before, _section(derivative, style, told)]
+        before = _defined(derivative, told)
+        sections += [*before, _section(derivative, told)]
     if not sections:
         sections = [Section((Note("no source was asked for: the list is empty", "warning"),))]
     if sections[0].heading is not None:
@@ -114,20 +113,20 @@ def _call(call: Call, style: Style, told: _Told) -> list[Section]:
     return [replace(sections[0], title=title), *sections[1:]]
 
 
-def single(derivative: Derivative, style: Style = PLAIN) -> Document:
+def single(derivative: Derivative) -> Document:
     """One derivative by itself."""
     told = _Told()
-    before = _defined(derivative, style, told)
-    return Document((*before, _section(derivative, style, told)))
+    before = _defined(derivative, told)
+    return Document((*before, _section(derivative, told)))
 
 
 # -- definitions -------------------------------------------------------------------------------
 
 
-def _defined(derivative: Derivative, style: Style, told: _Told) -> list[Section]:
+def _defined(derivative: Derivative, told: _Told) -> list[Section]:
     """The definitions, unless they are those that were told last; and the adjoints that several
     derivatives share."""
-    if style.steps == "result":
+    if derivative.style.steps == "result":
         return []
     if derivative.derivation is not None:
         equations = derivative.derivation.equations
@@ -139,7 +138,7 @@ def _defined(derivative: Derivative, style: Style, told: _Told) -> list[Section]
     found = []
     definitions, sweep = derivative.tensor.definitions, derivative.tensor.sweep
     content = tuple((part.leaf, part.node) for part in definitions.definitions)
-    teller = _teller(derivative, style, told)
+    teller = _teller(derivative, told)
     if content != told.content:
         told.content = content
         items = (*teller.spaces(), *teller.definitions(), *teller.legend())
@@ -151,10 +150,12 @@ def _defined(derivative: Derivative, style: Style, told: _Told) -> list[Section]
     return found
 
 
-def _teller(derivative: Derivative, style: Style, told: _Told) -> tensors.Teller:
+def _teller(derivative: Derivative, told: _Told) -> tensors.Teller:
     assert derivative.tensor is not None
     several, meanings = derivative.several, derivative.meanings
-    told.teller = tensors.Teller(derivative.tensor, style, several, meanings, told.teller)
+    told.teller = tensors.Teller(
+        derivative.tensor, derivative.style, several, meanings, told.teller
+    )
     return told.teller
 
 
@@ -212,14 +213,18 @@ def _entries(equation: Equation) -> list[Statement]:
 # -- one derivative ----------------------------------------------------------------------------
 
 
-def _section(derivative: Derivative, style: Style, told: _Told) -> Section:
+def _section(derivative: Derivative, told: _Told) -> Section:
     heading = _differential(derivative)
     items: list[Item] = []
-    if derivative.derivation is not None and style.steps != "result" and derivative.order == 1:
-        teller = Teller(derivative.derivation, style.full, derivative.several)
+    if (
+        derivative.derivation is not None
+        and derivative.style.steps != "result"
+        and derivative.order == 1
+    ):
+        teller = Teller(derivative.derivation, derivative.style.full, derivative.several)
         items += teller.items()
-    items += _substitution(derivative, heading, style)
-    items += _in_tensors(derivative, heading, style, told)
+    items += _substitution(derivative, heading)
+    items += _in_tensors(derivative, heading, told)
     if derivative.check.derived is False and items:
         # What does not give the tape's value is not shown as if it did.
         items = [Fold("what was derived, which is not what the tape returned", tuple(items))]
@@ -237,20 +242,20 @@ def _section(derivative: Derivative, style: Style, told: _Told) -> Section:
     return Section(tuple(items), heading=heading)
 
 
-def _in_tensors(derivative: Derivative, heading: Formula, style: Style, told: _Told) -> list[Item]:
+def _in_tensors(derivative: Derivative, heading: Formula, told: _Told) -> list[Item]:
     """The chain and the closed form in whole tensors, or beside components its one line."""
     if derivative.tensor is None:
         return []
-    teller = _teller(derivative, style, told)
+    teller = _teller(derivative, told)
     if derivative.derivation is not None and derivative.closed_form is not None:
         equations = derivative.derivation.equations
         names = {name for group in equations.sources for name in group}
         names.update(equations.constants, (e.name for e in equations.equations))
-        return teller.beside(heading, names) if style.steps != "result" else []
+        return teller.beside(heading, names) if derivative.style.steps != "result" else []
     if derivative.derivation is not None:
         return []
     label = "by substitution" if derivative.order == 1 else f"order {derivative.order}"
-    chain = teller.chain() if style.steps != "result" else []
+    chain = teller.chain() if derivative.style.steps != "result" else []
     value = derivative.check.tape
     origins = None
     if value is not None and value.shape != tuple(getattr(derivative.value, "shape", ())):
@@ -322,26 +327,30 @@ def _differential(derivative: Derivative) -> Formula:
     return Product((found, Tensor(Name(derivative.along)))) if derivative.along else found
 
 
-def _substitution(derivative: Derivative, heading: Formula, style: Style) -> list[Item]:
+def _substitution(derivative: Derivative, heading: Formula) -> list[Item]:
     """The closed form, where it says more than the chain did."""
     closed, derivation = derivative.closed_form, derivative.derivation
     if closed is None or derivation is None or not printable(closed.formulas):
         return []
-    if derivative.order == 1 and style.steps != "result" and _is_told(closed, derivation.partials):
+    if (
+        derivative.order == 1
+        and derivative.style.steps != "result"
+        and _is_told(closed, derivation.partials)
+    ):
         return []
     label = "by substitution" if derivative.order == 1 else f"order {derivative.order}"
-    label = "" if style.steps == "result" else label
+    label = "" if derivative.style.steps == "result" else label
     if closed.formulas.shape and is_long(closed.formulas):
         return _by_entries(derivative, closed, label)
     equations = derivation.equations
     sides: list[Formula] = [heading]
-    if closed.whole.ndim == 0 and style.steps != "result":
+    if closed.whole.ndim == 0 and derivative.style.steps != "result":
         sides.append(_operator(closed, derivative))
     sides += [arranged(closed.formulas), *with_values(closed.formulas, equations)]
     if derivative.check.tape is not None:
         sides.append(_answer(derivative, heading))
     told = statement(sides, label)
-    if is_long(closed.formulas) and style.steps != "result":
+    if is_long(closed.formulas) and derivative.style.steps != "result":
         size = sum(node.size for node in closed.formulas.flat)
         return [Fold(f"by substitution: a closed form of {size} parts", (told,))]
     return [told]

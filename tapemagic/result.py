@@ -191,7 +191,7 @@ class Derivative:
         """This derivative's part of the derivation, as LaTeX."""
         from tapemagic import exposition, latex
 
-        return latex.document(exposition.single(self, self.style))
+        return latex.document(exposition.single(self))
 
     def __repr__(self) -> str:
         return f"<Derivative {self.key} = {_short(self)}>"

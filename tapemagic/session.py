@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from functools import partial
 from types import CodeType
 from typing import Any
 
@@ -272,8 +271,7 @@ class Session:
             asked = (call.argument(1, "sources") for call in calls.kept)
             notes += [told for told in [mirrored(tf.nest.flatten(list(asked)))] if told]
         notes += calls.notes() or ([] if found else [_NOT_ASKED])
-        document = partial(exposition.calls, style=self.options.style)
-        result = Result(derivatives, document, adopter.aliases, found, notes)
+        result = Result(derivatives, exposition.calls, adopter.aliases, found, notes)
         if self.options.out:
             self._namespace[self.options.out] = result
         return result
@@ -338,8 +336,7 @@ class Session:
         ]
         notes = [self._recorder.unreadable] if self._recorder.unreadable else []
         notes += [told for told in [mirrored(values)] if told]
-        document = partial(exposition.whole, style=options.style)
-        result = Result(derivatives, document, aliases(targets, sources), (), notes)
+        result = Result(derivatives, exposition.whole, aliases(targets, sources), (), notes)
         self._bind(options, result)
         return result
 

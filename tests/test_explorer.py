@@ -29,7 +29,6 @@ from tapemagic.explorer.registers import Registers
 from tapemagic.explorer.slopes import slopes
 from tapemagic.explorer.subject import subject
 from tapemagic.functions import CONDITIONS, FUNCTIONS, INFIX
-from tapemagic.style import PLAIN
 
 PAGE = Path(fragment.__file__).with_name("page")
 
@@ -47,7 +46,7 @@ def pieced(function: Callable[..., Any], *arguments: Any, order: int = 1) -> Pie
         result = tapemagic.differentiate(function, *arguments)
     chosen = subject(result, explained, order)
     decided, _ = decisions(chosen.trace, chosen.question)
-    return piece(chosen, decided, PLAIN)
+    return piece(chosen, decided)
 
 
 def by_tape(function: Callable[[Any], Any], x: float, order: int) -> list[float]:

@@ -15,7 +15,6 @@ from tapemagic.explorer.payload import Piece, Slider, grid, piece
 from tapemagic.explorer.program import NotExplorable
 from tapemagic.explorer.subject import Subject, subject
 from tapemagic.result import Result
-from tapemagic.style import Style
 from tapemagic.trace import Array
 
 Rerun = Callable[[Mapping[str, Any]], tuple[Result, list[Explained]]]
@@ -26,12 +25,12 @@ SECONDS = 1.5  # for those that are looked for in advance
 class Paths:
     """The known pieces; `rerun` is None, and `why` says why, where there can be no others."""
 
-    def __init__(self, first: Subject, shown: Sequence[Slider], style: Style) -> None:
-        self._style, self.sliders = style, shown
+    def __init__(self, first: Subject, shown: Sequence[Slider]) -> None:
+        self.sliders = shown
         self.rerun: Rerun | None = None
         self.why = ""
         decided, self.unknown = decisions(first.trace, first.question)
-        self.pieces = [piece(first, decided, style)]
+        self.pieces = [piece(first, decided)]
         self._first = first.light
 
     @property
@@ -71,7 +70,7 @@ class Paths:
             result, explained = self.rerun(self.values(point))
             other = subject(result, explained, self._first.order)
             decided, _ = decisions(other.trace, other.question)
-            found = piece(other, decided, self._style)
+            found = piece(other, decided)
         except NotExplorable as reason:
             raise NotExplorable(f"there {reason}") from reason
         except Exception as error:

@@ -21,7 +21,6 @@ from tapemagic.explorer.table import Table
 from tapemagic.formula import Symbol
 from tapemagic.options import GradError
 from tapemagic.result import Result
-from tapemagic.style import Style
 from tapemagic.trace import Array
 
 _PLAIN = re.compile(r'<span class="tapemagic-plain">[^<]*</span>')
@@ -80,9 +79,9 @@ class Piece:
         }
 
 
-def piece(subject: Subject, decided: Sequence[Decision], style: Style) -> Piece:
+def piece(subject: Subject, decided: Sequence[Decision]) -> Piece:
     """The path that a result was recorded on; raises `NotExplorable`."""
-    told = exposition.whole(Result(subject.derivatives, lambda _: Document(())), style)
+    told = exposition.whole(Result(subject.derivatives, lambda _: Document(())))
     compiler = Compiler(subject.derivation, subject.order)
     for decision in decided:
         compiler.guard(decision.equations, decision.truth)

@@ -98,7 +98,7 @@ class View:
     def _recorded(self) -> str:
         """The derivation with no number that moves."""
         shown = Result(self.subject.derivatives, lambda _: Document(()))
-        told = exposition.whole(shown, self.subject.first.style)
+        told = exposition.whole(shown)
         return html.document(fixed(told), latex.document(told))
 
     @property
@@ -169,7 +169,7 @@ def view(
     try:
         if chosen.unwritten:
             raise NotExplorable(chosen.unwritten)
-        paths = Paths(chosen, shown, options.style)
+        paths = Paths(chosen, shown)
         as_recorded(paths, chosen)
     except NotExplorable as reason:
         paths = None
