@@ -12,9 +12,10 @@ from typing import Any
 
 from tapemagic.deriving import Explained, keeping
 from tapemagic.explorer import ranges
+from tapemagic.explorer.opening import view
 from tapemagic.explorer.program import NotExplorable
 from tapemagic.explorer.purity import effect
-from tapemagic.explorer.view import View, view
+from tapemagic.explorer.view import View
 from tapemagic.intent import asks_a_tape
 from tapemagic.keys import is_plain_name
 from tapemagic.options import GradError, OptionError, Options

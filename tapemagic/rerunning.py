@@ -50,14 +50,15 @@ class Rerun:
                 last = self._run(scratch, session)
                 return session.finish(last), explained
 
-    def slope(self, values: Values, target: str) -> tuple[float, float]:
-        """The target (summed, if it is a tensor) and its first derivative by the one source, from
-        a tape alone: nothing is recorded."""
+    def gradient(self, values: Values, target: str) -> tuple[float, dict[str, Any]]:
+        """The target (summed, if it is a tensor) and its first derivative by each source, from a
+        tape alone: nothing is recorded."""
         with tf.GradientTape() as tape:
             found, mover = self._target(values, target, tape)
             total = tf.reduce_sum(found)
-        slope = tape.gradient(total, next(iter(mover.moved_to.values()), None))
-        return float(total), 0.0 if slope is None else float(tf.reduce_sum(slope))
+        slopes = tape.gradient(total, mover.moved_to, unconnected_gradients="zero")
+        dense = {name: np.asarray(tf.convert_to_tensor(slope)) for name, slope in slopes.items()}
+        return float(total), {name: np.zeros(np.shape(v)) for name, v in values.items()} | dense
 
     def value(self, values: Values, target: str) -> float:
         """The target alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,6 @@ import pytest
 from tapemagic.explorer import ranges
 from tapemagic.explorer.fragment import source
 from tapemagic.explorer.purity import effect
-from tapemagic.explorer.table import tabulate
 
 PAGE = Path(ranges.__file__).with_name("page")
 S3 = "x = tf.constant(2.0)\ny = 2*x**3 + 5*x**2 + 3*x"
@@ -235,7 +235,6 @@ def test_the_table_runs_op_by_op_where_it_must(cells: Cells) -> None:
     assert len(x) > 5
     np.testing.assert_allclose(table["y"], x + 2 * x**2 + x, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(table["d"][0], 2 + 4 * x, rtol=1e-5, atol=1e-5)
-    assert tabulate.__doc__
 
 
 # -- branches ------------------------------------------------------------------------------------
@@ -660,9 +659,107 @@ loss = tf.reduce_mean((tf.sin(a * X) * b - X) ** 2)"""
     np.testing.assert_allclose(table.y, np.mean(off**2, axis=1), rtol=1e-3)
 
 
-def test_a_decision_without_a_formula_is_said(cells: Cells) -> None:
-    body = "x = tf.constant(2.0)\ny = tf.math.igamma(3.0, x)\nif y > 0.1:\n    y = y * x"
-    assert "line 4): the recorded path may not hold" in cells.run("x --explore", body).view.limits
+IGAMMA_IF = """x = tf.constant(2.0)
+y = tf.math.igamma(3.0, x)
+if y > 0.1:
+    y = y * x"""
+
+
+def test_a_decision_without_a_formula_is_followed_by_running_the_cell(cells: Cells) -> None:
+    table = cells.run("x --explore x=(0.25,4)", IGAMMA_IF).view.table
+    expected = []
+    for x in table.x:
+        cells.shell.run_cell(IGAMMA_IF.replace("2.0", repr(float(x))))
+        expected.append(float(cells.namespace["y"]))
+    assert min(expected) < 0.1 < max(expected)
+    np.testing.assert_allclose(table.y, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "decision, word",
+    [
+        ("y", "The cell decides by values (line 4): the path may not hold elsewhere"),
+        ("float(y)", "line 4: a value leaves TensorFlow by float"),
+    ],
+)
+def test_a_decision_without_a_formula_is_said(cells: Cells, decision: str, word: str) -> None:
+    body = IGAMMA_IF.replace("if y", f"if {decision}") + "\nw = open('/dev/null')"
+    assert word in cells.run("x --explore", body).view.limits
+
+
+DATA = """X = tf.constant(np.linspace(-1, 1, 100), tf.float32)
+w = tf.Variable(0.5); b = tf.Variable(0.0)
+loss = tf.reduce_mean((w * X + b - 2 * X - 1) ** 2)
+"""
+
+
+def test_a_decision_over_data_has_a_formula(cells: Cells) -> None:
+    payload = cells.payload("w b --explore", DATA + "if loss > 1.0:\n    loss = 2 * loss")
+    assert len(payload["pieces"]) == 2 and payload["limits"] == ""
+
+
+def test_two_sources_that_decide_by_numbers_run_the_cell_again(cells: Cells) -> None:
+    body = (
+        DATA
+        + """if float(loss) > 1.0:
+    loss = 2 * loss
+if float(w) < -0.75:
+    raise ValueError("too steep")"""
+    )
+    view = cells.run("w b --explore w=(-1,3)", body).view
+    assert view.answers is not None and "by float" in view.limits
+    x = np.linspace(-1, 1, 100)
+    for w, b in ((0.5, 0.0), (1.5, 0.5), (2.0, 1.0)):
+        off = w * x + b - 2 * x - 1
+        times = 2 if np.mean(off**2) > 1 else 1
+        value, slopes = view.at([w, b])
+        assert value == pytest.approx(times * np.mean(off**2), rel=1e-5, abs=1e-6)
+        expected = [times * np.mean(2 * off * x), times * np.mean(2 * off)]
+        assert slopes == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    curve = view.answers.first[0].curve
+    assert np.isnan(curve.y[curve.x < -0.75]).all() and np.isfinite(curve.y[curve.x > -0.75]).all()
+    assert "infinite at" in view.limits  # of the cell that raises there
+    sent: list[Any] = []
+    view.widget.send = lambda content, buffers=None: sent.append(content)
+    view.widget._told(view.widget, {"need": [-0.9, 0.0], "along": 0}, [])
+    assert "ValueError: too steep" in sent[0]["message"]
+
+
+def test_what_cannot_be_replayed_runs_again_with_its_cell(cells: Cells) -> None:
+    body = """@tf.custom_gradient
+def f(x):
+    return x**2, lambda g: 5 * g
+a = tf.Variable(1.5)
+y = f(a) * tf.math.igamma(2.0, a)"""
+    table = cells.run("a --explore a=(1,2)", body).view.table
+    slope = 5 * (1 - (1 + table.x) * np.exp(-table.x)) + table.x**3 * np.exp(-table.x)
+    np.testing.assert_allclose(table.d[0], slope, rtol=1e-5)
+
+
+def test_what_draws_numbers_has_no_curve(cells: Cells) -> None:
+    body = "x = tf.constant(2.0)\ny = x * float(tf.random.uniform([])) * tf.math.igamma(2.0, x)"
+    view = cells.run("x --explore", f"{body}\nif float(y) > 0.01:\n    y = 2 * y").view
+    assert view.table is not None and "single points" in view.limits
+    ratio = view.table.y[-1] / view.at([2.0])[0]  # as recorded: with one number
+    igamma = 1 - (1 + np.array([5.0, 2.0])) * np.exp([-5.0, -2.0])
+    assert ratio == pytest.approx(2.5 * igamma[0] / igamma[1], rel=1e-4)
+
+
+def test_a_curve_gets_finer_while_only_its_entry_moves(cells: Cells) -> None:
+    answers = cells.run("a b --explore b=(0,2)", SINGULAR).view.answers
+    asked: list[Any] = []
+    at = answers.at
+
+    def slow(point: Any) -> Any:
+        asked.append(point)
+        time.sleep(0.005)
+        return at(point)
+
+    answers.at = slow
+    sizes = [len(answers.answer([2.0, b], 1).curve.x) for b in (0.25, 0.5, 0.75)]
+    assert 2 < sizes[0] < sizes[1] <= 65 and len(asked) <= 65 + 3
+    curve = answers.answer([2.5, 0.75], 1).curve
+    assert curve.y == pytest.approx([_by_hand(2.5, b) for b in curve.x], rel=1e-4)
 
 
 def test_what_tensorflow_refuses_there_is_said(cells: Cells) -> None:

@@ -1,27 +1,27 @@
 """What the kernel computes for a page that cannot: value, gradient, the curve along one entry.
 
-The recorded ops run again in TensorFlow, compiled once. The page asks for one point at a time
-and then for the newest that is wanted by then, so that a drag never queues.
+The recorded ops run again in TensorFlow, compiled once, or the cell does. The page asks for one
+point at a time and then for the newest that is wanted by then, so that a drag never queues.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tapemagic.explorer.curve import moved
-from tapemagic.explorer.payload import Slider, grid
-from tapemagic.explorer.program import number_or_text
-from tapemagic.explorer.replay import Replay
-from tapemagic.explorer.subject import Subject
+from tapemagic.explorer.program import NotExplorable, number_or_text
+from tapemagic.explorer.sliders import Sliders, grid
 from tapemagic.explorer.table import Table, bisecting
 
+At = Callable[[Sequence[float]], tuple[float, list[float]]]
 POINTS = 65  # of a curve
 SECONDS = 0.04  # for a curve
+FIRST = 0.3  # for all of them, to begin with
 
 
 @dataclass(frozen=True)
@@ -46,32 +46,40 @@ class Answer:
 
 
 class Answers:
-    """Answers about a subject; `first` has one for each slider, at the recorded point.
+    """Answers from `at`, which gives value and gradient at a point, or raises `NotExplorable`.
 
-    Raises `NotExplorable` with the reason where the recorded ops cannot be run again.
+    `first` has one for each slider, at the recorded point.
     """
 
-    def __init__(self, subject: Subject, sliders: Sequence[Slider]) -> None:
-        self._replay, self._sliders = Replay(subject.trace, subject.question), sliders
-        self._replay.confirm()
-        point = [slider.value for slider in sliders]
-        self.first = [self.answer(point, place) for place in range(len(sliders))]
+    def __init__(self, at: At, sliders: Sliders) -> None:
+        self.at, self._sliders = at, sliders
+        self._begun: dict[int, tuple[list[float], dict[int, tuple[float, float]]]] = {}
+        share = max(FIRST / len(sliders), SECONDS)
+        self.first = [self.answer(sliders.point, place, share) for place in range(len(sliders))]
 
-    def at(self, point: Sequence[float]) -> tuple[float, list[float]]:
-        """Value and gradient."""
-        return self._replay.at(point)
-
-    def answer(self, point: Sequence[float], along: int) -> Answer:
+    def answer(self, point: Sequence[float], along: int, seconds: float = SECONDS) -> Answer:
         """All that is asked about a point; of the curve, what there is time for."""
         value, gradient = self.at(point)
-        x, until = grid(self._sliders[along], POINTS), time.perf_counter() + SECONDS
-        found: dict[int, tuple[float, float]] = {}
-        for place in bisecting(len(x)):
+        curve = self._curve(point, along, time.perf_counter() + seconds)
+        return Answer(tuple(point), value, tuple(gradient), along, curve)
+
+    def _curve(self, point: Sequence[float], along: int, until: float) -> Table:
+        """While only this entry moves, the curve stays, and gets finer with each answer."""
+        x = grid(self._sliders[along], POINTS)
+        through = moved(point, along, 0.0)
+        kept, found = self._begun.get(along, (through, {}))
+        if kept != through:
+            found = {}
+        self._begun[along] = through, found
+        left = [place for place in bisecting(len(x)) if place not in found]
+        for place in left:
             if len(found) > 2 and time.perf_counter() > until:
                 break
-            there, slopes = self.at(moved(point, along, float(x[place])))
-            found[place] = there, slopes[along]
+            try:
+                there, slopes = self.at(moved(point, along, float(x[place])))
+                found[place] = there, slopes[along]
+            except NotExplorable:
+                found[place] = np.nan, np.nan
         places = sorted(found)
         y, d = np.array([found[place] for place in places]).T
-        curve = Table(x[places], y, (d,))
-        return Answer(tuple(point), value, tuple(gradient), along, curve)
+        return Table(x[places], y, (d,))

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tapemagic import text
-from tapemagic.equations import Equations, NotDerivable, derive_equations
+from tapemagic.equations import Equations
 from tapemagic.escapes import returns
+from tapemagic.explorer.entries import equations_of
+from tapemagic.explorer.program import NotExplorable
 from tapemagic.formula import Call, Formula
 from tapemagic.question import Question
 from tapemagic.trace import Escaped, Line, Trace
@@ -75,8 +77,8 @@ def _decision(trace: Trace, question: Question, escape: Escaped) -> Decision | N
     leaves, names = question.sources, question.names or {}
     leaves = tuple(leaf for leaf in leaves if leaf.tensors)
     try:
-        equations = derive_equations(trace, escape.tensor, "decision", leaves, names)
-    except NotDerivable:
+        equations = equations_of(trace, escape.tensor, "decision", leaves, names)
+    except NotExplorable:
         return None
     return None if equations.opaque else Decision(equations, bool(data.item()), escape.line)
 

@@ -64,4 +64,4 @@ def nearest(table: Table, x: float) -> tuple[float, list[float]]:
 
 def of_table(table: Table) -> Curve:
     """The table's points as a curve."""
-    return Curve(table.x, table.y, np.where(np.isfinite(table.y), 0, -1))
+    return Curve(table.x, table.y, np.zeros(table.x.shape, dtype=int))

@@ -1,4 +1,4 @@
-"""The derivation entry by entry that a program is written from, where nobody would print it.
+"""What a program is written from, entry by entry, where nobody would print it.
 
 A cell shows tensors of many entries as whole ones, and keeps no value of those without a name;
 a page follows entries.
@@ -7,14 +7,14 @@ a page follows entries.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from tapemagic.derivation import Derivation
 from tapemagic.deriving import Explained, entrywise
-from tapemagic.equations import Equations, Leaf, NotDerivable, Slice
+from tapemagic.equations import Equations, Leaf, NotDerivable, Slice, derive_equations
 from tapemagic.explorer.program import NotExplorable
 from tapemagic.formula import Name
 from tapemagic.numeric import NotReplayable, Replay
@@ -31,6 +31,21 @@ def written_out(one: Explained) -> Derivation:
     leaves = [leaf for leaf in one.question.sources if leaf.tensors]
     try:
         return entrywise(_valued(one.trace, one.question.target, leaves), one.question, WIDE)
+    except (NotDerivable, NotReplayable) as reason:
+        raise NotExplorable(str(reason)) from reason
+
+
+def equations_of(
+    trace: Trace, target: int, text: str, leaves: Sequence[Leaf], names: Mapping[int, str]
+) -> Equations:
+    """The equations of any tensor; raises `NotExplorable` with the reason."""
+    try:
+        return derive_equations(trace, target, text, leaves, names)
+    except NotDerivable:
+        pass
+    try:
+        valued = _valued(trace, target, leaves)
+        return derive_equations(valued, target, text, leaves, names, WIDE)
     except (NotDerivable, NotReplayable) as reason:
         raise NotExplorable(str(reason)) from reason
 
@@ -55,9 +70,9 @@ def unwritten(one: Explained) -> Derivation:
     return Derivation(equations, seed, 0, (), source, np.zeros(values[source[0]].shape))
 
 
-def _valued(trace: Trace, target: int, leaves: Collection[Leaf]) -> Trace:
+def _valued(trace: Trace, target: int, leaves: Sequence[Leaf]) -> Trace:
     """The trace with all values from the leaves to the target, computed anew where not kept."""
-    between = Slice(trace, target, list(leaves))
+    between = Slice(trace, target, leaves)
     keys = {key for op in between.operations for key in (*op.inputs, *op.outputs)} & between.reach
     sizes = {key: math.prod(trace.tensors[key].shape) for key in keys}
     if sum(sizes.values()) > MOST or max(sizes.values(), default=0) > WIDE:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tapemagic.explorer.curve import along
+from tapemagic.explorer.curve import Curve, along
 from tapemagic.explorer.paths import Paths
-from tapemagic.explorer.payload import Slider, grid
 from tapemagic.explorer.ranges import Range
+from tapemagic.explorer.sliders import Slider, Sliders, grid
 
 
-def finite(paths: Paths) -> list[Slider]:
+def finite(paths: Paths) -> Sliders:
     """A range that nobody asked for ends where the target does: before log's 0."""
-    found = []
+    found: list[Slider] = []
     for place, slider in enumerate(paths.sliders):
         x = grid(slider)
-        curve = along([one.program for one in paths.pieces], paths.point, place, x)
-        bad = ~np.isfinite(curve.y) & (curve.path >= 0)
+        curve = along(paths.programs, paths.sliders.point, place, x)
+        bad = _undefined(curve)
         if bad.any() and not slider.range.given and not bad.all():
             here = int(np.argmin(np.abs(x - slider.value)))
             slider = replace(slider, range=_cut(slider.range, x, bad, here))
         found.append(slider)
-    return found
+    return paths.sliders.ranging(found)
 
 
 def _cut(given: Range, x: Any, bad: Any, here: int) -> Range:
@@ -39,11 +40,11 @@ def _short(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def domain_words(paths: Paths) -> list[str]:
-    programs, words = [one.program for one in paths.pieces], []
-    for place, slider in enumerate(paths.sliders):
-        curve = along(programs, paths.point, place, grid(slider))
-        bad = curve.x[~np.isfinite(curve.y) & (curve.path >= 0)]
+def domain_words(sliders: Sliders, curves: Sequence[Curve]) -> list[str]:
+    """Where the target, along each of the entries, is no number."""
+    words = []
+    for slider, curve in zip(sliders, curves):
+        bad = curve.x[_undefined(curve)]
         if bad.size:
             words.append(
                 f"The target is nan or infinite at {bad.size} of {curve.x.size} points of this "
@@ -52,17 +53,20 @@ def domain_words(paths: Paths) -> list[str]:
     return words
 
 
+def _undefined(curve: Curve) -> Any:
+    return ~np.isfinite(curve.y) & (curve.path >= 0)
+
+
 def branch_words(paths: Paths) -> list[str]:
+    """Under which condition the recorded path holds, where the picture ends with it."""
     if not paths.branches:
         return []
-    programs, words = [one.program for one in paths.pieces], []
     for place, slider in enumerate(paths.sliders):
-        free = along(programs, paths.point, place, grid(slider)).path < 0
+        free = along(paths.programs, paths.sliders.point, place, grid(slider)).path < 0
         if free.any():
             why = f": {paths.why}" if paths.why else ""
-            words.append(
+            return [
                 f"The recorded path holds for {paths.pieces[0].condition}; beyond it the curve is "
                 f"not shown{why}."
-            )
-            break
-    return words
+            ]
+    return []

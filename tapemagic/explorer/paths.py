@@ -11,13 +11,13 @@ import numpy as np
 from tapemagic.deriving import Explained
 from tapemagic.explorer.branches import decisions
 from tapemagic.explorer.curve import along, at, moved
-from tapemagic.explorer.payload import Piece, Slider, grid, piece
-from tapemagic.explorer.program import NotExplorable
+from tapemagic.explorer.payload import Piece, piece
+from tapemagic.explorer.program import NotExplorable, Program
+from tapemagic.explorer.sliders import Sliders, grid
 from tapemagic.explorer.subject import Subject, subject
 from tapemagic.result import Result
-from tapemagic.trace import Array
 
-Rerun = Callable[[Mapping[str, Any]], tuple[Result, list[Explained]]]
+Again = Callable[[Mapping[str, Any]], tuple[Result, list[Explained]]]
 MOST = 8  # paths
 SECONDS = 1.5  # for those that are looked for in advance
 
@@ -25,18 +25,18 @@ SECONDS = 1.5  # for those that are looked for in advance
 class Paths:
     """The known pieces; `rerun` is None, and `why` says why, where there can be no others."""
 
-    def __init__(self, first: Subject, shown: Sequence[Slider]) -> None:
+    def __init__(self, first: Subject, shown: Sliders) -> None:
         self.sliders = shown
-        self.rerun: Rerun | None = None
+        self.rerun: Again | None = None
         self.why = ""
         decided, self.unknown = decisions(first.trace, first.question)
         self.pieces = [piece(first, decided)]
         self._first = first.light
 
     @property
-    def point(self) -> list[float]:
-        """The recorded point, entry by entry."""
-        return [slider.value for slider in self.sliders]
+    def programs(self) -> list[Program]:
+        """Of the known pieces, the recorded one first."""
+        return [one.program for one in self.pieces]
 
     @property
     def branches(self) -> bool:
@@ -67,7 +67,7 @@ class Paths:
         if self.rerun is None:
             raise NotExplorable(self.why or "the cell cannot be run again")
         try:
-            result, explained = self.rerun(self.values(point))
+            result, explained = self.rerun(self.sliders.named(point))
             other = subject(result, explained, self._first.order)
             decided, _ = decisions(other.trace, other.question)
             found = piece(other, decided)
@@ -81,31 +81,25 @@ class Paths:
         self.pieces.append(found)
         return found
 
+    def value(self, point: Sequence[float]) -> float | None:
+        """The target at a point; None where no known path holds."""
+        found = at(self.programs, point)
+        return None if found is None else found[0]
+
     def holding(self, point: Sequence[float]) -> Piece:
         """The known path that holds at a point."""
         return next(one for one in self.pieces if at([one.program], point) is not None)
 
-    def values(self, point: Sequence[float]) -> dict[str, Any]:
-        """A point by the names of the sources, in their shapes."""
-        values = self._first.derivation.equations.values
-        found: dict[str, Array] = {}
-        for slider, entry in zip(self.sliders, point):
-            name = slider.symbol.name
-            whole = found.setdefault(name.text, np.array(values[name], dtype=np.float64))
-            whole[slider.symbol.index] = entry
-        return found
-
     def _missing(self) -> list[float] | None:
         """The point nearest to the recorded one, along one source, where no known path holds."""
-        programs = [one.program for one in self.pieces]
         best: tuple[float, list[float]] | None = None
         for place, slider in enumerate(self.sliders):
             x = grid(slider)
-            free = x[along(programs, self.point, place, x).path < 0]
+            free = x[along(self.programs, self.sliders.point, place, x).path < 0]
             if free.size:
                 nearest = float(free[np.argmin(np.abs(free - slider.value))])
                 width = slider.range.high - slider.range.low
                 distance = abs(nearest - slider.value) / width
                 if best is None or distance < best[0]:
-                    best = distance, moved(self.point, place, nearest)
+                    best = distance, moved(self.sliders.point, place, nearest)
         return None if best is None else best[1]

@@ -7,56 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tapemagic import exposition, html, latex, mathml
 from tapemagic.document import Document
-from tapemagic.explorer import ranges
 from tapemagic.explorer.branches import Decision, conditions
-from tapemagic.explorer.program import Compiler, NotExplorable, Program, inputs_of, number_or_text
-from tapemagic.explorer.ranges import Range
+from tapemagic.explorer.program import Compiler, Program
+from tapemagic.explorer.sliders import Sliders
 from tapemagic.explorer.slots import Slots
 from tapemagic.explorer.subject import Subject
 from tapemagic.explorer.table import Table
 from tapemagic.formula import Symbol
-from tapemagic.options import GradError
 from tapemagic.result import Result
-from tapemagic.trace import Array
 
 _PLAIN = re.compile(r'<span class="tapemagic-plain">[^<]*</span>')
-GRID = 241  # points that are looked at for where the target is finite
-
-
-@dataclass(frozen=True)
-class Slider:
-    """One entry of a source, with its range."""
-
-    symbol: Symbol
-    value: float
-    dtype: str
-    range: Range
-
-    @property
-    def text(self) -> str:
-        """As Python writes it: x, w[0], W[0, 1]."""
-        name, index = self.symbol.name.text, self.symbol.index
-        return f"{name}[{', '.join(map(str, index))}]" if index else name
-
-    def data(self) -> dict[str, Any]:
-        """As JSON has it."""
-        found = self.range
-        return {
-            "text": self.text,
-            "group": self.symbol.name.text,
-            "mathml": mathml.markup(self.symbol),
-            "value": number_or_text(self.value),
-            "min": found.low,
-            "max": found.high,
-            "step": found.step,
-            "scale": found.scale,
-            "dtype": self.dtype,
-            "word": found.word,
-        }
 
 
 @dataclass(frozen=True)
@@ -95,42 +57,6 @@ def piece(subject: Subject, decided: Sequence[Decision]) -> Piece:
     return Piece(program, html.document(document, latex.document(told)), shown, conditions(decided))
 
 
-def sliders(subject: Subject, asked: Sequence[tuple[str, str]]) -> list[Slider]:
-    """A slider for each entry of the sources; raises `GradError` for a range of no source."""
-    equations = subject.derivation.equations
-    dtypes = {
-        leaf.text: subject.trace.tensors[leaf.tensors[0]].dtype
-        for leaf in subject.question.sources
-        if leaf.tensors
-    }
-    found: list[Slider] = []
-    texts = dict(asked)
-    for symbol in inputs_of(equations):
-        value = float(equations.values[symbol.name][symbol.index])
-        dtype = dtypes.get(symbol.name.text, equations.dtype)
-        plain = Slider(symbol, value, dtype, ranges.around(value))
-        text = texts.get(plain.text, texts.get(symbol.name.text))
-        if text is not None:
-            plain = Slider(symbol, value, dtype, ranges.read(text, plain.text, value))
-        found.append(plain)
-    known = [*dict.fromkeys(s.symbol.name.text for s in found), *(s.text for s in found)]
-    for name in texts:
-        if name not in known:
-            raise GradError(
-                f"--explore {name}={texts[name]}: {name} is no source; there are sliders for "
-                f"{', '.join(dict.fromkeys(known))}"
-            )
-    return found
-
-
-def grid(slider: Slider, count: int = GRID) -> Array:
-    """Points over a slider's range, in its scale."""
-    low, high = slider.range.low, slider.range.high
-    if slider.range.scale == "log":
-        return np.geomspace(low, high, count)
-    return np.linspace(low, high, count)
-
-
 def target_text(subject: Subject) -> str:
     """What the curve shows: of a tensor the sum of its entries, as the tape differentiates it."""
     equations = subject.derivation.equations
@@ -141,7 +67,7 @@ def target_text(subject: Subject) -> str:
 def payload(
     identity: str,
     subject: Subject,
-    shown: Sequence[Slider],
+    shown: Sliders,
     pieces: Sequence[Piece],
     table: Table | None,
     kernel: Sequence[Mapping[str, Any]],
@@ -175,6 +101,3 @@ def payload(
         "check": {"agrees": check.agrees, "text": verdict},
         "limits": limits,
     }
-
-
-__all__ = ["NotExplorable", "Piece", "Slider", "grid", "payload", "piece", "sliders"]

@@ -16,8 +16,7 @@ import tensorflow as tf
 
 from tapemagic.explorer.program import NotExplorable, number_or_text
 from tapemagic.explorer.replay import Replay
-from tapemagic.question import Question
-from tapemagic.trace import Array, Trace
+from tapemagic.trace import Array
 
 SECONDS = 0.15  # for points one by one
 Function = Callable[[Any], Any]
@@ -40,9 +39,8 @@ class Table:
         return {"x": row(self.x), "y": row(self.y), "d": [row(order) for order in self.d]}
 
 
-def tabulate(trace: Trace, question: Question, points: Array, order: int) -> Table:
+def tabulate(replay: Replay, points: Array, order: int) -> Table:
     """The table of one scalar source, from TensorFlow; raises `NotExplorable` with the reason."""
-    replay = Replay(trace, question)
     if [source.shape for source in replay.sources] != [()]:
         raise NotExplorable("a table is for one scalar source")
     x = tf.constant(points, replay.sources[0].dtype)

@@ -1,29 +1,30 @@
-"""Whether the known paths give what the cell itself gives, elsewhere too.
+"""Whether what was recorded gives what the cell itself gives, elsewhere too.
 
 NumPy reads memory unseen, and what left as a number may decide anything: so a cell that may run
-again is compared. Where it differs, running it at many points is what there is to show.
+again is compared. Where it differs, running it at each point is what there is to show.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from tapemagic.check import EPSILON
 from tapemagic.deriving import Explained
-from tapemagic.explorer.curve import at, moved
-from tapemagic.explorer.paths import Paths
-from tapemagic.explorer.payload import grid
+from tapemagic.explorer.curve import moved
 from tapemagic.explorer.program import NotExplorable
+from tapemagic.explorer.sliders import Sliders, grid
 from tapemagic.explorer.subject import Subject
 from tapemagic.explorer.table import Table
 from tapemagic.result import Result
+from tapemagic.trace import Array, Escaped
 
 POINTS = 41  # of a table
-SECONDS = 2.0  # for a table by running the cell again and again
+SECONDS = 2.0  # for a table by running the cell again and again, or for comparing
 PROBES = 7  # along a source, where the cell is run again to compare
 QUICK = 0.03  # seconds of a cell that is compared without a reason
 
@@ -35,39 +36,77 @@ class Rerun(Protocol):
 
     def value(self, values: Mapping[str, Any], target: str) -> float: ...
 
-    def slope(self, values: Mapping[str, Any], target: str) -> tuple[float, float]: ...
+    def gradient(
+        self, values: Mapping[str, Any], target: str
+    ) -> tuple[float, dict[str, Array]]: ...
 
 
-def trusted(paths: Paths, chosen: Subject, rerun: Rerun | None, effect: str) -> tuple[str, bool]:
-    """Words for it, and whether the cell, run elsewhere, gives what the known paths give there.
+@dataclass
+class Trial:
+    """Compares `known`, the target at a point (None: not known there), with what the cell gives.
 
-    Without a suspicion a cell is compared only if it is quick.
+    `unknown` are the values that left TensorFlow as numbers, and may have decided.
     """
-    where = _suspected(paths)
-    if rerun is None:
-        why = f", and the cell is not run again, for {effect}" if effect else ""
-        return (f"The recorded path may not hold elsewhere ({where}{why})." if where else ""), True
-    began = time.perf_counter()
-    if chosen.question.seed is not None or not _agrees(paths, chosen, rerun, paths.point):
-        return "", True  # it gives something else each time: nothing to compare with
-    if not where and time.perf_counter() - began > QUICK:
+
+    known: Callable[[Sequence[float]], float | None]
+    sliders: Sliders
+    subject: Subject
+    unknown: Sequence[Escaped]
+
+    def verdict(self, rerun: Rerun | None, effect: str) -> tuple[str, bool]:
+        """Words for it, and whether what was recorded is to be shown.
+
+        Without a suspicion a cell is compared only if it is quick. What gives something else each
+        time cannot be compared; nor can a cell with an `effect`, which is not run again.
+        """
+        if rerun is None:
+            return self._doubt(f", and the cell is not run again, for {effect}" if effect else "")
+        began = time.perf_counter()
+        if self.subject.question.seed is not None or not self._agrees(rerun, self.sliders.point):
+            return "", True
+        if not self.unknown and time.perf_counter() - began > QUICK:
+            return "", True
+        for place, slider in enumerate(self.sliders.each[:2]):
+            for x in grid(slider, PROBES):
+                if time.perf_counter() - began > SECONDS:
+                    return self._doubt(", and the cell takes too long to be compared")
+                if not self._agrees(rerun, moved(self.sliders.point, place, float(x))):
+                    where = f" ({self._suspicion})" if self.unknown else ""
+                    return f"The recorded path does not hold everywhere{where}.", False
         return "", True
-    for place, slider in enumerate(paths.sliders[:2]):
-        for x in grid(slider, PROBES):
-            if not _agrees(paths, chosen, rerun, moved(paths.point, place, float(x))):
-                detail = f" ({where})" if where else ""
-                return f"The recorded path does not hold everywhere{detail}.", False
-    return "", True
+
+    def _doubt(self, why: str) -> tuple[str, bool]:
+        if not self.unknown:
+            return "", True
+        return f"The recorded path may not hold elsewhere ({self._suspicion}{why}).", True
+
+    @property
+    def _suspicion(self) -> str:
+        """Where a value left TensorFlow that may decide."""
+        escape = self.unknown[0]
+        where = f"line {escape.line.number}" if escape.line is not None else "on the way"
+        return f"{where}: a value leaves TensorFlow by {escape.method}, and may decide"
+
+    def _agrees(self, rerun: Rerun, point: Sequence[float]) -> bool:
+        known = self.known(point)
+        if known is None:
+            return True
+        try:
+            found = rerun.value(self.sliders.named(point), self.subject.first.target)
+        except Exception:  # noqa: BLE001 - the user's cell, at a point of ours
+            return False
+        return _close(known, found, self.subject.derivation.equations.dtype)
 
 
-def as_recorded(paths: Paths, chosen: Subject) -> None:
-    """Raises `NotExplorable` where the program does not give what was recorded: a formula may
-    overflow where TensorFlow's op does not."""
-    equations, here = chosen.derivation.equations, at([paths.pieces[0].program], paths.point)
+def as_recorded(subject: Subject, here: float | None) -> None:
+    """Raises `NotExplorable` where what is found at the recorded point is not what was recorded:
+    a formula may overflow where TensorFlow's op does not, and a cell may draw random numbers."""
+    derivation = subject.derivation
+    target = derivation.equations.values[derivation.equations.target]
     with np.errstate(all="ignore"):
-        recorded = float(np.sum(chosen.derivation.seed * equations.values[equations.target]))
-    if here is None or not _close(here[0], recorded, equations.dtype):
-        found = "nothing" if here is None else f"{here[0]:.6g}"
+        recorded = float(np.sum(derivation.seed * target))
+    if here is None or not _close(here, recorded, derivation.equations.dtype):
+        found = "nothing" if here is None else f"{here:.6g}"
         raise NotExplorable(f"it gives {found} where TensorFlow gave {recorded:.6g}")
 
 
@@ -80,37 +119,34 @@ def _close(known: float, found: float, dtype: str) -> bool:
     return bool(np.isclose(found, known, rtol=loose, atol=loose, equal_nan=True))
 
 
-def _suspected(paths: Paths) -> str:
-    if not paths.unknown:
-        return ""
-    escape = paths.unknown[0]
-    where = f"line {escape.line.number}" if escape.line is not None else "on the way"
-    return f"{where}: a value leaves TensorFlow by {escape.method}, and may decide"
+class Anew:
+    """The target and its gradient from running the cell anew at each point: true whatever
+    decides."""
 
+    def __init__(self, rerun: Rerun, sliders: Sliders, target: str) -> None:
+        self._rerun, self._sliders, self._target = rerun, sliders, target
 
-def _agrees(paths: Paths, chosen: Subject, rerun: Rerun, point: Sequence[float]) -> bool:
-    known = at([one.program for one in paths.pieces], point)
-    if known is None:
-        return True
-    try:
-        found = rerun.value(paths.values(point), chosen.first.target)
-    except Exception:  # noqa: BLE001 - the user's cell, at a point of ours
-        return False
-    return _close(known[0], found, chosen.derivation.equations.dtype)
-
-
-def by_rerunning(paths: Paths, target: str, rerun: Rerun) -> Table:
-    """The target and its slope from running the cell at each point: true whatever decides."""
-    if len(paths.sliders) != 1:
-        raise NotExplorable("a cell that decides by numbers is explored by one source only")
-    x, until = grid(paths.sliders[0], POINTS), time.perf_counter() + SECONDS
-    rows: list[tuple[float, float]] = []
-    for point in x:
+    def at(self, point: Sequence[float]) -> tuple[float, list[float]]:
+        """Value and gradient; raises `NotExplorable` with what the cell raised."""
         try:
-            rows.append(rerun.slope(paths.values([float(point)]), target))
-        except Exception:  # noqa: BLE001 - the user's cell, at a point of ours
-            rows.append((np.nan, np.nan))
-        if time.perf_counter() > until:
-            raise NotExplorable("the cell takes too long to be run at many points")
-    y, slopes = np.array(rows).T
-    return Table(x, y, (slopes,))
+            value, gradient = self._rerun.gradient(self._sliders.named(point), self._target)
+        except Exception as error:
+            first = (str(error).splitlines() or [""])[0]
+            raise NotExplorable(f"the cell raises there {type(error).__name__}: {first}") from error
+        symbols = [slider.symbol for slider in self._sliders]
+        return value, [float(gradient[symbol.name.text][symbol.index]) for symbol in symbols]
+
+    def table(self) -> Table | None:
+        """Along the one source, from end to end; None where that would take too long."""
+        x, until = grid(self._sliders[0], POINTS), time.perf_counter() + SECONDS
+        rows: list[tuple[float, float]] = []
+        for point in x:
+            try:
+                value, slopes = self.at([float(point)])
+                rows.append((value, slopes[0]))
+            except NotExplorable:
+                rows.append((np.nan, np.nan))
+            if time.perf_counter() > until:
+                return None
+        y, slopes = np.array(rows).T
+        return Table(x, y, (slopes,))

@@ -44,8 +44,7 @@ class Explorer(anywidget.AnyWidget):
         self._view, self._soon = view, soon
         self._lock = threading.Lock()
         self._needed: tuple[list[float], int] | None = None
-        start = [slider.value for slider in view.sliders]
-        super().__init__(payload=view.payload, point=self.shaped(start))
+        super().__init__(payload=view.payload, point=self.shaped(view.sliders.point))
         self.on_msg(self._told)
 
     # -- the point, as people and as the page write it ----------------------------------------
@@ -66,18 +65,8 @@ class Explorer(anywidget.AnyWidget):
         return self._by_name(flat)
 
     def _by_name(self, flat: Sequence[float]) -> dict[str, Any]:
-        values = self._view.subject.derivation.equations.values
-        found: dict[str, Any] = {}
-        for slider, entry in zip(self._view.sliders, flat):
-            name, index = slider.symbol.name, slider.symbol.index
-            shape = values[name].shape
-            if not shape:
-                found[name.text] = float(entry)
-            else:
-                rows = np.asarray(found.get(name.text, np.zeros(shape)))
-                rows[index] = entry
-                found[name.text] = rows.tolist()
-        return found
+        found = self._view.sliders.named(flat)
+        return {k: whole.tolist() for k, whole in found.items()}  # of shape (): a number
 
     @traitlets.validate("point")
     def _checked(self, proposal: Any) -> Any:

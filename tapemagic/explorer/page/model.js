@@ -5,7 +5,7 @@ import { numberOf, Program } from "./program.js";
 import { Remote } from "./remote.js";
 import { nearest, Table } from "./table.js";
 
-function runnable(piece, table) {
+function runnable(piece, table, remote) {
   if (piece.program) {
     try {
       return new Program(piece.program);
@@ -13,7 +13,7 @@ function runnable(piece, table) {
       if (!table) throw error; // names the function
     }
   }
-  return table ? new Table(table) : null;
+  return table ? new Table(table) : remote;
 }
 
 /**
@@ -31,12 +31,11 @@ export class Model {
       return { ...source, value, min, max, step };
     });
     this.order = payload.order ?? 1;
+    this.remote = payload.kernel?.length ? new Remote() : null;
+    for (const answer of payload.kernel ?? []) this.learn(answer);
     this.pieces = [];
     const pieces = payload.pieces?.length ? payload.pieces : [payload];
     for (const piece of pieces) this.add(piece);
-    this.remote = payload.kernel?.length ? new Remote() : null;
-    for (const answer of payload.kernel ?? []) this.learn(answer);
-    if (this.remote) this.pieces.push({ ...payload, slots: [], program: this.remote });
     this.exact = this.pieces.some(({ program }) => program instanceof Program);
   }
 
@@ -46,7 +45,7 @@ export class Model {
 
   /** A branch that the kernel ran. */
   add(piece) {
-    const program = runnable(piece, this.payload.table);
+    const program = runnable(piece, this.payload.table, this.remote);
     if (program) this.pieces.push({ ...piece, slots: piece.slots ?? [], program });
   }
 
