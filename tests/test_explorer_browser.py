@@ -337,6 +337,8 @@ def test_branches(page: Any) -> None:
 def test_the_kernel_computes_what_the_page_cannot(page: Any) -> None:
     explorer = _explorer(page, KERNEL)
     before = _shown(explorer)
+    caption = explorer.locator(".formulas .caption")
+    assert "At the recorded point, " in caption.inner_text()
     sliders = explorer.locator(".control input[type=range]")
     sliders.first.focus()
     page.evaluate(SHIFTS)
@@ -352,6 +354,8 @@ def test_the_kernel_computes_what_the_page_cannot(page: Any) -> None:
     assert page.evaluate("window.shifts") == []
     assert shown == pytest.approx(_tensorflow(page)["only"], rel=1e-4)
     assert explorer.locator(".message").inner_text() == ""
+    assert caption.is_visible()  # what follows tells of another point
+    assert explorer.locator(".formulas [data-recorded]").first.is_visible()
 
 
 def test_gradient_descent(page: Any) -> None:

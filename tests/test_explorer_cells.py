@@ -671,7 +671,7 @@ def test_a_decision_without_a_formula_is_followed_by_running_the_cell(cells: Cel
     for x in table.x:
         cells.shell.run_cell(IGAMMA_IF.replace("2.0", repr(float(x))))
         expected.append(float(cells.namespace["y"]))
-    assert min(expected) < 0.1 < max(expected)
+    assert min(expected) < 0.1 < max(expected) and 2.0 in table.x
     np.testing.assert_allclose(table.y, expected, rtol=1e-5)
 
 
@@ -757,7 +757,9 @@ def test_a_curve_gets_finer_while_only_its_entry_moves(cells: Cells) -> None:
 
     answers.at = slow
     sizes = [len(answers.answer([2.0, b], 1).curve.x) for b in (0.25, 0.5, 0.75)]
-    assert 2 < sizes[0] < sizes[1] <= 65 and len(asked) <= 65 + 3
+    assert not answers.answer([2.0, 0.75], 1).data()["finished"]
+    assert 2 < sizes[0] < sizes[1] <= 65 and len(asked) <= 65 + 4
+    assert answers.answer([2.0, 0.75], 1, 10.0).data()["finished"]
     curve = answers.answer([2.5, 0.75], 1).curve
     assert curve.y == pytest.approx([_by_hand(2.5, b) for b in curve.x], rel=1e-4)
 

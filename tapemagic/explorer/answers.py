@@ -26,7 +26,8 @@ FIRST = 0.3  # for all of them, to begin with
 
 @dataclass(frozen=True)
 class Answer:
-    """The target at a point, its gradient, and the curve along the entry numbered `along`."""
+    """The target at a point, its gradient, and the curve along the entry numbered `along`, which
+    is finished once there are no more points of it to ask for."""
 
     point: tuple[float, ...]
     value: float
@@ -42,6 +43,7 @@ class Answer:
             "gradient": [number_or_text(slope) for slope in self.gradient],
             "along": self.along,
             "curve": self.curve.data(),
+            "finished": len(self.curve.x) == POINTS,
         }
 
 
@@ -64,7 +66,8 @@ class Answers:
         return Answer(tuple(point), value, tuple(gradient), along, curve)
 
     def _curve(self, point: Sequence[float], along: int, until: float) -> Table:
-        """While only this entry moves, the curve stays, and gets finer with each answer."""
+        """While only this entry moves, the curve stays, and gets finer with each answer: the
+        page asks until it is finished."""
         x = grid(self._sliders[along], POINTS)
         through = moved(point, along, 0.0)
         kept, found = self._begun.get(along, (through, {}))

@@ -138,7 +138,8 @@ class Anew:
 
     def table(self) -> Table | None:
         """Along the one source, from end to end; None where that would take too long."""
-        x, until = grid(self._sliders[0], POINTS), time.perf_counter() + SECONDS
+        x = np.unique(np.append(grid(self._sliders[0], POINTS), self._sliders.point))
+        until = time.perf_counter() + SECONDS
         rows: list[tuple[float, float]] = []
         for point in x:
             try:

@@ -11,6 +11,7 @@ const answer = (point, along) => ({
   gradient: [1, 2],
   along,
   curve: curve(along + 1),
+  finished: along === 0,
 });
 
 function model() {
@@ -32,6 +33,7 @@ test("the kernel's last answer stands for a program", () => {
   assert.equal(found.pieces[0].derivation, "told");
   const start = found.held(found.start); // as float32 has it
   assert.ok(found.remote.answers(start, 0) && found.remote.answers(start, 1));
+  assert.deepEqual([found.remote.finished(0), found.remote.finished(1)], [true, false]);
   const { value, gradient, piece } = found.at(start);
   assert.deepEqual([value, gradient, piece], [2.1, [1, 2], 0]);
 });

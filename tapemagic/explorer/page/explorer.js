@@ -15,6 +15,7 @@ import { followTheme } from "./theme.js";
 import { shown, spoken } from "./words.js";
 
 const SPEAK = 700; // ms of rest before the point is told
+const NARROW = 760; // px, where the tangent plane needs two lines
 const ASK = 2000; // ms until an unanswered question may be asked again
 const MARKS = { true: "✓", false: "✗", null: "–" };
 
@@ -71,6 +72,7 @@ export class Explorer {
     const width = this._room();
     if (width < 50) return; // not shown
     this.width = width;
+    this.root.classList.toggle("narrow", width < NARROW);
     this.view.resize(Math.min(width, this.model.count === 2 ? 1100 : 860));
     this.formulas.resize(width);
     this.render();
@@ -259,9 +261,10 @@ export class Explorer {
   _inquire() {
     const point = this.wanted ?? this.point;
     const along = this.view.axis ?? 0;
-    if (this.model.remote.answers(point, along)) return;
+    const known = this.model.remote.answers(point, along);
+    if (known && this.model.remote.finished(along)) return;
     if (!this.options.onNeedPiece) {
-      this.say("The kernel computes each point here: run the cell to move it.");
+      if (!known) this.say("The kernel computes each point here: run the cell to move it.");
       return;
     }
     const now = performance.now();

@@ -6,11 +6,13 @@
 import { drawNear, keepRoom, moversOf, readFonts, widthOf } from "./compact.js";
 import { h, setText } from "./dom.js";
 import { fenced, spelled } from "./numbers.js";
+import { shown } from "./words.js";
 
 const STOPS = 40;
 const AHEAD = "400px";
 const REST = 250; // ms
 const FIRST = 24; // rows that are ready at once
+const NAMED = 4; // entries of the recorded point
 
 export class Formulas {
   constructor(model) {
@@ -57,6 +59,8 @@ export class Formulas {
     this.piece = number;
     this.seen.disconnect();
     this.element.innerHTML = piece.derivation ?? "";
+    this.element.classList.toggle("still", !piece.slots.length);
+    if (piece.derivation && !piece.slots.length) this.element.prepend(this._caption());
     this.rows = new Map();
     this.visible = new Set();
     for (const element of this.element.querySelectorAll("[data-slot]")) {
@@ -69,6 +73,16 @@ export class Formulas {
       .filter(({ box }) => !box.closest("details"));
     this._reserve(first);
     for (const row of first) this.visible.add(row);
+  }
+
+  /** Where no number follows: what point they are of. */
+  _caption() {
+    const { sources } = this.model;
+    const said = sources.slice(0, NAMED).map(({ text }, k) => {
+      return `${text} = ${shown(this.model, k, this.model.start[k])}`;
+    });
+    const more = sources.length > NAMED ? ", …" : "";
+    return h("p", { class: "caption" }, `At the recorded point, ${said.join(", ")}${more}:`);
   }
 
   /** Slots of one line; the relation that begins a step tells whether its numbers are rounded. */

@@ -27,11 +27,11 @@ export class Remote {
    * Once the point moves, the curve along another entry is another one.
    * @param {object} answer  see `explorer/answers.py`
    */
-  learn({ point, value, gradient, along, curve }) {
+  learn({ point, value, gradient, along, curve, finished }) {
     if (!SAME(this.point, point)) this.curves = point.map(() => null);
     this.point = point;
     this.registers = [value, ...gradient].map(numberOf);
-    this.curves[along] = new Table(curve);
+    this.curves[along] = Object.assign(new Table(curve), { finished });
   }
 
   /** Whether the last answer was about this point. */
@@ -42,6 +42,11 @@ export class Remote {
   /** Whether it was also about the curve along this entry. */
   answers(point, along) {
     return this.knows(point) && this.curves[along] !== null;
+  }
+
+  /** Whether the kernel has no more points of that curve to tell. */
+  finished(along) {
+    return this.curves[along].finished;
   }
 
   at() {

@@ -38,6 +38,7 @@ export const STYLE = `
 .item .digits { white-space: nowrap; }
 .item .math math { font-size: 22px; }
 .plane { grid-column: 1 / -1; font-size: 17px; color: var(--quiet); min-height: 1.5em; white-space: nowrap; overflow-x: auto; overflow-y: hidden; }
+.narrow .plane { white-space: normal; min-height: 2.9em; }
 .swatch { display: inline-block; flex: none; width: 22px; height: 0; border-top: 4px solid var(--stroke, currentColor); border-radius: 2px; }
 .curve { --stroke: var(--curve); } .tangent { --stroke: var(--tangent); }
 .order-1 { --stroke: var(--order-1); } .order-2 { --stroke: var(--order-2); } .order-3 { --stroke: var(--order-3); }
@@ -122,6 +123,8 @@ th:first-child, td:first-child { min-width: 3em; }
 .formulas { margin: 8px 4px 0; padding-top: 6px; border-top: 1.5px solid var(--faint); overflow-x: auto; overflow-y: hidden; }
 .formulas .slot { display: inline-block; text-align: left; line-height: .8; font-variant-numeric: tabular-nums lining-nums; color: var(--curve); }
 .formulas.moved [data-recorded] { visibility: hidden; }
+.formulas.still.moved [data-recorded] { visibility: visible; opacity: .62; }
+.formulas .caption { margin: 4px 0 8px; color: var(--quiet); }
 @media (max-width: 480px) {
   .readout { grid-template-columns: repeat(auto-fill, minmax(156px, 1fr)); font-size: 17px; } .item .math math { font-size: 18px; } .swatch { width: 14px; } .control { gap: 6px; } input.number { width: 6em; } .check, .message { min-height: 2.9em; }
 }
