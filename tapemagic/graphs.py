@@ -18,12 +18,15 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework import op_def_registry, tensor_util
 
 from tapemagic import rules
+from tapemagic.tensor_lists import Held, applied
 from tapemagic.trace import Array
 
 _CALLED = re.compile(r"__(?:forward|inference)_(?P<name>.+)_\d+$")
 _CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 _PASSES = {"Identity", "StopGradient", "ReadVariableOp"}
 _ASSIGNS = ("Assign", "ResourceApply", "ResourceScatter", "ResourceSparse")
+# Values that a branch may not have are among them: only the backward pass reads these.
+_WITHOUT_NUMBERS = ("EmptyTensorList", "FakeParam", "Optional", "Placeholder", "Assert", "NoOp")
 _MOST = 5_000  # ops that one call is opened up to
 
 
@@ -70,14 +73,14 @@ class Opened:
         """Open the call that read `inputs` and made the tensors `outputs` (its first ones)."""
         results = self._run(kind, list(inputs), len(outputs))
         for result, made in zip(results, outputs):
-            if result is not None:
+            if isinstance(result, int):
                 self.log.append(("Identity", [result], (), [made]))
 
     def value(self, key: int) -> Array:
         """What is known of a tensor, synthetic or recorded."""
         return self.values[key] if key in self.values else self._arrays(key)
 
-    def _run(self, name: str, inputs: list[int | None], wanted: int | None) -> list[int | None]:
+    def _run(self, name: str, inputs: list[Held], wanted: int | None) -> list[Held]:
         """The ids of the first `wanted` outputs of a function (all, if None)."""
         definitions(name, self._functions)
         if name not in self._functions:
@@ -110,7 +113,7 @@ class Opened:
         self.values[key] = array
         return key
 
-    def branch(self, node: Any, inputs: list[int | None]) -> list[int | None]:
+    def branch(self, node: Any, inputs: list[Held]) -> list[Held]:
         """The branch that was taken."""
         self.decided.append(_known(inputs[0]))
         chosen = int(bool(self.value(_known(inputs[0]))) if "If" in node.op else 0)
@@ -122,7 +125,7 @@ class Opened:
             name = node.attr["then_branch" if chosen else "else_branch"].func.name
         return self._run(name, inputs[1:], None)
 
-    def loop(self, node: Any, inputs: list[int | None]) -> list[int | None]:
+    def loop(self, node: Any, inputs: list[Held]) -> list[Held]:
         """The loop, unrolled as often as it ran."""
         state = inputs
         while True:
@@ -136,12 +139,12 @@ class Opened:
 class _Frame:
     """One function body: evaluates what is asked for, once."""
 
-    def __init__(self, opened: Opened, nodes: dict[str, Any], known: dict[str, int | None]) -> None:
+    def __init__(self, opened: Opened, nodes: dict[str, Any], known: dict[str, Held]) -> None:
         self._opened, self._nodes = opened, nodes
         self._arguments = known
-        self._made: dict[str, list[int | None]] = {}
+        self._made: dict[str, list[Held]] = {}
 
-    def get(self, reference: str) -> int | None:
+    def get(self, reference: str) -> Held:
         """The id behind `node:output:index`; None for what is no tensor of numbers."""
         parts = reference.split(":")
         if parts[0] in self._arguments:
@@ -153,12 +156,14 @@ class _Frame:
         place = _offset(node, parts[1]) + int(parts[2]) if len(parts) == 3 else 0
         return made[place] if place < len(made) else None
 
-    def _evaluate(self, node: Any) -> list[int | None]:
-        if node.op.startswith(("TensorList", "EmptyTensorList", "Placeholder", "Assert", "NoOp")):
-            return [None] * 4  # stacks that only the backward pass reads
+    def _evaluate(self, node: Any) -> list[Held]:
+        if node.op.startswith(_WITHOUT_NUMBERS):
+            return [None] * 4
+        if node.op.startswith("TensorList"):
+            return [applied(node.op, self._opened, self._inputs(node)), None]
         if node.op == "Const":
             return [self._opened.constant(tensor_util.MakeNdarray(node.attr["value"].tensor))]
-        inputs = [self.get(name) for name in node.input if not name.startswith("^")]
+        inputs = self._inputs(node)
         if node.op in _CALLS:
             return self._opened._run(node.attr["f"].func.name, inputs, None)
         if node.op in ("If", "StatelessIf", "Case", "StatelessCase"):
@@ -167,13 +172,18 @@ class _Frame:
             return self._opened.loop(node, inputs)
         if node.op in ("ReadVariableOp", "IdentityN"):  # IdentityN: of a custom gradient
             return inputs
+        if node.op == "Identity" and not isinstance(inputs[0], int):
+            return inputs  # a list passes
         attributes = {key: _plain(value) for key, value in node.attr.items() if key[0] != "_"}
         made = self._opened.add(node.op, [_known(key) for key in inputs], attributes)
         return list(made)
 
+    def _inputs(self, node: Any) -> list[Held]:
+        return [self.get(name) for name in node.input if not name.startswith("^")]
 
-def _known(key: int | None) -> int:
-    if key is None:
+
+def _known(key: Held) -> int:
+    if not isinstance(key, int):
         raise NotOpened("it keeps a list of tensors")
     return key
 

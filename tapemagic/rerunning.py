@@ -57,7 +57,10 @@ class Rerun:
             found, mover = self._target(values, target, tape)
             total = tf.reduce_sum(found)
         slopes = tape.gradient(total, mover.moved_to, unconnected_gradients="zero")
-        dense = {name: np.asarray(tf.convert_to_tensor(slope)) for name, slope in slopes.items()}
+        # NumPy refuses bfloat16.
+        dense = {
+            k: np.asarray(tf.cast(tf.convert_to_tensor(v), tf.float64)) for k, v in slopes.items()
+        }
         return float(total), {name: np.zeros(np.shape(v)) for name, v in values.items()} | dense
 
     def value(self, values: Values, target: str) -> float:

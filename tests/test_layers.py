@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sympy
 from cells import Shell, open_shell
 
 tf = pytest.importorskip("tensorflow")
@@ -277,6 +278,62 @@ def test_control_flow(shell: Shell, body: str, compiled: bool) -> None:
         assert derivative.check.agrees is not False, derivative.check
         known = derivative.derivation is not None or derivative.tensor is not None
         assert known or derivative.reasons
+        if derivative.tensor is not None:
+            assert "f" not in derivative.tensor.definitions.opaque
+
+
+GRAPHS = {
+    "if": ("if x > 1.0:\n        y = x**2\n    else:\n        y = tf.sin(x)\n    return y", "2*x"),
+    "return": ("if x > 1.0:\n        return x**2\n    return tf.sin(x)", "2*x"),
+    "elif": (
+        "if x > 5.0:\n        return x**2\n    elif x > 1.0:\n        return tf.exp(x)\n"
+        "    else:\n        return x",
+        "exp(x)",
+    ),
+    "rows": (
+        "y = 0.0\n    for c in tf.constant([1.0, 2.0, 3.0]):\n        y = y*x + c\n    return y",
+        "2*x + 2",
+    ),
+    "array": (
+        "a = tf.TensorArray(tf.float32, size=3)\n    for i in tf.range(3):\n"
+        "        a = a.write(i, x * tf.cast(i, tf.float32))\n"
+        "    return tf.reduce_sum(a.stack()**2)",
+        "10*x",
+    ),
+    "growing": (
+        "a = tf.TensorArray(tf.float32, size=0, dynamic_size=True)\n    for i in tf.range(3):\n"
+        "        a = a.write(i, x**2)\n    return tf.reduce_sum(a.stack())",
+        "6*x",
+    ),
+    "unstacked": (
+        "a = tf.TensorArray(tf.float32, size=2).unstack(tf.stack([x, x**2]))\n"
+        "    return a.read(0) * a.read(1) * tf.cast(a.size(), tf.float32)",
+        "6*x**2",
+    ),
+    "map": (
+        "return tf.reduce_sum(tf.map_fn(lambda t: t**2 * x, tf.constant([1.0, 2.0])))",
+        "5",
+    ),
+    "case": (
+        "return tf.case([(x > 3.0, lambda: x), (x > 1.0, lambda: x**3)], default=lambda: -x)",
+        "3*x**2",
+    ),
+}
+
+
+COMPILED = [(name, "tf.function") for name in GRAPHS]
+# XLA refuses the gradient of loops.
+COMPILED += [(name, "tf.function(jit_compile=True)") for name in ("if", "return", "elif", "case")]
+
+
+@pytest.mark.parametrize("name, decorator", COMPILED)
+def test_compiled_python_is_opened(shell: Shell, name: str, decorator: str) -> None:
+    body, slope = GRAPHS[name]
+    cell = f"@{decorator}\ndef f(x):\n    {body}\nx = tf.constant(2.0)\ny = f(x)"
+    derivative = run(shell, f"%%grad x\n{cell}")["dy/dx"]
+    assert derivative.closed_form is not None, derivative.reasons
+    assert derivative.check.agrees is True
+    assert sympy.simplify(derivative.expression - sympy.sympify(slope)) == 0
 
 
 def test_a_compiled_model_is_opened(shell: Shell) -> None:

@@ -17,6 +17,9 @@ from tapemagic.explorer.program import NotExplorable
 from tapemagic.question import Question
 from tapemagic.trace import Operation, TensorValue, Trace
 
+# Attributes that Python calls otherwise, of all raw ops.
+_RENAMED = {("Squeeze", "squeeze_dims"): "axis"}
+
 
 class Replay:
     """The ops that lead from the sources to the target, run again for other values of these.
@@ -98,6 +101,7 @@ class Replay:
         data = np.nan if target.data is None else np.asarray(target.data, dtype=np.float64)
         with _told():
             here = self.run(*(tf.constant(source.data, source.dtype) for source in self.sources))
+        here = np.asarray(tf.cast(here, tf.float64))  # NumPy refuses bfloat16
         if not np.allclose(here, np.sum(weights * data), rtol=1e-4, atol=1e-30, equal_nan=True):
             raise NotExplorable("run once more, the recorded ops give something else")
 
@@ -133,7 +137,8 @@ def _call(operation: Operation, inputs: Sequence[Any]) -> list[Any]:
         size = size if isinstance(size, int) else len(size)
         given[name] = left[:size] if counted else left[0]
         left = left[size:]
-    given |= {k: v for k, v in operation.attributes.items() if k in accepted}
+    named = {_RENAMED.get((operation.kind, k), k): v for k, v in operation.attributes.items()}
+    given |= {name: value for name, value in named.items() if name in accepted}
     made = function(**given)
     return list(made) if isinstance(made, (list, tuple)) else [made]
 
