@@ -28,10 +28,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SETTINGS = {
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    "notebook-extension/tracker": {"windowingMode": "none"},  # all cells are there at once
-}
+SETTINGS = {"apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
+# All cells are rendered, also those out of view: only then has a page's text.
+WHOLE = {"notebook-extension/tracker": {"windowingMode": "none"}}
 # The least contrast between text and ground that WCAG calls readable.
 CONTRAST = """element => {
   const brush = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
@@ -84,27 +83,33 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def chromium() -> Iterator[Any]:
+def chromium(*flags: str) -> Iterator[Any]:
     """A browser without a window."""
     needs(CHROMIUM)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
         yield started
         started.close()
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
-def serving(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
-    """JupyterLab on a free port; its address and token."""
-    for name, settings in SETTINGS.items():
+def serving(folder: Path, home: Path, whole: bool = True) -> Iterator[tuple[str, str]]:
+    """JupyterLab on a free port; its address and token. It renders the whole notebook, or, as its
+    own settings have it, what is in view."""
+    for name, settings in (SETTINGS | (WHOLE if whole else {})).items():
         file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(settings))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     token = secrets.token_hex(16)
     options = {
         "ServerApp.ip": "127.0.0.1",

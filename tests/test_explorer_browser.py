@@ -131,9 +131,12 @@ def _ran(page: Any, number: int) -> None:
     )
 
 
+DIRTY = ".lm-TabBar-tab.jp-mod-dirty"  # a cell may be dirty too
+
+
 def _save(page: Any) -> None:
     page.keyboard.press("Control+s")
-    page.wait_for_selector(".jp-mod-dirty", state="detached")
+    page.wait_for_selector(DIRTY, state="detached")
 
 
 def _explorer(page: Any, which: int) -> Any:
@@ -435,6 +438,27 @@ def test_run_again_leaves_nothing_behind(page: Any) -> None:
     page.keyboard.press("Home")
     assert _shown(explorer) == pytest.approx(_polynomial(-3.0))
     assert _tensorflow(page)["told"][0] == -3
+
+
+def test_keys_of_the_notebook(page: Any) -> None:
+    """Letters and arrows stay in the explorer; a command reaches the notebook from within it."""
+    cells = page.locator(".jp-Cell").count()
+    explorer = _explorer(page, ONE)
+    box = explorer.locator("input.number")
+    for element in (explorer.locator("input[type=range]").first, box):
+        element.focus()
+        for key in ("d", "d", "a", "ArrowDown", "ArrowUp", "Control+a", "Control+z"):
+            page.keyboard.press(key)
+    assert page.locator(".jp-Cell").count() == cells
+    assert page.locator(".jp-Cell.jp-mod-selected").count() == 1
+    box.press("Escape")
+    page.locator(".jp-CodeCell").last.locator(".jp-InputArea-editor").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(" ")
+    page.wait_for_selector(DIRTY)
+    page.keyboard.press("Backspace")
+    explorer.locator("input[type=range]").first.focus()
+    _save(page)
 
 
 def test_opened_again(page: Any, browser: Any, address: str) -> None:

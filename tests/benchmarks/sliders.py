@@ -10,20 +10,24 @@ With an argument such as "S3, order 2" it measures only the rows that begin so.
 
 from __future__ import annotations
 
+import json
 import random
 import statistics
 import sys
 import tempfile
 import time
+import urllib.request
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from websocket import create_connection
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lab import choose, chromium, serving
+from lab import choose, chromium, free_port, serving
 
 STEPS = 40  # single key presses
 HOLD = 2.0  # seconds of dragging, and of holding a key
@@ -69,22 +73,25 @@ def show(x):
 OURS = "%%grad x -n {order} --explore x=(-3,3,.05)\nx = tf.constant({start})\n{body}"
 
 # When a slider was moved, and the first task after each frame that showed something new: the
-# rendering of a frame is one task, from its callbacks to its painting.
+# rendering of a frame is one task, from its callbacks to its painting. While frames follow each
+# other without a pause, Chromium lets other tasks wait: then the next frame ends the last.
 WATCH = """root => {
   const page = root.querySelector('.tapemagic-explorer');
   const watched = { inputs: [], shown: [], painted: [], shift: 0, over: false };
   const channel = new MessageChannel();
   let inFrame = false, changed = 0;
-  channel.port1.onmessage = () => {
+  const ended = () => {
     inFrame = false;
     if (!changed) return;
     watched.shown.push(changed);
     watched.painted.push(performance.now());
     changed = 0;
   };
+  channel.port1.onmessage = ended;
   let waiting = false;
   const frame = () => {
     if (watched.over) return;
+    ended();
     inFrame = true;
     if (waiting) changed = performance.now();
     waiting = false;
@@ -188,7 +195,7 @@ def slider_of(cell: Any) -> Any:
     return ours.first if ours.count() else cell.locator(".noUi-handle").first
 
 
-def measured(page: Any, cell: Any) -> Measured:
+def measured(page: Any, cell: Any, hand: Hand) -> Measured:
     """Keys one by one, a key held at 60 Hz, a drag."""
     slider = slider_of(cell)
     slider.scroll_into_view_if_needed()
@@ -206,7 +213,7 @@ def measured(page: Any, cell: Any) -> Measured:
             break
     inputs, shown, painted, shift = stop(page)
     held = _frames(page, cell, _hold)
-    dragged = _frames(page, cell, _drag)
+    dragged = _frames(page, cell, partial(_drag, hand))
     return Measured(
         _after(inputs, shown),
         _after(inputs, painted),
@@ -245,7 +252,7 @@ def _hold(page: Any, slider: Any) -> None:
     page.keyboard.up("ArrowRight")
 
 
-def _drag(page: Any, slider: Any) -> None:
+def _drag(hand: Hand, page: Any, slider: Any) -> None:
     """Over the whole slider and back, a move in each 1/60 s."""
     box = slider.evaluate("e => (e.closest('.noUi-target') ?? e).getBoundingClientRect().toJSON()")
     y = box["y"] + box["height"] / 2
@@ -254,10 +261,24 @@ def _drag(page: Any, slider: Any) -> None:
     start = time.perf_counter()
     total = int(60 * HOLD)
     for k in range(total):
-        share = k / total
-        page.mouse.move(box["x"] + 8 + (box["width"] - 16) * share, y)
+        hand.move(box["x"] + 8 + (box["width"] - 16) * k / total, y)
         time.sleep(max(0.0, start + (k + 1) / 60 - time.perf_counter()))
     page.mouse.up()
+
+
+class Hand:
+    """Moves the pressed mouse without waiting for the frame that answers, as Playwright does."""
+
+    def __init__(self, port: int, address: str) -> None:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as listed:
+            (page,) = [one for one in json.load(listed) if one["url"].startswith(address)]
+        self._socket = create_connection(page["webSocketDebuggerUrl"], suppress_origin=True)
+
+    def move(self, x: float, y: float) -> None:
+        """To a place in the page, in CSS pixels."""
+        move = {"type": "mouseMoved", "x": x, "y": y, "button": "left", "buttons": 1}
+        call = {"id": 1, "method": "Input.dispatchMouseEvent", "params": move}
+        self._socket.send(json.dumps(call))
 
 
 def main() -> None:
@@ -271,7 +292,11 @@ def main() -> None:
     notebook.cells.append(nbformat.v4.new_code_cell(busy))
     folder, home = (Path(tempfile.mkdtemp()) for _ in range(2))
     nbformat.write(notebook, folder / "sliders.ipynb")
-    with serving(folder, home) as (address, token), chromium() as browser:
+    port = free_port()
+    with (
+        serving(folder, home, whole=False) as (address, token),
+        chromium(f"--remote-debugging-port={port}") as browser,
+    ):
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(240_000)
         page.goto(f"{address}/lab/tree/sliders.ipynb?token={token}")
@@ -284,10 +309,10 @@ def main() -> None:
             arg=last,
         )
         page.wait_for_timeout(2000)
-        report(page, named)
+        report(page, named, Hand(port, address))
 
 
-def report(page: Any, named: list[tuple[str, str]]) -> None:
+def report(page: Any, named: list[tuple[str, str]], hand: Hand) -> None:
     """Measure and print."""
     cell = page.locator(".jp-CodeCell")
     ends = eval(cell.nth(len(named) - 1).locator(".jp-OutputArea-output").inner_text())
@@ -298,7 +323,7 @@ def report(page: Any, named: list[tuple[str, str]]) -> None:
     print(f"{'':34}   frame (95 %)   painted (95 %)   drag / keys      settled   shift")
     for k, (name, _) in enumerate(named):
         if name and name.startswith(tuple(sys.argv[1:] or [""])):
-            print(f"{name:34} {measured(page, cell.nth(k))}", flush=True)
+            print(f"{name:34} {measured(page, cell.nth(k), hand)}", flush=True)
             # By hand, steps queue in the kernel, and go on to be shown beside what comes next.
             page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/")
             page.wait_for_timeout(2000)
@@ -307,7 +332,9 @@ def report(page: Any, named: list[tuple[str, str]]) -> None:
     page.wait_for_selector("#jp-main-statusbar >> text=/\\| Busy/")
     busy = ours[ORDERS[-1] - 1 :: len(ORDERS)]
     for k in [k for k in busy if named[k][0].startswith(tuple(sys.argv[1:] or [""]))]:
-        print(f"{named[k][0]}, kernel busy".ljust(34), measured(page, cell.nth(k)), flush=True)
+        print(
+            f"{named[k][0]}, kernel busy".ljust(34), measured(page, cell.nth(k), hand), flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ export class Control {
       onchange: () => this._typed(),
       onkeydown: (event) => event.key === "Escape" && this._restore(),
     });
+    this.form = h("form", { onsubmit: (event) => event.preventDefault() }, this.box);
     this.play = iconButton(`play ${source.text}`, PLAY, () => this.toggle(), {
       "aria-pressed": "false",
     });
@@ -88,7 +89,7 @@ export class Control {
       { class: "control" },
       this.name,
       this.slider,
-      this.box,
+      this.form,
       this.play,
       reset,
     );
@@ -108,8 +109,11 @@ export class Control {
     this.slider.setAttribute("aria-valuetext", text);
   }
 
+  /** By its attribute: to set the value moves a selection, which every editor of a page hears. */
   _restore() {
-    this.box.value = shown(this.model, this.axis, this.value);
+    const text = shown(this.model, this.axis, this.value);
+    this.box.setAttribute("value", text);
+    if (this.box.value !== text) this.form.reset(); // something was typed
     this.box.removeAttribute("aria-invalid");
   }
 

@@ -19,6 +19,11 @@ const NARROW = 760; // px, where the tangent plane needs two lines
 const ASK = 2000; // ms until an unanswered question may be asked again
 const MARKS = { true: "✓", false: "✗", null: "–" };
 
+/** Ctrl or ⌘ with a key that is not of editing: in a number box these are the box's own. */
+function isCommand({ ctrlKey, metaKey, key }) {
+  return (ctrlKey || metaKey) && !"acvxyz".includes(key.toLowerCase());
+}
+
 export class Explorer {
   /** @param {HTMLElement} element  @param {object} payload  @param {object} options */
   constructor(element, payload, options = {}) {
@@ -122,13 +127,18 @@ export class Explorer {
     return h("p", { class: "check" }, this.check.mark, words);
   }
 
-  /** Into a shadow root: the page's styles stay out, ours stay in, and so do the keys. */
+  /**
+   * Into a shadow root: the page's styles stay out, ours stay in, and so do the keys, but for the
+   * page's own commands: Ctrl+S saves the notebook.
+   */
   _enter() {
-    this.host = h("div", { "data-lm-suppress-shortcuts": "true" });
+    this.host = h("div");
     const shadow = this.host.attachShadow({ mode: "open" });
     shadow.append(h("style", {}, STYLE), this.root);
     for (const kind of ["keydown", "keyup", "keypress"]) {
-      this.host.addEventListener(kind, (event) => event.stopPropagation());
+      this.host.addEventListener(kind, (event) => {
+        if (!isCommand(event)) event.stopPropagation();
+      });
     }
     this.element.replaceChildren(this.host);
   }
