@@ -170,6 +170,20 @@ def suite_of(file: str, node: ast.stmt) -> list[ast.stmt]:
     return []
 
 
+def suite_lines(file: str, number: int) -> list[int]:
+    """The lines on which the statements beside that of a line begin, its own among them."""
+    node = statement_at(file, number)
+    return [] if node is None else sorted({n.lineno for n in suite_of(file, node)})
+
+
+def assigned_name(file: str, number: int) -> str:
+    """The one name that the statement at a line binds; "" for any other."""
+    node = statement_at(file, number)
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    target = targets[0] if len(targets) == 1 else None
+    return target.id if isinstance(target, ast.Name) else ""
+
+
 def line_text(file: str, number: int) -> str:
     """The text of a line, without indentation."""
     return linecache.getline(file, number).strip()

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from tapemagic import origins
 from tapemagic.escapes import calls_outside, returns
 from tapemagic.trace import Line, Operation, Trace
 
@@ -242,7 +246,21 @@ class Dependence:
             if e.operation is not None and e.operation.kind in ("AddV2", "Add", "Sub")
             for key in e.operation.inputs
         }
-        return bool(subtracted & beside)
+        return bool(subtracted & beside) or any(
+            self._is_the_same(one, other) for one in subtracted for other in beside
+        )
+
+    def _is_the_same(self, one: int, other: int) -> bool:
+        """Whether two tensors are one expression, written and computed twice."""
+        made = [
+            next((e.operation for e in self.into.get(key, ()) if e.operation is not None), None)
+            for key in (one, other)
+        ]
+        first, second = (self._trace.array(key) for key in (one, other))
+        if made[0] is None or made[1] is None or first is None or second is None:
+            return False
+        alike = (made[0].kind, made[0].line) == (made[1].kind, made[1].line)
+        return alike and np.array_equal(first, second)
 
     def _all_penalties(self, key: int) -> bool:
         """Whether what was computed off the tape is simple arithmetic: a penalty on weights."""
@@ -308,4 +326,7 @@ def _by_numpy(operation: Operation) -> bool:
 
 def _by_the_user(line: Line | None) -> bool:
     """Libraries stop gradients where they know why; only the user's own words count."""
-    return line is not None and "stop_gradient" in line.text
+    if line is None:
+        return False
+    names = ("stop_gradient", *origins.of(line.file).stops)
+    return any(re.search(rf"\b{re.escape(name)}\b", line.text) for name in names)

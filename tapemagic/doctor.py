@@ -33,7 +33,7 @@ def _findings(case: Case) -> Iterator[Diagnosis]:
         return
     if case.zero and not np.any(value):
         found = list(disconnection.none(case))
-        if any(d.cause != "unconnected" for d in found):
+        if any(d.cause not in ("unconnected", "higher_order") for d in found):
             yield from found
             return
         if found:  # asked for zeros, and there is no way: healthy

@@ -51,6 +51,7 @@ def returns(trace: Trace, extra: Mapping[int, Line | None]) -> list[Return]:
     entries = _entering(trace, extra)
     if not entries:
         return []
+    names = _Names(trace)
     found = [
         Return(escape.tensor, key, escape.line, escape.method, back)
         for escape in trace.escapes
@@ -58,10 +59,10 @@ def returns(trace: Trace, extra: Mapping[int, Line | None]) -> list[Return]:
         and escape.method != "bool"  # decides which way the code goes, and is no number
         and _is_floating(trace, escape.tensor)
         for key, (at, back) in entries.items()
-        if at >= escape.at and back is not None and _carries(escape.line, back)
+        if at >= escape.at and back is not None and _carries(escape.line, back, names, at)
     ]
     seen = {one.constant for one in found}
-    return [*found, *_unseen(trace, {k: v for k, v in entries.items() if k not in seen})]
+    return [*found, *_unseen(trace, {k: v for k, v in entries.items() if k not in seen}, names)]
 
 
 def _entering(trace: Trace, extra: Mapping[int, Line | None]) -> dict[int, tuple[int, Line | None]]:
@@ -84,25 +85,27 @@ def _is_floating(trace: Trace, key: int) -> bool:
     return known is not None and known.dtype.startswith(("float", "bfloat", "complex"))
 
 
-def _carries(left: Line, back: Line) -> bool:
+def _carries(left: Line, back: Line, names: _Names, until: int) -> bool:
     """Whether what left at one line may be what comes in at another."""
     whole = program(back.file)
     if left.file not in whole.files:
         return False
-    return _reaches(whole, left.file, left.number, back.file, back.number)
+    start, end = whole.at(left.file, left.number), whole.at(back.file, back.number)
+    if start is None or end is None:
+        return False
+    return start is end or names.bring(_between(whole, start, end), start, until)
 
 
 @lru_cache(maxsize=4096)
-def _reaches(whole: Program, file: str, left: int, other: str, back: int) -> bool:
-    start, end = whole.at(file, left), whole.at(other, back)
-    if start is None or end is None:
-        return False
-    return start is end or bool(whole.reached(start.writes) & end.reads)
+def _between(whole: Program, start: Statement, end: Statement) -> frozenset[str]:
+    """The names at one statement whose values may come from another."""
+    return whole.reached(start.writes) & end.reads
 
 
-def _unseen(trace: Trace, entries: Mapping[int, tuple[int, Line | None]]) -> Iterator[Return]:
+def _unseen(
+    trace: Trace, entries: Mapping[int, tuple[int, Line | None]], tensors: _Names
+) -> Iterator[Return]:
     """Values that NumPy read from memory: a call with a tensor's name, in a line on the way."""
-    tensors = _Names((*trace.bindings, *trace.local))
     unused = _unused(trace)
     for key, (entered, back) in entries.items():
         whole = program(back.file) if back is not None else None
@@ -112,7 +115,8 @@ def _unseen(trace: Trace, entries: Mapping[int, tuple[int, Line | None]]) -> Ite
         for statement in whole.statements:
             if not statement.calls:
                 continue
-            if statement is end or whole.reached(statement.writes) & end.reads:
+            between = _between(whole, statement, end)
+            if statement is end or tensors.bring(between, statement, entered):
                 number = statement.node.lineno
                 text = codes.line_text(statement.file, number)
                 left = Line(number, text, statement.file)
@@ -133,12 +137,15 @@ def _unseen(trace: Trace, entries: Mapping[int, tuple[int, Line | None]]) -> Ite
 class _Names:
     """What names stood for when: the cell's, those of functions, attributes."""
 
-    def __init__(self, bindings: Iterable[Binding]) -> None:
+    def __init__(self, trace: Trace) -> None:
+        self._made = {key for operation in trace.operations for key in operation.outputs}
         self._held: dict[str, list[tuple[int, int]]] = {}
-        for binding in bindings:
+        self._lines: dict[tuple[int, int], Line | None] = {}
+        for binding in (*trace.bindings, *trace.local):
             for name in self._spellings(binding):
                 held = binding.at, binding.tensor
                 self._held.setdefault(name, []).append(held)
+                self._lines[held] = binding.line
 
     def _spellings(self, binding: Binding) -> Iterator[str]:
         owner, _, name = binding.name.rpartition(".")
@@ -152,13 +159,29 @@ class _Names:
         else:
             yield name
 
+    def bring(self, names: Iterable[str], start: Statement, until: int) -> bool:
+        """Whether a value that left at a statement may come by one of these names: not by what
+        TensorFlow computed below it, of which the tape knows."""
+        return any(not self._is_computed(name, start, until) for name in names)
+
+    def _is_computed(self, name: str, start: Statement, until: int) -> bool:
+        held = self._latest(name, until)
+        line = self._lines[held] if held is not None else None
+        if held is None or line is None or held[1] not in self._made:
+            return False
+        last = start.node.end_lineno or start.node.lineno
+        return line.file == start.file and line.number > last
+
     def latest(self, name: str, until: int) -> int | None:
         """What a name stood for right before a position."""
+        held = self._latest(name, until)
+        return held[1] if held is not None else None
+
+    def _latest(self, name: str, until: int) -> tuple[int, int] | None:
         found = list(self._held.get(name, ()))
         if "/" in name:
             found += self._held.get(f"*/{plain(name)}", ())
-        before = [pair for pair in found if pair[0] <= until]
-        return max(before)[1] if before else None
+        return max((pair for pair in found if pair[0] <= until), default=None)
 
 
 def _is_at(line: Line, place: Statement) -> bool:

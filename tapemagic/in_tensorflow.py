@@ -45,6 +45,8 @@ _OTHER_NAME = {
     "concatenate": "tf.concat",
     "norm": "tf.norm",
     "hypot": "tf.norm",
+    "rfft": "tf.signal.rfft",
+    "irfft": "tf.signal.irfft",
     "reciprocal": "tf.math.reciprocal",
     "inv": "tf.linalg.inv",
     "det": "tf.linalg.det",
@@ -93,6 +95,7 @@ def rewritten(source: Source, left: int, back: int = 0) -> Fix | None:
     elif len(codes.functions_around(source.file, [first, last])) > 1:
         first, last = left, codes.function_end(source.file, left)  # it came back by `return`
     fixes = [everywhere(source, first, last, change if back else _returning(source, change))]
+    numbers = [left]
     node = source.statement(left)
     called = [n for n in ast.walk(node) if function_name(n) in _PYTHON_OP] if node else []
     for call in called:
@@ -100,8 +103,10 @@ def rewritten(source: Source, left: int, back: int = 0) -> Fix | None:
         span = codes.function_span(source.file, name)
         if span is not None:
             fixes.append(everywhere(source, *span, change))
+            numbers += range(span[0] + 1, span[1] + 1)
     made = combined(source, fixes)
-    return made if made is not None and not _is_outside_still(source, left, change) else None
+    left_over = any(_is_outside_still(source, number, change) for number in numbers)
+    return None if left_over else made
 
 
 def _returning(source: Source, change: Change) -> Change:

@@ -23,10 +23,10 @@ def moved_into(source: Source, number: int, tape: int) -> Fix | None:
     body = source.indentation(block.body[0].lineno)
     moved = [body + line.removeprefix(own) for line in source.lines[first - 1 : last]]
     if last < top:  # from above the block to its beginning, below its watches
-        watches = itertools.takewhile(_is_watch, block.body)
+        made = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and _is_stored(n)}
+        watches = itertools.takewhile(lambda n: _is_watch(n) and not _names(n) & made, block.body)
         under = max((n.end_lineno or 0 for n in watches), default=source.span(block)[1])
         between = source.lines[last:under]
-        made = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and _is_stored(n)}
         if any(re.search(rf"\b{name}\b", line) for name in made for line in between):
             return None
         return Fix("\n".join([*between, *moved]), first, under)
@@ -56,6 +56,10 @@ def _beside(source: Source, number: int, block: ast.stmt) -> ast.stmt | None:
 def _calls(node: ast.stmt, name: str) -> bool:
     plain = not isinstance(node, (ast.FunctionDef, ast.ClassDef))
     return plain and any(function_name(part) == name for part in ast.walk(node))
+
+
+def _names(node: ast.stmt) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def _is_watch(node: ast.stmt) -> bool:

@@ -21,10 +21,12 @@ _DRAFT = " <draft>"
 @dataclass
 class Origins:
     """`functions` are names of functions that leave TensorFlow, with their own name there;
-    `modules` names of such modules; `files` the files of the user's functions that are called."""
+    `modules` names of such modules; `stops` names of stop_gradient; `files` the files of the user's
+    functions that are called."""
 
     functions: dict[str, str] = field(default_factory=dict)
     modules: set[str] = field(default_factory=set)
+    stops: set[str] = field(default_factory=set)
     files: list[str] = field(default_factory=list)
 
 
@@ -67,6 +69,9 @@ def _noted(found: Origins, name: str, value: Any) -> Iterator[FunctionType]:
     if isinstance(value, ModuleType):
         if value.__name__.split(".")[0] in _OUTSIDE:
             found.modules.add(name)
+        return
+    if getattr(value, "__name__", "") == "stop_gradient":
+        found.stops.add(name)
         return
     yield from _functions(value)
     module = str(getattr(value, "__module__", None) or "")

@@ -209,8 +209,7 @@ class _Reader:
         )
 
     def _leaves(self, function: ast.expr) -> bool:
-        named = self._outside & {_name_of(function), _root_of(function)}
-        return is_outside(function) or bool(named)
+        return is_outside(function) or _root_of(function) in self._outside
 
 
 def _locals(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from tapemagic import codes
+from tapemagic import codes, origins
 from tapemagic.rewriting import Fix, Source, function_name, held
 
 _OF_LAYERS = {"kernel", "bias", "embeddings", "gamma", "beta", "recurrent_kernel"}
@@ -84,10 +84,11 @@ def _assigned_each(source: Source, made: ast.ListComp, number: int) -> Fix | Non
 
 
 def without_stop(source: Source, number: int) -> Fix | None:
-    """The calls of stop_gradient at a line replaced by what they are given."""
+    """The calls of stop_gradient at a line, by whatever name, replaced by what they are given."""
+    names = {"stop_gradient", *origins.of(source.file).stops}
 
     def change(node: ast.AST) -> str | None:
-        if isinstance(node, ast.Call) and function_name(node) == "stop_gradient" and node.args:
+        if isinstance(node, ast.Call) and function_name(node) in names and node.args:
             return held(source.within(node.args[0], change), node.args[0])
         return None
 

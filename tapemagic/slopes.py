@@ -27,6 +27,15 @@ def whole(case: Case) -> str:
     return "" if slope is None else f" (the whole derivative is {_brief(slope)})"
 
 
+def is_all(case: Case) -> bool:
+    """Whether the tape's answer is all of the slope, as far as the replay can tell."""
+    slope = _replayed(case)
+    if slope is None or case.value is None or slope.size != case.value.size:
+        return False
+    value = np.asarray(case.value, dtype=np.float64).reshape(slope.shape)
+    return bool(np.max(np.abs(value - slope), initial=0.0) <= 1e-3 * np.max(np.abs(slope)))
+
+
 def _brief(slope: Array) -> str:
     if slope.size == 1:
         return f"about {written(float(slope.flat[0]), 'float32')}"

@@ -213,6 +213,8 @@ def as_float(source: Source, number: int) -> Fix | None:
             return None
         if name == "cast" and len(node.args) == 2 and "int" in source.text(node.args[1]):
             return held(source.within(node.args[0], change), node.args[0])
+        if name == "convert_to_tensor" and node.args:
+            return f"tf.cast({source.text(node)}, tf.float32)"
         if name not in ("constant", "Variable", "range") or not node.args:
             return None
         parts = [source.within(arg, literal) for arg in node.args]

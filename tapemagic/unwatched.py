@@ -8,7 +8,7 @@ from tapemagic import codes, remedies, smoothing
 from tapemagic.case import Case
 from tapemagic.dependence import Edge
 from tapemagic.diagnosis import Diagnosis
-from tapemagic.findings import Repair, Told, finding, repaired, together
+from tapemagic.findings import Repair, Told, finding, together
 from tapemagic.rewriting import Source
 from tapemagic.slopes import hidden
 from tapemagic.trace import Line
@@ -29,7 +29,10 @@ def _made(case: Case, key: int | None = None) -> Line | None:
 def integer_source(case: Case) -> Diagnosis:
     line = _made(case) or case.call
     text, dtype = case.source.text, case.source.dtype
-    fix = None if as_index(case, {case.source.key}) else repaired(line, smoothing.as_float)
+    repairs: tuple[Repair, ...] = ()
+    if not as_index(case, {case.source.key}):
+        repairs = (Repair(line, smoothing.as_float), *(_watch(case) if _is_late(case) else ()))
+    fix = together(repairs)
     return finding(
         "integer",
         line,
@@ -37,6 +40,15 @@ def integer_source(case: Case) -> Diagnosis:
         f"Make it a floating tensor.",
         fix,
     )
+
+
+def _is_late(case: Case) -> bool:
+    """Whether the tape was told of a tensor only after its first use, or not at all."""
+    if case.source.is_variable:
+        return False
+    known = case.tape.watched.get(case.source.key)
+    first = next((op.at for op in case.trace.operations if case.source.key in op.inputs), 2**62)
+    return known is None or known[0] > first
 
 
 def as_index(case: Case, keys: set[int]) -> bool:
@@ -119,7 +131,7 @@ def _unwatched_tensor(case: Case) -> Told:
             f"at line {line.number} the name {source.text} was bound to a new tensor: it no longer "
             "holds the variable, and tapes watch variables by themselves, tensors only if told to."
         )
-        repairs = (each,) if together([each]) is not None else ()
+        repairs = (each, *_siblings(case, line)) if together([each]) is not None else ()
     elif before and line is not None:
         why = (
             f"{source.text} was made anew at line {line.number}, after the tape had been told to "
@@ -130,6 +142,21 @@ def _unwatched_tensor(case: Case) -> Told:
         why = f"{source.text} is {kind}, and tapes watch by themselves only variables."
     at = line or case.tape.block or case.call
     return Told("not_watched", at, why + hidden(case), repairs or _watch(case))
+
+
+def _siblings(case: Case, line: Line) -> tuple[Repair, ...]:
+    """Other variables that are replaced by tensors beside this line: to mend one alone would only
+    shift the complaint to the next."""
+    variables = {*case.trace.variables, *_reads(case)}
+    held = {b.name for b in case.trace.bindings if b.tensor in variables}
+    found = []
+    for number in codes.suite_lines(line.file, line.number):
+        name = codes.assigned_name(line.file, number)
+        one = Line(number, codes.line_text(line.file, number), line.file)
+        repair = Repair(one, remedies.assign, (), (("name", name),))
+        if number != line.number and name in held and together([repair]) is not None:
+            found.append(repair)
+    return tuple(found)
 
 
 def _variable_s_name(case: Case) -> str | None:

@@ -481,6 +481,7 @@ marginal
 """,
         "left_tensorflow",
         (8, 3),
+        repairable=False,
     ),
     Patient(
         "a list of floats stacked again",
