@@ -35,6 +35,7 @@ _DEEPEST = 12  # calls of the user's that tell ways apart
 Way = tuple[tuple[int, int], ...]
 _ROOM = 2_000  # entries that a loop may write before its old steps are dropped
 _WHOLE = 2**16  # entries of an answer that are looked at for nan, of a given tensor that is kept
+_NUMBERS = (int, float, complex, np.ndarray, np.generic)
 _MOST_ALIVE = 2**26  # entries of tensors that are held for a diagnosis
 
 
@@ -202,7 +203,11 @@ class OwnCalls:
         kinds = [entry[0] for entry in self._log.raw]
         about = next((kind for kind in kinds if isinstance(kind, str) and kind in str(error)), "")
         at = self._log.raw[kinds.index(about)][4:6] if about else (None, 0)
-        return explained(error, line(call.place), line(call.life.place), line(at))
+        target = tf.nest.flatten(call.argument(0, "target"))
+        numeric = any(isinstance(part, _NUMBERS) for part in target)
+        left = self._log.escapes[-1].place if self._log.escapes else (None, 0)
+        here, block = line(call.place), line(call.life.place)
+        return explained(error, here, block, line(at), numeric, line(left))
 
     # -- around one call ---------------------------------------------------------------------
 

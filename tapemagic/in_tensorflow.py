@@ -109,6 +109,23 @@ def rewritten(source: Source, left: int, back: int = 0) -> Fix | None:
     return None if left_over else made
 
 
+def used(source: Source, name: str, first: int, last: int) -> Fix | None:
+    """The statements below one line and above another that read a name, by TensorFlow's functions:
+    of a variable `tf.constant` would take the value alone."""
+    change = _in_tensorflow(source)
+    reading = [
+        number
+        for number in range(first + 1, last)
+        for node in [source.statement(number)]
+        if node is not None and node.lineno == number and name in _names(node)
+    ]
+    return combined(source, (source.rewritten(number, change) for number in reading))
+
+
+def _names(node: ast.stmt) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
 def _returning(source: Source, change: Change) -> Change:
     """Besides, what is returned as a list becomes a tensor."""
 

@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable
 from types import CodeType, TracebackType
 
-from tapemagic import codes, remedies
+from tapemagic import codes, in_tensorflow, remedies
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.findings import finding, repaired
-from tapemagic.rewriting import Fix, Source, function_name
+from tapemagic.rewriting import Fix, Source, combined, function_name
 from tapemagic.trace import Line
 
 _ATTRIBUTE = re.compile(r"'([\w.]+)' object has no attribute '(?:dtype|_id|shape|_shape_tuple)'")
@@ -26,10 +26,16 @@ _MIXED = (
 
 
 def explained(
-    error: BaseException, line: Line | None, block: Line | None = None, at: Line | None = None
+    error: BaseException,
+    line: Line | None,
+    block: Line | None = None,
+    at: Line | None = None,
+    numeric: bool = False,
+    left: Line | None = None,
 ) -> Diagnosis | None:
     """What the error means: `line` raised it, `block` is where the tape's `with` stands, `at` the
-    line of the op that it is about. None for errors that are not about tapes."""
+    line of the op that it is about. `numeric`: the target is a number, and `left` where the last
+    value left TensorFlow. None for errors that are not about tapes."""
     text = str(error)
     if isinstance(error, RuntimeError) and "non-persistent GradientTape" in text:
         return _expired(line, block)
@@ -39,7 +45,7 @@ def explained(
         return _watched(found[1], "Variable path=" in text, line)
     by_tape = isinstance(error, AttributeError) and _is_raised_by_a_tape(error)
     if by_tape and (found := _ATTRIBUTE.search(text)):
-        return _no_tensor(found[1], line)
+        return _numeric_target(found[1], line, left) if numeric else _no_tensor(found[1], line)
     for pattern in _MIXED:
         if found := pattern.search(text):
             return _mixed(found[1], found[2], line)
@@ -123,11 +129,39 @@ def _watched(kind: str, keras: bool, line: Line | None) -> Diagnosis:
     return finding("not_a_tensor", line, message, repaired(line, _as_constant))
 
 
+def _numeric_target(kind: str, line: Line | None, left: Line | None) -> Diagnosis:
+    message = (
+        f"the target is a {kind.split('.')[-1]}, no tensor: a number does not remember what it was "
+        "computed from. A target is what TensorFlow computed from the sources."
+    )
+    return finding("not_a_tensor", line, message, _kept_tensor(line, left))
+
+
+def _kept_tensor(line: Line | None, left: Line | None) -> Fix | None:
+    """The target as it was before it left TensorFlow, where that is what the call was given."""
+    if line is None or left is None or left.file != line.file:
+        return None
+    source = Source(line.file)
+    made = source.statement(left.number)
+    calls = [n for n in ast.walk(source.statement(line.number) or ast.Pass()) if _asks(n)]
+    given = codes.written(calls[0].args[0], line.file) if calls else ""  # type: ignore[attr-defined]
+    target = codes.last_assignment(line.file, given, line.number)
+    function = codes.function_name(line.file, left.number)
+    inside = target is not None and function in {function_name(n) for n in ast.walk(target)}
+    if target is None or (made is not target and not inside):
+        return None
+    return repaired(left, lambda s, n: in_tensorflow.rewritten(s, n, line.number))
+
+
+def _asks(node: ast.AST) -> bool:
+    return function_name(node) == "gradient" and isinstance(node, ast.Call) and bool(node.args)
+
+
 def _no_tensor(kind: str, line: Line | None) -> Diagnosis:
     kind = kind.split(".")[-1]
     message = (
-        f"target or source is a {kind} here, no tensor: the tape has never seen it. Sources are "
-        "tf.Variable or watched tensors; a target is what was computed from them by TensorFlow."
+        f"a source is a {kind} here, no tensor: the tape has never seen it. Sources are "
+        "tf.Variable or watched tensors."
     )
     return finding("not_a_tensor", line, message, repaired(line, _as_variable))
 
@@ -178,5 +212,7 @@ def _made(source: Source, number: int, method: str, place: int, shape: str) -> F
             made = codes.last_assignment(source.file, name, number)
             plain = made is not None and not isinstance(made.value, ast.Name)
             if made is not None and plain:
-                return source.exchanged(made.value, shape.format(source.text(made.value)))
+                new = source.exchanged(made.value, shape.format(source.text(made.value)))
+                used = in_tensorflow.used(source, name, made.lineno, number)
+                return combined(source, [new, used])
     return None

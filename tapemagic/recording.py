@@ -27,7 +27,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python import pywrap_tfe
 from tensorflow.python.eager import context, record
-from tensorflow.python.framework import op_callbacks
+from tensorflow.python.framework import op_callbacks, tensor_util
 from tensorflow.python.framework.ops import EagerTensor as EagerTensor
 from tensorflow.python.ops.gen_resource_variable_ops import read_variable_op
 from tensorflow.python.ops.resource_variable_ops import BaseResourceVariable
@@ -56,6 +56,7 @@ _WAYS = 3  # from one user function to one type of op, that are remembered
 _FUNCTIONS = 256  # compiled ones whose graphs are kept
 _SHAPES_ONLY = {"shape", "ndim", "size", "ones_like", "zeros_like", "empty_like", "full_like"}
 _EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__", "__bool__", "__index__")
+_FOLDS = tensor_util.constant_value.__code__  # a graph takes what it captures for a constant
 
 
 # A variable was asked for its handle by code in a frame, when a number was drawn: the tensor that
@@ -166,8 +167,9 @@ class Recorder:
         def watched(name: str, original: Any) -> Any:
             @functools.wraps(original)
             def leaving(tensor: Any, *args: Any, **kwargs: Any) -> Any:
-                if threading.get_ident() == thread:
-                    place = self.place(sys._getframe(1))
+                frame = sys._getframe(1)
+                if threading.get_ident() == thread and not _is_folding(frame):
+                    place = self.place(frame)
                     at = len(self.log.raw)
                     self.log.escapes.append(Escape(at, name.strip("_"), tensor._id, place))
                 return original(tensor, *args, **kwargs)
@@ -439,6 +441,12 @@ def _made_after(touches: Sequence[Touch], inputs: Sequence[Any]) -> Iterator[tup
             first[at] = tensor
     for variable in {id(variable): variable for _, variable, _ in touches}.values():
         yield variable, [first[at] for at in first if touches[at][1] is variable]
+
+
+def _is_folding(frame: FrameType) -> bool:
+    """Whether TensorFlow itself looks a tensor's value up, where the user did not ask for it."""
+    above = frame.f_back
+    return frame.f_code is _FOLDS and (above is None or not is_user_code(above.f_code))
 
 
 def _address(tensor: Any) -> object:

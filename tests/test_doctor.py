@@ -12,6 +12,9 @@ from cells import Shell, open_shell
 from patients import PATIENTS, Patient
 from ward import WARD
 
+from tapemagic import calls, mistakes, session
+from tapemagic.diagnosis import Diagnosis
+
 tf = pytest.importorskip("tensorflow")
 
 EVERY = (*PATIENTS, *WARD)
@@ -83,8 +86,16 @@ def test_healthy(shell: Shell, patient: Patient) -> None:
 
 
 @pytest.mark.parametrize("patient", ERRORS, ids=lambda patient: patient.name)
-def test_error(shell: Shell, patient: Patient) -> None:
+def test_error(shell: Shell, monkeypatch: Any, patient: Patient) -> None:
     """The user's own error, with our note: the cause, and a fix that does away with it."""
+    told: list[Diagnosis] = []
+
+    def attach(error: BaseException, diagnosis: Diagnosis | None) -> None:
+        told.extend([diagnosis] if diagnosis is not None else [])
+        mistakes.attach(error, diagnosis)
+
+    monkeypatch.setattr(calls, "attach", attach)
+    monkeypatch.setattr(session, "attach", attach)
     shell.clean()
     if patient.before:
         shell.run(patient.before).raise_error()
@@ -93,12 +104,31 @@ def test_error(shell: Shell, patient: Patient) -> None:
     notes = [note for note in error.__notes__ if note.startswith("tapemagic")]
     assert len(notes) == 1
     assert notes[0].startswith(f"tapemagic ({patient.cause}): ")
+    if not told[0].fix:
+        return
+    cell = told[0].applied(patient.cell)
+    _, repaired = examined(shell, patient.before, cell)
+    assert all(derivative.value is not None for derivative in repaired), cell
 
 
 def test_every_cause_has_its_patients() -> None:
     counts = Counter(patient.cause for patient in EVERY)
     assert {cause for cause in counts if counts[cause] < 2} == set()
     assert len(counts) == 26  # 25 causes, and the healthy
+
+
+def test_a_fix_mends_all_that_a_loop_replaces(shell: Shell) -> None:
+    """To mend w alone would only shift the complaint to b."""
+    cell = (
+        "%%grad\nw = tf.Variable(0.5)\nb = tf.Variable(0.1)\nfor step in range(3):\n"
+        "    with tf.GradientTape() as tape:\n        loss = (w * 3.0 + b - 1.0) ** 2\n"
+        "    dw, db = tape.gradient(loss, [w, b])\n    if dw is None or db is None:\n"
+        "        break\n    w = w - 0.01 * dw\n    b = b - 0.01 * db"
+    )
+    _, derivatives = examined(shell, "", cell)
+    _, repaired = examined(shell, "", derivatives[-2].diagnosis.applied(cell))
+    assert len(repaired) == 6
+    assert all(derivative.value is not None for derivative in repaired)
 
 
 def test_no_word_on_errors_that_are_not_about_tapes(shell: Shell) -> None:

@@ -2423,5 +2423,82 @@ w = tf.Variable([0.3, 0.4])
 with tf.GradientTape() as tape:
     y = tf.reduce_sum(model(w) * scale)
 g = tape.gradient(y, w)
+=== integers never watched | integer
+x = tf.constant([1, 2, 3])  #@
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(x * x)
+g = tape.gradient(y, x)
+=== numpy function of what TensorFlow lacks | left_tensorflow | nofix
+w = tf.Variable([0.5, 1.5])
+def total(v):
+    return np.float32(np.median(v))
+with tf.GradientTape() as tape:
+    loss = tf.numpy_function(total, [w], tf.float32)  #@
+g = tape.gradient(loss, w)
+=== numpy rfft | left_tensorflow
+s = tf.Variable([0.1, 0.7, -0.4, 0.2])
+with tf.GradientTape() as tape:
+    power = np.abs(np.fft.rfft(s)) ** 2  #@
+    loss = tf.reduce_sum(tf.cast(power, tf.float32) * s[:3])
+g = tape.gradient(loss, s)
+=== detach by another name | stopped
+sg = tf.stop_gradient
+w = tf.Variable([1.0, -1.0])
+with tf.GradientTape() as tape:
+    h = sg(w * 2.0)  #@
+    loss = tf.reduce_sum(h * w)
+g = tape.gradient(loss, w)
+=== data computed before its watch | outside_tape
+a = tf.constant([1.0, 2.0])
+x = a * 2.0
+z = x ** 2  #@
+with tf.GradientTape() as tape:
+    tape.watch(x)
+    tape.watch(z)
+    y = tf.reduce_sum(z)
+g = tape.gradient(y, x)
+=== straight-through, written twice | healthy
+x = tf.Variable([0.3, 1.7])
+with tf.GradientTape() as tape:
+    q = (x * 4 + tf.stop_gradient(tf.round(x * 4) - (x * 4))) / 4
+    loss = tf.reduce_sum((q - 1.0) ** 2)
+g = tape.gradient(loss, x)
+=== stable softmax by hand | healthy
+z = tf.Variable([1.0, 2.0, 3.0])
+with tf.GradientTape() as tape:
+    e = tf.exp(z - tf.stop_gradient(tf.reduce_max(z)))
+    p = e / tf.reduce_sum(e)
+    loss = -tf.math.log(p[0])
+g = tape.gradient(loss, z)
+=== zeros asked for of a linear function | healthy
+x = tf.Variable(2.0)
+with tf.GradientTape() as outer:
+    with tf.GradientTape() as inner:
+        y = 3.0 * x
+    dy = inner.gradient(y, x)
+d2y = outer.gradient(dy, x, unconnected_gradients="zero")
+=== an index by numpy, then a literal | healthy
+w = tf.Variable([1.0, 2.0, 3.0])
+with tf.GradientTape() as tape:
+    p = tf.nn.softmax(w)
+    best = int(np.argmax(p))
+    chosen = p[best]
+    loss = 1.5 - chosen
+g = tape.gradient(loss, w)
+=== a watched tensor under vectorized_map | healthy
+W = tf.constant([[1.0, 2.0], [0.5, -1.0]])
+X = tf.constant([[1.0, 1.0], [2.0, 0.0], [0.0, 3.0]])
+with tf.GradientTape() as tape:
+    tape.watch(W)
+    out = tf.vectorized_map(lambda r: tf.linalg.matvec(W, r), X)
+    loss = tf.reduce_sum(out ** 2)
+g = tape.gradient(loss, W)
+=== sqrt imported from math, beside TensorFlow's | healthy
+from math import sqrt
+w = tf.Variable([1.0, 4.0])
+with tf.GradientTape() as tape:
+    h = tf.sqrt(w)
+    y = tf.reduce_sum(h * (1.0 / sqrt(2.0)))
+g = tape.gradient(y, w)
 """)
 )
