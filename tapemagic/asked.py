@@ -36,7 +36,7 @@ class Circumstances:
     ) -> Case:
         """What the doctor is told of one derivative by a source, as the user wrote it."""
         return Case(
-            trace,
+            trace.inside(),
             question.target,
             question.text,
             asked_source(trace, text, source),

@@ -38,6 +38,13 @@ def none(case: Case) -> Iterator[Diagnosis]:
     yield from found_with(found)
 
 
+def zero(case: Case) -> Iterator[Diagnosis]:
+    """Why a 0 stands for None: a compiled branch answers so where no derivative gets through."""
+    way = case.graph.way((*case.sources, case.source.key), case.target)
+    if way is not None:
+        yield from found_with(list(on_the_way(case, way)))
+
+
 def lost(case: Case) -> Iterator[Diagnosis]:
     """Ways that are cut although others go through: the value is not all of the slope."""
     if case.source.dtype.startswith("complex"):

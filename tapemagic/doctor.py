@@ -43,7 +43,8 @@ def _findings(case: Case) -> Iterator[Diagnosis]:
         yield from nonfinite.not_finite(case)
         return
     if not np.any(value) or _is_rounding(case, value):
-        yield from vanishing.zero(case)
+        dead = list(vanishing.zero(case))
+        yield from dead or disconnection.zero(case)
     yield from disconnection.lost(case)
     yield from surprises.surprising(case)
 

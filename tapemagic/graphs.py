@@ -27,7 +27,11 @@ _PASSES = {"Identity", "StopGradient", "ReadVariableOp"}
 _ASSIGNS = ("Assign", "ResourceApply", "ResourceScatter", "ResourceSparse")
 # Values that a branch may not have are among them: only the backward pass reads these.
 _WITHOUT_NUMBERS = ("EmptyTensorList", "FakeParam", "Optional", "Placeholder", "Assert", "NoOp")
+_NUMBERED = re.compile(r"_\d+$")  # a node that would bear an output's name
 _MOST = 5_000  # ops that one call is opened up to
+
+
+Place = tuple[str, int, str]  # file, line, function
 
 
 class NotOpened(Exception):
@@ -61,11 +65,16 @@ class Opened:
     """The entries of one call: `log` in the recorder's own form, `values` by synthetic id."""
 
     def __init__(
-        self, ids: count[int], arrays: Callable[[int], Array], functions: dict[str, Any]
+        self,
+        ids: count[int],
+        arrays: Callable[[int], Array],
+        functions: dict[str, Any],
+        is_user_s: Callable[[str], bool],
     ) -> None:
         self.log: list[tuple[Any, ...]] = []
-        self._functions = functions
+        self._functions, self._is_user_s = functions, is_user_s
         self.values: dict[int, Array] = {}
+        self.places: dict[int, Place] = {}  # where a tensor was made, by synthetic id
         self.decided: list[int] = []  # the tensors whose truth chose a branch, or ended a loop
         self._ids, self._arrays = ids, arrays
 
@@ -89,7 +98,8 @@ class Opened:
         if any(node.op.startswith(_ASSIGNS) for node in definition.node_def):
             raise NotOpened("it assigns to a variable")
         arguments = {a.name: key for a, key in zip(definition.signature.input_arg, inputs)}
-        frame = _Frame(self, {node.name: node for node in definition.node_def}, arguments)
+        nodes = {node.name: node for node in definition.node_def}
+        frame = _Frame(self, nodes, arguments, _places(name, self._is_user_s))
         returned = [definition.ret[a.name] for a in definition.signature.output_arg]
         return [frame.get(reference) for reference in returned[:wanted]]
 
@@ -139,8 +149,14 @@ class Opened:
 class _Frame:
     """One function body: evaluates what is asked for, once."""
 
-    def __init__(self, opened: Opened, nodes: dict[str, Any], known: dict[str, Held]) -> None:
-        self._opened, self._nodes = opened, nodes
+    def __init__(
+        self,
+        opened: Opened,
+        nodes: dict[str, Any],
+        known: dict[str, Held],
+        places: dict[str, Place],
+    ) -> None:
+        self._opened, self._nodes, self._places = opened, nodes, places
         self._arguments = known
         self._made: dict[str, list[Held]] = {}
 
@@ -176,10 +192,31 @@ class _Frame:
             return inputs  # a list passes
         attributes = {key: _plain(value) for key, value in node.attr.items() if key[0] != "_"}
         made = self._opened.add(node.op, [_known(key) for key in inputs], attributes)
+        place = self._places.get(node.name) or self._places.get(_NUMBERED.sub("", node.name))
+        if place is not None:
+            self._opened.places.update(dict.fromkeys(made, place))
         return list(made)
 
     def _inputs(self, node: Any) -> list[Held]:
         return [self.get(name) for name in node.input if not name.startswith("^")]
+
+
+def _places(name: str, is_user_s: Callable[[str], bool]) -> dict[str, Place]:
+    """Where a function's nodes were made, as its graph remembers; a function that is gone does
+    not."""
+    try:
+        info = context.context().get_graph_debug_info(name)
+    except Exception:  # noqa: BLE001 - private, and only lines are lost
+        return {}
+    found: dict[str, Place] = {}
+    for node, trace in info.name_to_trace_id.items():
+        for key in reversed(info.traces_by_id[trace].frame_id):  # the innermost first
+            frame = info.frames_by_id[key]
+            file = info.files[frame.file_index]
+            if is_user_s(file):
+                found[node] = file, frame.line, frame.func
+                break
+    return found
 
 
 def _known(key: Held) -> int:

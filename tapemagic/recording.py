@@ -101,7 +101,7 @@ class Recorder:
 
     def trace(self, functions: Collection[CodeType] = ()) -> Trace:
         """All that was recorded, as data; the local names of `functions` name values too."""
-        return Tracer(self.log).trace(functions)
+        return Tracer(self.log, _is_user_file).trace(functions)
 
     # -- start and stop --------------------------------------------------------------------
 

@@ -55,7 +55,8 @@ class Operation:
     `off_tape`: the tape that is asked was not recording then.
     `given`: the tape was handed the derivative (a custom gradient, a compiled function); the
     entries before show how the outputs came about, if that was seen; `answered` is what that
-    derivative said to the tape. `backward`: a tape made it while it answered.
+    derivative said to the tape. `backward`: a tape made it while it answered. `inside` is its
+    line in the compiled function that `line` called.
     """
 
     kind: str
@@ -69,6 +70,7 @@ class Operation:
     given: bool = False
     answered: Answer | None = None
     backward: bool = False
+    inside: Line | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,13 @@ class Trace:
             local=tuple(b for b in self.local if b.at <= until),
             blocks=tuple(b for b in self.blocks if b.first < until and not off(b.first)),
         )
+
+    def inside(self) -> Trace:
+        """The trace with the lines of compiled functions, in place of those that called them."""
+        if not any(op.inside for op in self.operations):
+            return self
+        operations = (replace(op, line=op.inside or op.line) for op in self.operations)
+        return replace(self, operations=tuple(operations))
 
     def read(self, variable: int) -> tuple[int, ...]:
         """What the tape saw of a variable: a tensor for each value that it had."""

@@ -9,7 +9,7 @@ import io
 import itertools
 import linecache
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -45,8 +45,10 @@ _LEAVES_ALONE = {*GATHERS, "VariableShape", "VarIsInitializedOp"}
 class Tracer:
     """Makes the trace of a log."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, is_user_s: Callable[[str], bool]) -> None:
         self._log, self._tensors = log, log.settle()
+        self._is_user_s = is_user_s
+        self._inside: dict[int, graphs.Place] = {}  # where compiled functions made their tensors
         self._synthetic: dict[int, Array] = {}
         self._decided: list[tuple[int, int, Place]] = []  # truth values inside compiled functions
 
@@ -93,13 +95,14 @@ class Tracer:
                 kind = kind.decode()
             taken, made = [t._id for t in inputs], [t._id for t in outputs]
             if graphs.function_name(kind):
-                opened = graphs.Opened(ids, self._array, self._log.functions)
+                opened = graphs.Opened(ids, self._array, self._log.functions, self._is_user_s)
                 reads = self._log.function_reads.get(at, {})
                 with contextlib.suppress(Exception):  # else the call stays one op
                     opened.call(kind, [reads.get(key, key) for key in taken], self._returned(made))
                     log += [(*inner, *place, at, True) for inner in opened.log]
                     self._decided += [(at, key, (place[0], place[1])) for key in opened.decided]
                     synthetic.update(opened.values)
+                    self._inside.update(opened.places)
             log.append((kind, taken, attrs, made, *place, at, False))
         return log, synthetic
 
@@ -133,7 +136,15 @@ class Tracer:
                 name = GATHERS[kind] if reads else called or kind
                 backward = any(at in answer for answer in answers)
                 yield Operation(
-                    name, inputs, tuple(made), attributes, where, vjp, at, backward=backward
+                    name,
+                    inputs,
+                    tuple(made),
+                    attributes,
+                    where,
+                    vjp,
+                    at,
+                    backward=backward,
+                    inside=_inside(self._inside.get(made[0])) if inside and made else None,
                 )
             if handed:
                 reads = self._log.function_reads.get(at, {})
@@ -406,6 +417,13 @@ def line(place: Place) -> Line | None:
     """The line of the instruction at this place; None where no code of the user's is known."""
     code, offset = place
     return None if code is None else _line(code, offset)
+
+
+def _inside(place: graphs.Place | None) -> Line | None:
+    if place is None:
+        return None
+    file, number, function = place
+    return Line(number, linecache.getline(file, number).strip(), file, function)
 
 
 @codes.remembered
