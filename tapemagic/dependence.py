@@ -32,6 +32,9 @@ _PYTHON = {"PyFunc", "PyFuncStateless"}
 _ASSIGNS = ("Assign", "ResourceStridedSliceAssign", "ResourceScatter", "ResourceApply")
 _PENALTIES = {"Square", "Pow", "Sum", "Mean", "Mul", "Abs", "AddV2", "AddN", "L2Loss", "Sqrt"}
 _DETACHES = {"predict", "predict_on_batch", "get_weights"}
+_DISTANCES = {"Square", "Abs", "Pow", "Mul"}
+_LOGARITHMS = {"Log", "LogSoftmax", "SparseSoftmaxCrossEntropyWithLogits"}
+_CHOOSES = {"GatherV2", "GatherNd", "StridedSlice", "Squeeze", "Reshape", "Sum", "Neg", "Mul"}
 HIDDEN = {"left_tensorflow", "stopped", "outside_tape", "state"}  # a slope that the tape misses
 
 
@@ -68,6 +71,7 @@ class Dependence:
     ) -> None:
         self._trace, self._stops = trace, stops
         self._kinds: dict[int, str] = {}
+        self._read: set[int] = set()
         self.into: dict[int, list[Edge]] = {}
         self.out: dict[int, list[Edge]] = {}
         ways = (
@@ -229,7 +233,7 @@ class Dependence:
         """Whether a cut on one of several ways is a mistake, as far as one can tell: detached
         targets, old policies and straight-through estimates are meant as they are."""
         if cut.cause == "stopped":
-            return not self._is_straight_through(edge)
+            return not self._is_straight_through(edge) and not self._is_aim(edge.end)
         if cut.cause == "outside_tape":
             return cut.kind in _PENALTIES and self._all_penalties(edge.end)
         return cut.cause in HIDDEN and cut.kind not in _DETACHES
@@ -249,6 +253,49 @@ class Dependence:
         return bool(subtracted & beside) or any(
             self._is_the_same(one, other) for one in subtracted for other in beside
         )
+
+    def _is_aim(self, key: int) -> bool:
+        """Whether what is stopped is only what something else is led to: subtracted from a
+        prediction before a square, or the weight of a logarithm, as in a policy gradient."""
+        known, pending, found = {key}, [key], False
+        while pending:
+            for edge in self.out.get(pending.pop(), ()):
+                operation = edge.operation
+                if operation is None or edge.end in known:
+                    continue
+                beside = [other for other in operation.inputs if other not in known]
+                moving = [other for other in beside if self._is_variable(other)]
+                if moving and not self._meets(operation, moving[0]):
+                    return False
+                found = found or bool(moving)
+                known.add(edge.end)
+                if not moving:
+                    pending.append(edge.end)
+        return found
+
+    def _meets(self, operation: Operation, other: int) -> bool:
+        """Whether an op sets what was stopped against another value, as losses do."""
+        after = {e.operation.kind for e in self.out.get(operation.outputs[0], ()) if e.operation}
+        if operation.kind == "Sub":
+            return bool(after & _DISTANCES)
+        if operation.kind == "SquaredDifference":
+            return True
+        made = {operation.kind for operation in self._linear(other)}
+        return operation.kind == "Mul" and bool(made & _LOGARITHMS)
+
+    def _linear(self, key: int) -> Iterator[Operation]:
+        """What made a tensor, through ops that only choose, add and scale."""
+        for edge in self.into.get(key, ())[:1]:
+            if edge.operation is not None:
+                yield edge.operation
+                if edge.operation.kind in _CHOOSES:
+                    yield from self._linear(edge.operation.inputs[0])
+
+    def _is_variable(self, key: int) -> bool:
+        """Whether a tensor was computed from any variable."""
+        if not self._read:
+            self._read.update(k for reads in self._trace.variables.values() for k in reads)
+        return self._kind(key) == "floating" and not self._read.isdisjoint(self.ancestors(key))
 
     def _is_the_same(self, one: int, other: int) -> bool:
         """Whether two tensors are one expression, written and computed twice."""

@@ -22,6 +22,8 @@ _SAFE = {
     "acos": "{function}((1 - 1e-6) * tf.clip_by_value({0}, -1.0, 1.0){rest})",
     "asin": "{function}((1 - 1e-6) * tf.clip_by_value({0}, -1.0, 1.0){rest})",
     "atanh": "{function}((1 - 1e-6) * tf.clip_by_value({0}, -1.0, 1.0){rest})",
+    "acosh": "{function}({0} + 1e-6{rest})",
+    "atan2": "{function}({0}, {1} + 1e-6{rest})",
     "eigh": f"{{function}}({{0}} + {_DIAGONAL}{{rest}})",
     "svd": f"{{function}}({{0}} + {_DIAGONAL}{{rest}})",
 }
@@ -37,6 +39,21 @@ _BELOW = {  # where entries are negative
     "log": "{function}(tf.abs({0}) + 1e-7{rest})",
     "pow": "{function}(tf.abs({0}) + 1e-12, {1}{rest})",
 }
+
+
+def of_any(source: Source, number: int) -> Fix | None:
+    """A mean that is 0 where there is nothing to take it of."""
+
+    def change(node: ast.AST) -> str | None:
+        if function_name(node) != "reduce_mean" or not isinstance(node, ast.Call):
+            return None
+        if len(node.args) != 1 or node.keywords:
+            return None
+        x = source.text(node.args[0])
+        count = f"tf.cast(tf.size({x}), {held(x, node.args[0])}.dtype)"
+        return f"tf.math.divide_no_nan(tf.reduce_sum({x}), {count})"
+
+    return source.rewritten(number, change)
 
 
 def safe(source: Source, number: int, below: bool = False, nowhere: bool = False) -> Fix | None:

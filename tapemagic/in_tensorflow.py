@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from tapemagic import codes, collecting, origins
+from tapemagic import codes, collecting, interpolating, origins, sampling
 from tapemagic.rewriting import Change, Fix, Source, combined, everywhere, function_name, held
 
 _SAME_NAME = {
@@ -77,6 +77,10 @@ _OF_ARRAYS = {  # methods that tensors lack
     "dot": "tf.tensordot({0}, {1}, 1)",
     "clip": "tf.clip_by_value({0}, {1})",
 }
+_BUILT_IN = {  # of Python's, which take numbers
+    "round": "({0} + tf.stop_gradient(tf.round({0}) - {0}))",
+    "sorted": "tf.unstack(tf.sort({0}))",
+}
 _TEXTS = {"str", "repr", "format", "dumps"}
 _METHODS = {"numpy": "{}", "item": "{}", "astype": "{}", "tolist": "tf.unstack({})", "copy": "{}"}
 
@@ -106,7 +110,7 @@ def rewritten(source: Source, left: int, back: int = 0) -> Fix | None:
             numbers += range(span[0] + 1, span[1] + 1)
     made = combined(source, fixes)
     left_over = any(_is_outside_still(source, number, change) for number in numbers)
-    return None if left_over else made
+    return None if left_over or made is None else interpolating.defined(source, made)
 
 
 def used(source: Source, name: str, first: int, last: int) -> Fix | None:
@@ -193,8 +197,10 @@ def _in_tensorflow(source: Source) -> Change:
             return None
         name, owner = function.attr, source.text(function.value)
         root = _root(function)
-        if owner == "np.random" and name == "normal" and len(node.args) >= 2:
-            return _reparametrised(source, node, change)
+        if name in sampling.SAMPLES:
+            sample = sampling.reparametrised(source, node, change)
+            if sample is not None:
+                return sample
         if root in modules or name == "convert_to_numpy":
             return _renamed(source, node, name, change)
         if owner == "tf" and name == "constant" and _packs(source, node, change):
@@ -232,17 +238,25 @@ def _packs(source: Source, call: ast.Call, change: Change) -> bool:
         return False
     if isinstance(node, (ast.List, ast.Tuple)):
         return any(not isinstance(part, (ast.Constant, ast.UnaryOp)) for part in node.elts)
-    return isinstance(node, (ast.Name, ast.ListComp)) or change(node) is not None
+    part = isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice)
+    return part or isinstance(node, (ast.Name, ast.ListComp)) or change(node) is not None
 
 
 def _by_name(source: Source, node: ast.Call, name: str, change: Change) -> str | None:
     """float(x), and what was imported by name: `from math import exp`."""
     if name in ("float", "int") and len(node.args) == 1:
         return held(source.within(node.args[0], change), node.args[0])
+    if name in _BUILT_IN and node.args and _leaves_inside(source, node, change):
+        return _BUILT_IN[name].format(held(source.within(node.args[0], change), node.args[0]))
     known = origins.of(source.file).functions
     if name in known or name in codes.imported(source.file, _MODULES):
         return _renamed(source, node, codes.true_name(source.file, known.get(name, name)), change)
     return None
+
+
+def _leaves_inside(source: Source, node: ast.Call, change: Change) -> bool:
+    """Whether what a function is given leaves TensorFlow in its first argument."""
+    return source.within(node.args[0], change) != source.text(node.args[0])
 
 
 def _called(source: Source, node: ast.Call, change: Change) -> str:
@@ -256,14 +270,6 @@ def _called(source: Source, node: ast.Call, change: Change) -> str:
     return f"{held(function, node.args[0])}({parts})"
 
 
-def _reparametrised(source: Source, node: ast.Call, change: Change) -> str:
-    """A normal sample as mean + deviation × noise: the noise alone is a constant."""
-    mean, deviation = (source.within(arg, change) for arg in node.args[:2])
-    size = next((source.text(k.value) for k in node.keywords if k.arg == "size"), "()")
-    shape = size if size.startswith(("(", "[")) else f"({size},)"
-    return f"({mean} + {deviation} * tf.random.normal({shape}))"
-
-
 def _renamed(source: Source, node: ast.Call, name: str, change: Change) -> str | None:
     if not _variable_names(source, node) and not any(
         isinstance(n, ast.Call) for arg in node.args for n in ast.walk(arg)
@@ -271,14 +277,24 @@ def _renamed(source: Source, node: ast.Call, name: str, change: Change) -> str |
         return None  # of constants: it stays what it is
     parts = [source.within(arg, change) for arg in node.args]
     if name in _PASSES and parts:
-        listed = isinstance(node.args[0], (ast.List, ast.Tuple, ast.ListComp))
-        return f"tf.convert_to_tensor({parts[0]})" if listed else parts[0]
+        return f"tf.convert_to_tensor({parts[0]})" if _may_be_listed(source, node) else parts[0]
+    if name == "interp" and len(parts) == 3 and not node.keywords:
+        return f"interpolated({', '.join(parts)})"
     if name == "dot" and len(parts) == 2:
         return f"tf.tensordot({parts[0]}, {parts[1]}, 1)"
     new = _tensorflow_s(name)
     if new is None:
         return None
     return f"{new}({', '.join(parts + _keywords(source, node, change))})"
+
+
+def _may_be_listed(source: Source, node: ast.Call) -> bool:
+    """Whether the argument of np.array is a list, as far as one can see."""
+    value: ast.AST = node.args[0]
+    if isinstance(value, ast.Name):
+        made = codes.last_assignment(source.file, value.id, node.lineno)
+        value = value if made is None else made.value
+    return isinstance(value, (ast.List, ast.Tuple, ast.ListComp))
 
 
 def _tensorflow_s(name: str) -> str | None:

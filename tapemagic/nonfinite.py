@@ -178,6 +178,8 @@ def _repair(cause: str, culprit: Operation, values: Sequence[Array | None]) -> R
         beyond = any(v is not None and is_float(v) and np.max(np.abs(v)) > _LARGEST for v in values)
         order = (stable, clipped, wider) if beyond else (stable, wider, clipped)
         return next((one for one in order if together([one]) is not None), wider)
+    if culprit.kind == "Mean" and values[0] is not None and not values[0].size:
+        return Repair(culprit.line, edges.of_any)
     known = [np.asarray(v, dtype=float) for v in values if v is not None and is_float(v)]
     below = bool(known) and bool(np.any(known[0] < 0))
     nowhere = culprit.kind in _DIVIDES and len(known) > 1 and not np.any(known[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tapemagic import codes, in_tensorflow, moving, remedies, smoothing
+from tapemagic import codes, in_tensorflow, interpolating, moving, remedies, smoothing
 from tapemagic.case import REPLICAS, Case
 from tapemagic.dependence import Cut, Edge, cuts
 from tapemagic.findings import Repair, Told, together
@@ -205,8 +205,17 @@ def _integer(case: Case, cut: Cut) -> _Parts:
         if op.at == cut.at and cut.tensor in op.inputs
         for key in op.outputs
     }
+    if _are_places(case, made):
+        return message, cut.line, (Repair(cut.line, interpolating.between),)
     repairs = () if as_index(case, made) else (Repair(cut.line, smoothing.as_float),)
     return message, cut.line, repairs
+
+
+def _are_places(case: Case, keys: set[int]) -> bool:
+    """Whether integers are only the places of entries that are looked up in a vector."""
+    reading = [op for op in case.trace.operations if keys.intersection(op.inputs)]
+    shapes = [case.trace.tensors[op.inputs[0]].shape for op in reading if op.kind == "GatherV2"]
+    return bool(reading) and len(shapes) == len(reading) and all(len(s) == 1 for s in shapes)
 
 
 def _steps(case: Case, cut: Cut) -> _Parts:

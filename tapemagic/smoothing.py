@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 
-from tapemagic import codes
+from tapemagic import choosing, codes
 from tapemagic.rewriting import Change, Fix, Source, combined, everywhere, function_name, held
 
 
@@ -15,7 +14,7 @@ def smooth(source: Source, number: int) -> Fix | None:
 
     def change(node: ast.AST) -> str | None:
         name = function_name(node)
-        if isinstance(node, ast.Compare) and (hit := _chance(source, node)):
+        if isinstance(node, ast.Compare) and (hit := choosing.chance(source, node)):
             return hit
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.FloorDiv):
             return f"({source.within(node.left, change)} / {source.within(node.right, change)})"
@@ -33,7 +32,7 @@ def smooth(source: Source, number: int) -> Fix | None:
             places = f"tf.range({chosen}.shape[-1], dtype={chosen}.dtype)"
             return f"tf.reduce_sum({chosen} * {places}, axis=-1)"
         compared = _difference(source, inside)
-        if name in ("equal", "not_equal") and (hit := _chance(source, node)):
+        if name in ("equal", "not_equal") and (hit := choosing.chance(source, node)):
             return hit
         if name == "cast" and compared:
             return f"tf.sigmoid({compared})"
@@ -42,68 +41,7 @@ def smooth(source: Source, number: int) -> Fix | None:
             return f"({no} + ({yes} - {no}) * tf.sigmoid({compared}))"
         return None
 
-    return _expected(source, number) or source.rewritten(number, change)
-
-
-def _chance(source: Source, node: ast.AST, name: str = "", z: str = "") -> str | None:
-    """The softmax's entry at the label, for argmax(z) == label: how likely a hit is; 1 − that for
-    a miss. `name` is what argmax(z) was bound to, if it was."""
-    pair, hit = _compared(node)
-    chosen = [n for n in pair if _is_choice(n, name)]
-    if not chosen:
-        return None
-    first = chosen[0]
-    if isinstance(first, ast.Call):
-        z = source.text(first.args[0])
-    likely = f"tf.nn.softmax({z})"
-    if len(chosen) == 2 and isinstance(chosen[1], ast.Call):
-        found = f"tf.reduce_sum({likely} * {source.text(chosen[1].args[0])}, axis=-1)"
-    else:
-        label = pair[1] if first is pair[0] else pair[0]
-        found = f"tf.gather({likely}, {source.text(label)}, axis=-1, batch_dims=1)"
-    return found if hit else f"(1.0 - {found})"
-
-
-def _compared(node: ast.AST) -> tuple[Sequence[ast.expr], bool]:
-    """Both sides of a == b or a != b, and which of the two it is."""
-    if isinstance(node, ast.Call) and len(node.args) == 2:
-        name = function_name(node)
-        return (node.args if name in ("equal", "not_equal") else ()), name == "equal"
-    if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
-        return (node.left, node.comparators[0]), isinstance(node.ops[0], ast.Eq)
-    return (), False
-
-
-def _is_choice(node: ast.expr, name: str) -> bool:
-    called = isinstance(node, ast.Call) and function_name(node) == "argmax" and bool(node.args)
-    return called or (isinstance(node, ast.Name) and node.id == name)
-
-
-def _expected(source: Source, number: int) -> Fix | None:
-    """`i = argmax(z)` and what is looked up at i: its mean under the softmax."""
-    node = source.statement(number)
-    if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
-        return None
-    call = node.value
-    if function_name(call) != "argmax" or not isinstance(call, ast.Call) or not call.args:
-        return None
-    name, z = node.targets[0].id, source.text(call.args[0])
-    weights = f"tf.nn.softmax({z})"
-
-    def looked_up(part: ast.AST) -> str | None:
-        if (hit := _chance(source, part, name, z)) is not None:
-            return hit
-        if isinstance(part, ast.Subscript) and source.text(part.slice) == name:
-            return f"tf.tensordot({weights}, {source.text(part.value)}, 1)"
-        gathered = function_name(part) == "gather" and isinstance(part, ast.Call)
-        if gathered and source.text(part.args[1]) == name:  # type: ignore[attr-defined]
-            return f"tf.tensordot({weights}, {source.text(part.args[0])}, 1)"  # type: ignore[attr-defined]
-        return None
-
-    return combined(
-        source,
-        [source.rewritten(n, looked_up) for n in codes.statements_below(source.file, number)],
-    )
+    return choosing.expected(source, number) or source.rewritten(number, change)
 
 
 _ABOVE, _BELOW = {"greater", "greater_equal"}, {"less", "less_equal"}
@@ -126,23 +64,24 @@ def _difference(source: Source, node: ast.expr) -> str | None:
     return f"{other} - {one}" if below else None
 
 
+_SATURATED = (*("sigmoid", "tanh", "softmax", "elu", "selu", "softplus", "erf", "hard_sigmoid"),)
 _LESS_FLAT = {
     "relu": "tf.nn.leaky_relu({0})",
     "relu6": "tf.nn.leaky_relu({0})",
-    "sigmoid": "({call} + 0.01 * ({0}))",
-    "tanh": "({call} + 0.01 * ({0}))",
     "clip_by_value": "({0} + tf.stop_gradient({call} - ({0})))",
     "maximum": "({0} + tf.stop_gradient({call} - ({0})))",
     "minimum": "({0} + tf.stop_gradient({call} - ({0})))",
     "sign": "tf.tanh({0})",
-    "softmax": "({call} + 0.01 * ({0}))",
+    **dict.fromkeys(_SATURATED, "({call} + 0.01 * ({0}))"),
 }
 _BENDING = {"relu": "softplus", "leaky_relu": "softplus", "relu6": "softplus"}
 
 
-def less_flat(source: Source, number: int) -> Fix | None:
-    """Flat functions at a line by ones with a slope everywhere; else, by name, where a layer was
-    given one as its activation."""
+def less_flat(source: Source, number: int, kind: str) -> Fix | None:
+    """Flat functions at a line by ones with a slope everywhere; else those of a `kind` of op that
+    layers were given as their activation."""
+    every = ast.walk(codes.tree(source.file) or ast.Pass())
+    called = {node.func for node in every if isinstance(node, ast.Call)}
 
     def change(node: ast.AST) -> str | None:
         name = function_name(node)
@@ -153,8 +92,14 @@ def less_flat(source: Source, number: int) -> Fix | None:
         return _LESS_FLAT[name].format(part, call=source.text(node))
 
     def activation(node: ast.AST) -> str | None:
-        flat = isinstance(node, ast.Constant) and node.value in ("relu", "relu6")
-        return '"leaky_relu"' if flat else None
+        named = isinstance(node, ast.Constant)
+        name = str(getattr(node, "value" if named else "attr", ""))
+        if name.replace("hard_sigmoid", "relu6") != kind.lower() or node in called:
+            return None
+        if name in ("relu", "relu6"):
+            return '"leaky_relu"'
+        function = f"tf.keras.activations.{name}" if named else source.text(node)
+        return f"lambda z: {function}(z) + 0.01 * z"
 
     count = len(source.lines)
     found = source.rewritten(number, change) or everywhere(source, 1, count, activation)
@@ -217,6 +162,8 @@ def as_float(source: Source, number: int) -> Fix | None:
             return f"tf.cast({source.text(node)}, tf.float32)"
         if name not in ("constant", "Variable", "range") or not node.args:
             return None
+        if any(isinstance(part, ast.Call) for arg in node.args for part in ast.walk(arg)):
+            return _cast(source, node, name)  # tf.constant(np.array(…)): its own dtype counts
         parts = [source.within(arg, literal) for arg in node.args]
         kept = [f"{k.arg}={source.text(k.value)}" for k in node.keywords if k.arg != "dtype"]
         text = f"{source.text(node.func)}({', '.join([*parts, *kept])})"
@@ -225,3 +172,11 @@ def as_float(source: Source, number: int) -> Fix | None:
         return f"{source.text(node.func)}({', '.join([*parts, *kept, 'dtype=tf.float32'])})"
 
     return source.rewritten(number, change)
+
+
+def _cast(source: Source, node: ast.Call, name: str) -> str:
+    """What makes integers, with a cast around it; of a variable, around its value."""
+    if name != "Variable":
+        return f"tf.cast({source.text(node)}, tf.float32)"
+    kept = "".join(f", {k.arg}={source.text(k.value)}" for k in node.keywords if k.arg != "dtype")
+    return f"{source.text(node.func)}(tf.cast({source.text(node.args[0])}, tf.float32){kept})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -128,7 +129,7 @@ def _is_summed(visit: Visit) -> bool:
 def _bent(case: Case, visit: Visit) -> Callable[[Source, int], Fix | None] | None:
     if _is_alone(case, visit.operation):
         return smoothing.sigmoid
-    return None if _is_summed(visit) else smoothing.less_flat
+    return None if _is_summed(visit) else partial(smoothing.less_flat, kind=visit.operation.kind)
 
 
 def _is_backward(case: Case, operation: Operation) -> bool:

@@ -1128,7 +1128,7 @@ with tf.GradientTape() as tape:
     m.update_state((w * 2.0 - 1.0) ** 2)  #@
     loss = m.result()  #@
 g = tape.gradient(loss, w)
-=== interpolation np interp | left_tensorflow | nofix
+=== interpolation np interp | left_tensorflow
 t = tf.Variable(0.4)
 with tf.GradientTape() as tape:
     v = np.interp(t, [0.0, 1.0], [2.0, 5.0])  #@
@@ -2499,6 +2499,283 @@ w = tf.Variable([1.0, 4.0])
 with tf.GradientTape() as tape:
     h = tf.sqrt(w)
     y = tf.reduce_sum(h * (1.0 / sqrt(2.0)))
+g = tape.gradient(y, w)
+=== interp lookup of a gain | left_tensorflow
+knots = np.array([0.0, 1.0, 2.0, 3.0])
+levels = np.array([0.0, 2.0, 3.0, 5.0])
+drive = tf.Variable(1.25)
+with tf.GradientTape() as tape:
+    gain = np.interp(drive, knots, levels)  #@
+    power = drive * tf.cast(gain, tf.float32)
+g = tape.gradient(power, drive)
+=== interp whole signal | left_tensorflow
+t = tf.Variable([0.2, 0.7, 1.4])
+with tf.GradientTape() as tape:
+    warped = np.interp(t.numpy(), [0.0, 0.5, 1.0, 1.5], [0.0, 1.0, 0.0, -1.0])  #@
+    err = tf.reduce_sum(tf.constant(warped, dtype=tf.float32) ** 2)
+g = tape.gradient(err, t)
+=== keras dense sigmoid unscaled pixels | flat
+layer = keras.layers.Dense(1, activation="sigmoid", kernel_initializer="ones")
+x = tf.constant([[200.0, 255.0]])
+with tf.GradientTape() as tape:
+    p = layer(x)  #@
+    loss = tf.reduce_mean((p - 0.0) ** 2)
+g = tape.gradient(loss, layer.kernel)
+=== np array of predictions list | left_tensorflow
+w = tf.Variable(0.5)
+xs = [1.0, 2.0, 3.0]
+with tf.GradientTape() as tape:
+    preds = []
+    for x in xs:
+        preds.append(tf.tanh(w * x))
+    preds = np.array(preds)  #@
+    loss = tf.reduce_mean((preds - 0.5) ** 2)
+g = tape.gradient(loss, w)
+=== python round | left_tensorflow
+x = tf.Variable(2.3)
+with tf.GradientTape() as tape:
+    n = round(float(x))  #@
+    y = n * 2.0
+    z = tf.constant(y) ** 2
+g = tape.gradient(z, x)
+=== sorted with python | left_tensorflow
+w = tf.Variable([3.0, 1.0, 2.0])
+with tf.GradientTape() as tape:
+    ordered = sorted(w.numpy().tolist())  #@
+    gaps = tf.constant(ordered[1:]) - tf.constant(ordered[:-1])
+    loss = tf.reduce_sum(gaps ** 2)
+g = tape.gradient(loss, w)
+=== atan2 at origin | domain
+p = tf.Variable([0.0, 0.0])
+with tf.GradientTape() as tape:
+    phi = tf.atan2(p[1], p[0])  #@
+g = tape.gradient(phi, p)
+=== empty selection mean | domain | zero
+x = tf.Variable([-1.0, -2.0])
+with tf.GradientTape() as tape:
+    pos = tf.boolean_mask(x, x > 0)
+    m = tf.reduce_mean(pos)  #@
+g = tape.gradient(m, x)
+=== acosh at one | domain
+x = tf.Variable(1.0)
+with tf.GradientTape() as tape:
+    y = tf.acosh(x)  #@
+g = tape.gradient(y, x)
+=== int image saliency | integer
+img = tf.constant(np.array([[10, 200, 30]], dtype=np.uint8))  #@
+W = tf.ones((3, 1))
+with tf.GradientTape() as tape:
+    tape.watch(img)  #@
+    y = tf.reduce_sum(tf.cast(img, tf.float32) @ W)
+g = tape.gradient(y, img)
+=== elu far negative | flat
+x = tf.Variable([-200.0, -300.0])
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(tf.nn.elu(x))  #@
+g = tape.gradient(y, x)
+=== hard sigmoid keras | flat
+x = tf.Variable([[5.0, -9.0]])
+with tf.GradientTape() as tape:
+    gate = keras.activations.hard_sigmoid(x)  #@
+    y = tf.reduce_sum(gate)
+g = tape.gradient(y, x)
+=== tanh keras layer saturated | flat
+lay = keras.layers.Dense(2, activation=tf.nn.tanh, kernel_initializer=keras.initializers.Constant(30.0))
+x = tf.constant([[1.0, 2.0]])
+with tf.GradientTape() as tape:
+    o = lay(x)  #@
+    loss = tf.reduce_sum((o - 0.5) ** 2)
+g = tape.gradient(loss, lay.trainable_variables)
+=== a codebook with its two stopped losses | healthy
+E = tf.Variable([[0.1, 0.9], [0.8, 0.2], [0.5, 0.5]])
+We = tf.Variable([[0.5, 0.1], [0.2, 0.7]])
+Wd = tf.Variable([[1.0, 0.0], [0.3, 1.0]])
+x = tf.constant([[1.0, 0.4], [0.2, 0.9]])
+with tf.GradientTape() as tape:
+    z = x @ We
+    d = tf.reduce_sum((z[:, None, :] - E[None]) ** 2, -1)
+    k = tf.argmin(d, axis=1)
+    q = tf.gather(E, k)
+    book = tf.reduce_mean((q - tf.stop_gradient(z)) ** 2)
+    commit = tf.reduce_mean((z - tf.stop_gradient(q)) ** 2)
+    st = z + tf.stop_gradient(q - z)
+    loss = tf.reduce_mean((st @ Wd - x) ** 2) + book + 0.25 * commit
+g = tape.gradient(loss, [E, We, Wd])
+=== semi-gradient of one network | healthy
+v = tf.Variable([0.3, 0.7])
+phi, phi2 = tf.constant([1.0, 0.0]), tf.constant([0.2, 0.8])
+with tf.GradientTape() as tape:
+    target = 1.0 + 0.9 * tf.reduce_sum(v * phi2)
+    delta = tf.stop_gradient(target) - tf.reduce_sum(v * phi)
+    loss = delta ** 2
+g = tape.gradient(loss, v)
+=== actor and critic share a trunk | healthy
+trunk = keras.layers.Dense(3, activation="tanh")
+actor, critic = keras.layers.Dense(2), keras.layers.Dense(1)
+s = tf.constant([[0.1, 0.5], [0.4, -0.2]])
+ret = tf.constant([1.0, 0.5])
+with tf.GradientTape() as tape:
+    h = trunk(s)
+    v = tf.squeeze(critic(h), -1)
+    advantage = tf.stop_gradient(ret - v)
+    logp = tf.gather(tf.nn.log_softmax(actor(h)), [0, 1], axis=1, batch_dims=1)
+    loss = -tf.reduce_mean(logp * advantage) + tf.reduce_mean((ret - v) ** 2)
+g = tape.gradient(loss, trunk.trainable_variables)
+=== the prediction is stopped, beside a penalty | stopped
+w = tf.Variable([0.5, -0.5])
+y = tf.constant(1.0)
+x = tf.constant([1.0, 2.0])
+with tf.GradientTape() as tape:
+    pred = tf.stop_gradient(tf.reduce_sum(w * x))  #@
+    loss = (pred - y) ** 2 + 0.1 * tf.reduce_sum(w ** 2)
+g = tape.gradient(loss, w)
+=== a target stopped under another head of the same weights | healthy
+w = tf.Variable([[0.5, -0.5], [0.2, 0.3]])
+x, xa = tf.constant([[1.0, 2.0]]), tf.constant([[0.9, 2.1]])
+with tf.GradientTape() as tape:
+    clean = tf.tanh(x @ w)
+    noisy = tf.tanh(xa @ w)
+    loss = tf.reduce_mean(tf.math.squared_difference(noisy, tf.stop_gradient(clean)))
+g = tape.gradient(loss, w)
+=== rng generator normal | left_tensorflow
+rng = np.random.default_rng(0)
+mu = tf.Variable([0.5, 1.0])
+sigma = tf.Variable([1.2, 0.4])
+with tf.GradientTape() as tape:
+    z = rng.normal(mu, sigma)  #@
+    loss = tf.reduce_mean(tf.square(tf.cast(z, tf.float32) - 3.0))
+dmu, dsigma = tape.gradient(loss, [mu, sigma])
+=== numpy uniform between parameters | left_tensorflow
+lo = tf.Variable(0.5)
+hi = tf.Variable(2.0)
+n = 16
+with tf.GradientTape() as tape:
+    u = np.random.uniform(lo, hi, size=n).astype("float32")  #@
+    loss = tf.reduce_mean(tf.constant(u) ** 2)
+g = tape.gradient(loss, [lo, hi])
+=== numpy exponential by keyword | left_tensorflow
+scale = tf.Variable(2.0)
+with tf.GradientTape() as tape:
+    t = np.random.exponential(scale=scale, size=(8,))  #@
+    loss = tf.reduce_mean(tf.cast(t, tf.float32))
+g = tape.gradient(loss, scale)
+=== one action sampled | nondifferentiable
+logits = tf.Variable([[0.1, 0.9, 0.2]])
+rewards = tf.constant([1.0, 2.0, 3.0])
+with tf.GradientTape() as tape:
+    a = tf.random.categorical(logits, 1)[0, 0]  #@
+    loss = -rewards[a]
+g = tape.gradient(loss, logits)
+=== actions of a batch sampled | nondifferentiable
+W = tf.Variable([[0.1, 0.9], [0.3, -0.2]])
+x = tf.constant([[1.0, 0.5], [0.2, 0.7], [1.5, 0.1]])
+q = tf.constant([[1.0, 2.0], [0.0, 1.0], [3.0, 1.0]])
+with tf.GradientTape() as tape:
+    a = tf.squeeze(tf.random.categorical(x @ W, 1), axis=1)  #@
+    loss = -tf.reduce_mean(tf.reduce_sum(tf.one_hot(a, 2) * q, axis=1))
+g = tape.gradient(loss, W)
+=== argmax gathers of a batch | nondifferentiable
+W = tf.Variable([[0.1, 0.9], [0.3, -0.2]])
+x = tf.constant([[1.0, 0.5], [0.2, 0.7], [1.5, 0.1]])
+q = tf.constant([[1.0, 2.0], [0.0, 1.0], [3.0, 1.0]])
+with tf.GradientTape() as tape:
+    a = tf.argmax(x @ W, axis=1)  #@
+    value = tf.gather(q, a, axis=1, batch_dims=1)
+    loss = -tf.reduce_sum(value * [1.0, 2.0, 3.0])
+g = tape.gradient(loss, W)
+=== categorical action sample | nondifferentiable
+policy = tf.Variable([[0.1, 0.9, 0.2]])
+q_values = tf.constant([[1.0, 2.0, 3.0]])
+with tf.GradientTape() as tape:
+    action = tf.random.categorical(policy, 1)  #@
+    q = tf.gather(q_values, action, axis=1, batch_dims=1)
+    loss = -tf.reduce_mean(q)
+g = tape.gradient(loss, policy)
+=== a table looked up at a place that is cast | integer
+table = tf.constant([0.0, 1.0, 4.0, 9.0])
+pos = tf.Variable(1.6)
+with tf.GradientTape() as tape:
+    idx = tf.cast(pos, tf.int32)  #@
+    value = tf.gather(table, idx)
+slope = tape.gradient(value, pos)
+=== places cast where they are used | integer
+table = tf.constant([0.0, 1.0, 4.0, 9.0])
+pos = tf.Variable([0.3, 1.6])
+with tf.GradientTape() as tape:
+    total = tf.reduce_sum(tf.gather(table, tf.cast(pos * 1.2, tf.int32)) ** 2)  #@
+slope = tape.gradient(total, pos)
+=== argmax in a compiled function | nondifferentiable
+W = tf.Variable([[0.5, -0.2, 0.1], [0.1, 0.3, 0.2]])
+@tf.function
+def classify(x):
+    logits = x @ W
+    return tf.cast(tf.argmax(logits, axis=-1), tf.float32)  #@
+x = tf.constant([[1.0, 2.0]])
+with tf.GradientTape() as tape:
+    pred = classify(x)
+    loss = tf.reduce_mean((pred - 1.0) ** 2)
+g = tape.gradient(loss, W)
+=== stop_gradient in a compiled function | stopped
+w = tf.Variable(2.0)
+@tf.function
+def f(x):
+    h = tf.stop_gradient(w * x)  #@
+    return h ** 2
+with tf.GradientTape() as tape:
+    y = f(tf.constant(3.0))
+g = tape.gradient(y, w)
+=== logarithm of 0 in a compiled loss | domain
+p = tf.Variable([0.0, 0.5, 0.5])
+@tf.function
+def entropy(q):
+    parts = q * tf.math.log(q)  #@
+    return -tf.reduce_sum(parts)
+with tf.GradientTape() as tape:
+    h = entropy(p)
+g = tape.gradient(h, p)
+=== a compiled branch that rounds | nondifferentiable
+x = tf.Variable([0.3, 1.7])
+@tf.function
+def quantised(v):
+    if tf.reduce_sum(v) > 0.0:
+        v = tf.round(v)  #@
+    return v * 2.0
+with tf.GradientTape() as tape:
+    y = tf.reduce_sum(quantised(x))
+g = tape.gradient(y, x)
+=== relu dead in a compiled layer | flat
+class Net(tf.Module):
+    def __init__(self):
+        self.w = tf.Variable([[0.5], [0.2]])
+        self.b = tf.Variable([-20.0])
+    @tf.function
+    def __call__(self, x):
+        return tf.nn.relu(x @ self.w + self.b)  #@
+net = Net()
+with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(net(tf.constant([[1.0, 2.0]])))
+g = tape.gradient(loss, net.trainable_variables)
+=== where in a compiled helper of an earlier cell | where | before
+--- before
+@tf.function
+def root(v):
+    return tf.where(v > 0.0, tf.pow(v, 0.5), tf.zeros_like(v))  #@
+--- cell
+x = tf.Variable([-1.0, 4.0])
+with tf.GradientTape() as tape:
+    s = tf.reduce_sum(root(x))
+g = tape.gradient(s, x)
+=== compiled and healthy | healthy
+w = tf.Variable([0.5, 0.2])
+scale = np.float32(np.sqrt(2.0))
+@tf.function
+def f(x):
+    h = tf.tanh(w * x) * scale
+    if tf.reduce_max(h) > 0.1:
+        h = h * 2.0
+    return tf.reduce_sum(h)
+with tf.GradientTape() as tape:
+    y = f(tf.constant([1.0, 2.0]))
 g = tape.gradient(y, w)
 """)
 )
