@@ -213,7 +213,8 @@ def _in_tensorflow(source: Source) -> Change:
 def _by_method(source: Source, node: ast.Call, name: str, owner: str, change: Change) -> str | None:
     """x.numpy(), x.mean() of what NumPy made, model.predict(x), tf.py_function(f, …)."""
     assert isinstance(node.func, ast.Attribute)
-    args, plain = node.args, _root(node.func) not in ("tf", "keras", "K")
+    args, root = node.args, _root(node.func)
+    plain = root not in {"tf", "keras", "K", *origins.of(source.file).libraries}
     if name in _METHODS and len(args) == (name == "astype"):
         return _METHODS[name].format(source.within(node.func.value, change))
     if name in ("predict", "predict_on_batch") and args:

@@ -21,11 +21,12 @@ _DRAFT = " <draft>"
 @dataclass
 class Origins:
     """`functions` are names of functions that leave TensorFlow, with their own name there;
-    `modules` names of such modules; `stops` names of stop_gradient; `files` the files of the user's
-    functions that are called."""
+    `modules` names of such modules, `libraries` of all others; `stops` names of stop_gradient;
+    `files` the files of the user's functions that are called."""
 
     functions: dict[str, str] = field(default_factory=dict)
     modules: set[str] = field(default_factory=set)
+    libraries: set[str] = field(default_factory=set)
     stops: set[str] = field(default_factory=set)
     files: list[str] = field(default_factory=list)
 
@@ -67,8 +68,8 @@ def remember(file: str, namespace: Mapping[str, Any], is_user: Callable[[CodeTyp
 def _noted(found: Origins, name: str, value: Any) -> Iterator[FunctionType]:
     """Note what a name stands for; the user's functions that are behind it."""
     if isinstance(value, ModuleType):
-        if value.__name__.split(".")[0] in _OUTSIDE:
-            found.modules.add(name)
+        outside = value.__name__.split(".")[0] in _OUTSIDE
+        (found.modules if outside else found.libraries).add(name)
         return
     if getattr(value, "__name__", "") == "stop_gradient":
         found.stops.add(name)

@@ -157,13 +157,13 @@ def combined(source: Source, fixes: Iterable[Fix | None]) -> Fix | None:
 
 
 def everywhere(source: Source, first: int, last: int, change: Change) -> Fix | None:
-    """All statements from one line to another, rewritten."""
+    """All statements from one line to another, rewritten; also one that the lines are a part of."""
     module = codes.tree(source.file)
     if module is None:
         return None
     starts = {
         node.lineno
         for node in ast.walk(module)
-        if isinstance(node, ast.stmt) and first <= node.lineno <= last
+        if isinstance(node, ast.stmt) and node.lineno <= last and source.span(node)[1] >= first
     }
     return combined(source, (source.rewritten(number, change) for number in sorted(starts)))

@@ -69,6 +69,7 @@ _LESS_FLAT = {
     "relu": "tf.nn.leaky_relu({0})",
     "relu6": "tf.nn.leaky_relu({0})",
     "clip_by_value": "({0} + tf.stop_gradient({call} - ({0})))",
+    "clip": "({0} + tf.stop_gradient({call} - ({0})))",
     "maximum": "({0} + tf.stop_gradient({call} - ({0})))",
     "minimum": "({0} + tf.stop_gradient({call} - ({0})))",
     "sign": "tf.tanh({0})",

@@ -2777,5 +2777,30 @@ def f(x):
 with tf.GradientTape() as tape:
     y = f(tf.constant([1.0, 2.0]))
 g = tape.gradient(y, w)
+=== keras convert to numpy | left_tensorflow
+from keras import ops
+w = tf.Variable([0.5, -1.0])
+with tf.GradientTape() as tape:
+    a = ops.convert_to_numpy(w * 2.0)  #@
+    loss = ops.sum(ops.square(ops.convert_to_tensor(a)))
+g = tape.gradient(loss, w)
+=== multi line numpy call | left_tensorflow
+w = tf.Variable([0.5, 1.5])
+with tf.GradientTape() as tape:
+    loss = tf.reduce_mean(
+        tf.square(
+            np.multiply(  #@
+                w,
+                [1.0, 2.0],
+            )
+        )
+    )
+g = tape.gradient(loss, w)
+=== clip gradient of prob | flat
+p = tf.Variable([1.2, -0.3])
+with tf.GradientTape() as tape:
+    q = keras.ops.clip(p, 0.0, 1.0)  #@
+    loss = tf.reduce_sum(q * [1.0, 2.0])
+g = tape.gradient(loss, p)
 """)
 )
