@@ -127,9 +127,9 @@ def first_bad_cotangent(visits: Sequence[Visit]) -> Visit | None:
     return None
 
 
-def zeroing(visits: Sequence[Visit], sources: Collection[int]) -> Visit | None:
-    """The first op that makes nothing but zeros of a cotangent that is not zero, as far as its
-    shares come to the sources at all."""
+def zeroing(visits: Sequence[Visit], sources: Collection[int]) -> Iterator[Visit]:
+    """The ops that make nothing but zeros of a cotangent that is not zero, as far as its shares
+    come to the sources at all; the first one first."""
     reaching = set(sources)
     for visit in reversed(visits):
         if any(share is not None and key in reaching for key, share in visit.gave.items()):
@@ -141,8 +141,7 @@ def zeroing(visits: Sequence[Visit], sources: Collection[int]) -> Visit | None:
         # The entries of a softmax add up to 1 only up to rounding.
         least = 1e-6 * came if visit.operation.kind == "Softmax" else 0.0
         if came and shares and all(np.all(np.abs(share) <= least) for share in shares):
-            return visit
-    return None
+            yield visit
 
 
 def infinite_data(trace: Trace, culprit: Operation) -> tuple[int, Operation] | None:

@@ -61,6 +61,8 @@ def expected(source: Source, number: int) -> Fix | None:
             return f"tf.tensordot({weights}, {source.text(part.value)}, 1)"
         if not isinstance(part, ast.Call) or len(part.args) < 2:
             return None
+        if function_name(part) == "cast" and source.text(part.args[0]) == name:
+            return None if "int" in source.text(part.args[1]) else form.format(place(weights))
         if function_name(part) == "one_hot" and source.text(part.args[0]) == name:
             return form.format(weights)
         if function_name(part) != "gather" or source.text(part.args[1]) != name:
@@ -72,6 +74,12 @@ def expected(source: Source, number: int) -> Fix | None:
 
     below = codes.statements_below(source.file, number)
     return combined(source, [source.rewritten(n, looked_up) for n in below])
+
+
+def place(weights: str) -> str:
+    """The mean of the places themselves."""
+    places = f"tf.range({weights}.shape[-1], dtype={weights}.dtype)"
+    return f"tf.reduce_sum({weights} * {places}, axis=-1)"
 
 
 def _weights(source: Source, made: ast.expr) -> tuple[str, str] | None:

@@ -50,7 +50,7 @@ def of_any(source: Source, number: int) -> Fix | None:
         if len(node.args) != 1 or node.keywords:
             return None
         x = source.text(node.args[0])
-        count = f"tf.cast(tf.size({x}), {held(x, node.args[0])}.dtype)"
+        count = f"tf.cast(tf.size({x}), {held(x)}.dtype)"
         return f"tf.math.divide_no_nan(tf.reduce_sum({x}), {count})"
 
     return source.rewritten(number, change)
@@ -68,16 +68,17 @@ def safe(source: Source, number: int, below: bool = False, nowhere: bool = False
             shape = (below and _BELOW.get(name)) or _SAFE.get(name)
             return whole or _shaped(source, node, shape, change)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-            above, under = source.within(node.left, change), source.within(node.right, change)
+            above = held(source.within(node.left, change))
+            under = held(source.within(node.right, change))
             if isinstance(node.right, ast.Constant):
                 return f"{above} / {under}"
             if nowhere or isinstance(node.left, ast.Constant):
                 return f"{above} / ({under} + 1e-12)"
             return f"tf.math.divide_no_nan({above}, {under})"
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
-            base = held(source.within(node.left, change), node.left)
+            base = held(source.within(node.left, change))
             if not isinstance(node.right, ast.Constant) or not isinstance(node.right.value, int):
-                power = held(source.text(node.right), node.right)
+                power = held(source.text(node.right))
                 if below:
                     return f"tf.sign({base}) * (tf.abs({base}) + 1e-12) ** {power}"
                 return f"({base} + 1e-12) ** {power}"
@@ -117,7 +118,9 @@ def _shaped(source: Source, node: ast.Call, shape: str | None, change: Change) -
         return None
     parts = [source.within(arg, change) for arg in node.args]
     kept = [k for k in node.keywords if k.arg != "ord"]
-    rest = "".join(f", {k.arg}={source.text(k.value)}" for k in kept)
+    taken = 2 if "{1}" in shape or function_name(node) == "norm" else 1  # norm(x, ord, axis)
+    rest = "".join(f", {part}" for part in parts[taken:])
+    rest += "".join(f", {k.arg}={source.text(k.value)}" for k in kept)
     try:
         return shape.format(*parts, function=source.text(node.func), rest=rest)
     except IndexError:
@@ -166,7 +169,7 @@ def _log_of_ratio(source: Source, node: ast.expr, number: int) -> str | None:
         return None
     if source.text(total.args[0]) != source.text(node.left) or not grown.args:
         return None
-    z = held(source.text(grown.args[0]), grown.args[0])
+    z = held(source.text(grown.args[0]))
     rest = "".join(f", {source.text(a)}" for a in total.args[1:])
     rest += "".join(f", {k.arg}={source.text(k.value)}" for k in total.keywords)
     return f"{z} - tf.reduce_logsumexp({z}{rest})"

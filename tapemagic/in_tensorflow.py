@@ -246,9 +246,9 @@ def _packs(source: Source, call: ast.Call, change: Change) -> bool:
 def _by_name(source: Source, node: ast.Call, name: str, change: Change) -> str | None:
     """float(x), and what was imported by name: `from math import exp`."""
     if name in ("float", "int") and len(node.args) == 1:
-        return held(source.within(node.args[0], change), node.args[0])
+        return held(source.within(node.args[0], change))
     if name in _BUILT_IN and node.args and _leaves_inside(source, node, change):
-        return _BUILT_IN[name].format(held(source.within(node.args[0], change), node.args[0]))
+        return _BUILT_IN[name].format(held(source.within(node.args[0], change)))
     known = origins.of(source.file).functions
     if name in known or name in codes.imported(source.file, _MODULES):
         return _renamed(source, node, codes.true_name(source.file, known.get(name, name)), change)
@@ -268,7 +268,7 @@ def _called(source: Source, node: ast.Call, change: Change) -> str:
     imported = function.split(".")[-1]
     if function.startswith("np.") and _tensorflow_s(imported):
         function = str(_tensorflow_s(imported))
-    return f"{held(function, node.args[0])}({parts})"
+    return f"{held(function)}({parts})"
 
 
 def _renamed(source: Source, node: ast.Call, name: str, change: Change) -> str | None:

@@ -34,7 +34,7 @@ def between(source: Source, number: int) -> Fix | None:
 
     def plain(node: ast.AST) -> str | None:
         if function_name(node) == "cast" and isinstance(node, ast.Call) and node.args:
-            return held(source.text(node.args[0]), node.args[0])
+            return held(source.text(node.args[0]))
         return None
 
     def read(node: ast.AST) -> str | None:

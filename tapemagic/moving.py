@@ -79,7 +79,7 @@ def mapped_later(source: Source, number: int, loop: int) -> Fix | None:
     if len(calls) != 1 or not calls[0].args or not isinstance(calls[0].func, ast.Attribute):
         return None
     call, owner = calls[0], calls[0].func.value
-    function = held(source.text(call.args[0]), call.args[0])
+    function = held(source.text(call.args[0]))
     item = source.text(around.target)
     last = source.span(around)[1]
     body = source.indentation(around.body[0].lineno)

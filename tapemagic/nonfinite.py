@@ -17,6 +17,7 @@ from tapemagic.trace import Array, Operation
 DEGENERATE = {"SelfAdjointEigV2", "Svd", "Eig", "Qr"}
 _LARGEST = 700.0  # e⁷⁰⁰ is still a float64
 _EXPONENTIAL = {"Exp", "Expm1", "Cosh", "Sinh"}
+_EDGED = {"Log", "Sqrt"}
 _SELECTS = {"Select", "SelectV2"}
 _DIVIDES = {"RealDiv", "Div", "DivNoNan"}
 _GROWS = {"Exp", "Cosh", "Sinh", "Expm1", "Mul", "Pow", "Square", "Sum", "MatMul", "BatchMatMulV2"}
@@ -123,11 +124,11 @@ def _masked(case: Case, culprit: Operation, key: int, reader: Operation) -> Diag
 
 
 def _further(case: Case, culprit: Operation) -> list[Repair]:
-    """Logarithms further on that get a 0: to mend the culprit alone would not do."""
+    """Logarithms and roots besides that get a 0: to mend the culprit alone would not do."""
     found = []
     operations = births.between(case.trace, case.sources, case.target)
     for operation in operations[::-1]:
-        if operation is culprit or operation.line == culprit.line or operation.kind != "Log":
+        if operation is culprit or operation.line == culprit.line or operation.kind not in _EDGED:
             continue
         value = case.trace.array(operation.inputs[0])
         repair = Repair(operation.line, edges.safe)

@@ -21,6 +21,7 @@ _METHODS = {
 _ADDS = {"append", "insert", "extend", "add", "update", "setdefault", "appendleft"}
 _SIZES = {"shape", "ndim", "dtype", "size"}
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+_Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,11 @@ class Program:
         trees = {file: tree for file in files if (tree := codes.tree(file)) is not None}
         self.files = frozenset(trees)
         self._functions = {
-            node.name: (file, node)
+            name: (file, function)
             for file, tree in trees.items()
             for node in ast.walk(tree)
-            if isinstance(node, _FUNCTION)
+            for name, function in [_defined(node)]
+            if function is not None
         }
         self.statements = [
             statement for file, tree in trees.items() for statement in _Reader(file, tree).read()
@@ -174,7 +176,11 @@ class _Reader:
                 own = {name: _own(self._file, child.name, name) for name in _locals(child)}
                 names = {**scope, **own}
             elif isinstance(child, ast.stmt) and not isinstance(child, ast.ClassDef):
-                yield self._statement(child, owners, scope)
+                name, defined = _defined(child)
+                if isinstance(defined, ast.Lambda):
+                    own = {a.arg: _own(self._file, name, a.arg) for a in defined.args.args}
+                    inner, names = (*owners, name), {**scope, **own}
+                yield self._statement(child, inner, names)
             yield from self._statements(child, inner, names)
 
     def _statement(
@@ -210,6 +216,16 @@ class _Reader:
 
     def _leaves(self, function: ast.expr) -> bool:
         return is_outside(function) or _root_of(function) in self._outside
+
+
+def _defined(node: ast.AST) -> tuple[str, _Function | None]:
+    """The function that a statement defines, and its name: def f(x), f = lambda x: …"""
+    if isinstance(node, _FUNCTION):
+        return node.name, node
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+        target = node.targets[0]
+        return getattr(target, "id", ""), node.value
+    return "", None
 
 
 def _locals(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:

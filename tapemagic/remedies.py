@@ -89,7 +89,7 @@ def without_stop(source: Source, number: int) -> Fix | None:
 
     def change(node: ast.AST) -> str | None:
         if isinstance(node, ast.Call) and function_name(node) in names and node.args:
-            return held(source.within(node.args[0], change), node.args[0])
+            return held(source.within(node.args[0], change))
         return None
 
     return source.rewritten(number, change)

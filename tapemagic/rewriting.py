@@ -137,9 +137,12 @@ def function_name(node: ast.AST) -> str:
     return function.id if isinstance(function, ast.Name) else ""
 
 
-def held(text: str, node: ast.expr) -> str:
+def held(text: str) -> str:
+    """An expression's text as an operand: in parentheses, unless it holds together by itself."""
+    node = codes.expression(text)
     plain = isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.Constant))
-    return text if plain or text.endswith(")") else f"({text})"
+    enclosed = node is not None and node.col_offset > 0
+    return text if plain or enclosed else f"({text})"
 
 
 def combined(source: Source, fixes: Iterable[Fix | None]) -> Fix | None:

@@ -28,7 +28,7 @@ def reparametrised(source: Source, node: ast.Call, change: Change) -> str | None
     given = dict(zip([*parameters, "size"], node.args))
     given.update({k.arg: k.value for k in node.keywords if k.arg})
     parts = [
-        held(source.within(given[name], change), given[name]) if name in given else default
+        held(source.within(given[name], change)) if name in given else default
         for name, default in parameters.items()
     ]
     size = given.get("size")

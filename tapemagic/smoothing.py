@@ -17,7 +17,8 @@ def smooth(source: Source, number: int) -> Fix | None:
         if isinstance(node, ast.Compare) and (hit := choosing.chance(source, node)):
             return hit
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.FloorDiv):
-            return f"({source.within(node.left, change)} / {source.within(node.right, change)})"
+            left, right = (held(source.within(n, change)) for n in (node.left, node.right))
+            return f"({left} / {right})"
         if not isinstance(node, ast.Call) or not node.args:
             return None
         inner = source.within(node.args[0], change)
@@ -29,15 +30,14 @@ def smooth(source: Source, number: int) -> Fix | None:
             chosen = f"tf.nn.softmax({source.text(inside.args[0])})"
             if name == "one_hot":
                 return chosen
-            places = f"tf.range({chosen}.shape[-1], dtype={chosen}.dtype)"
-            return f"tf.reduce_sum({chosen} * {places}, axis=-1)"
+            return choosing.place(chosen)
         compared = _difference(source, inside)
         if name in ("equal", "not_equal") and (hit := choosing.chance(source, node)):
             return hit
         if name == "cast" and compared:
             return f"tf.sigmoid({compared})"
         if name == "where" and len(node.args) == 3 and compared:
-            yes, no = (source.text(part) for part in node.args[1:])
+            yes, no = (held(source.text(part)) for part in node.args[1:])
             return f"({no} + ({yes} - {no}) * tf.sigmoid({compared}))"
         return None
 
@@ -58,7 +58,7 @@ def _difference(source: Source, node: ast.expr) -> str | None:
         above, below = function_name(node) in _ABOVE, function_name(node) in _BELOW
     else:
         return None
-    one, other = held(source.text(left), left), held(source.text(right), right)
+    one, other = held(source.text(left)), held(source.text(right))
     if above:
         return f"{one} - {other}"
     return f"{other} - {one}" if below else None
@@ -158,7 +158,7 @@ def as_float(source: Source, number: int) -> Fix | None:
         if not isinstance(node, ast.Call):
             return None
         if name == "cast" and len(node.args) == 2 and "int" in source.text(node.args[1]):
-            return held(source.within(node.args[0], change), node.args[0])
+            return held(source.within(node.args[0], change))
         if name == "convert_to_tensor" and node.args:
             return f"tf.cast({source.text(node)}, tf.float32)"
         if name not in ("constant", "Variable", "range") or not node.args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -13,7 +13,7 @@ from tapemagic.case import Case
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.findings import finding, is_float, repaired
 from tapemagic.rewriting import Fix, Source
-from tapemagic.trace import Operation
+from tapemagic.trace import Array, Operation
 
 _FLAT = {
     "Relu": "relu is flat where its input is negative",
@@ -43,7 +43,9 @@ def zero(case: Case) -> Iterator[Diagnosis]:
     """Where the slope dies: flat regions, rounding to 0, Python inside. Silent where the
     mathematical derivative is 0."""
     visits = list(births.sweep(case.trace, case.sources, case.target, case.seed))
-    visit = births.zeroing(visits, case.sources)
+    every = list(births.zeroing(visits, case.sources))
+    dead = (v for v in every if _is_flat(case, v.operation) or _is_backward(case, v.operation))
+    visit = next(dead, every[0] if every else None)  # a square at 0 has slope 0 by right
     python = [op for op in case.trace.operations if op.kind in _PYTHON]
     reached = {key for op in python for key in op.outputs}
     if python and (visit is None or visit.operation.kind in _PYTHON or _needs(case, reached)):
@@ -100,7 +102,17 @@ def _rounded_away(case: Case) -> Operation | None:
         factors = [v for v in values if v is not None and is_float(v) and v.size]
         if operation.kind in ("Mul", "Square", "Prod", "Pow") and all(np.all(v) for v in factors):
             return operation
+        if operation.kind == "MatMul" and 0.0 < _largest_product(factors) < _smallest(floats[0]):
+            return operation
     return None
+
+
+def _largest_product(factors: Sequence[Array]) -> float:
+    return float(np.prod([np.max(np.abs(v.astype(np.float64))) for v in factors]))
+
+
+def _smallest(value: Array) -> float:
+    return float(np.finfo(value.dtype).tiny)
 
 
 def _why_flat(case: Case, visit: Visit) -> str:

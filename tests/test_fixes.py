@@ -8,11 +8,11 @@ from functools import partial
 
 import pytest
 
-from tapemagic import in_tensorflow, moving, origins, remedies, smoothing
+from tapemagic import edges, in_tensorflow, moving, origins, remedies, smoothing
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.drafting import Step, in_turn
 from tapemagic.programs import program
-from tapemagic.rewriting import Fix, Source
+from tapemagic.rewriting import Fix, Source, held
 
 FILE = "<a cell of the tests>"
 
@@ -141,6 +141,29 @@ def test_what_names_stand_for(cell: Callable[[str], str]) -> None:
     assert origins.of(origins.draft(file, 1)) is known
     fixed = applied(file, in_turn(file, [Step((1, 1), in_tensorflow.rewritten)]))
     assert fixed == "a = tf.exp(x) + tf.sin(x) + tf.cos(x) + stubborn\n"
+
+
+def test_operands_hold_together(cell: Callable[[str], str]) -> None:
+    """Exchanged as operands, sums keep their parentheses; arguments by place are kept."""
+    file = cell(
+        "y = (x - m) / s\nz = (x + 1) // 2\nw = (u - v) / 2 + tf.sqrt(u)\n"
+        "t = tf.math.reduce_std(x, -1)\n"
+    )
+    nowhere = partial(edges.safe, nowhere=True)
+    assert applied(file, in_turn(file, [Step((1,), nowhere)])).startswith(
+        "y = (x - m) / (s + 1e-12)"
+    )
+    assert "z = ((x + 1) / 2)\n" in applied(file, in_turn(file, [Step((2,), smoothing.smooth)]))
+    fixed = applied(file, in_turn(file, [Step((3,), edges.safe)]))
+    assert "w = (u - v) / 2 + tf.sqrt(u + 1e-12)\n" in fixed
+    fixed = applied(file, in_turn(file, [Step((4,), edges.safe)]))
+    assert "reduce_variance(x, -1)" in fixed
+    assert [held(text) for text in ("f(a) + f(b)", "(a + b)", "a.b", "-f(a)")] == [
+        "(f(a) + f(b))",
+        "(a + b)",
+        "a.b",
+        "(-f(a))",
+    ]
 
 
 def test_source_lines(cell: Callable[[str], str]) -> None:

@@ -2802,5 +2802,44 @@ with tf.GradientTape() as tape:
     q = keras.ops.clip(p, 0.0, 1.0)  #@
     loss = tf.reduce_sum(q * [1.0, 2.0])
 g = tape.gradient(loss, p)
+=== numpy in lambda | left_tensorflow
+act = lambda z: np.tanh(z)  #@
+w = tf.Variable([0.2, 0.7])
+with tf.GradientTape() as tape:
+    h = act(w * 3.0)
+    loss = tf.reduce_sum(tf.constant(h) ** 2)
+g = tape.gradient(loss, w)
+=== functional lambda argmax | nondifferentiable
+inp = keras.Input((3,))
+h = keras.layers.Dense(4)(inp)
+model = keras.Model(inp, h)
+x = tf.ones((2, 3))
+with tf.GradientTape() as tape:
+    idx = tf.math.argmax(model(x), axis=1)  #@
+    loss = tf.reduce_mean(tf.cast(idx, tf.float32))
+g = tape.gradient(loss, model.trainable_variables)
+=== layer norm by hand constant row | domain
+x = tf.Variable([[2.0, 2.0, 2.0]])
+with tf.GradientTape() as tape:
+    m = tf.reduce_mean(x, -1, keepdims=True)
+    s = tf.math.reduce_std(x, -1, keepdims=True)
+    y = (x - m) / s  #@
+    loss = tf.reduce_sum(y * [[1.0, 2.0, 3.0]])
+g = tape.gradient(loss, x)
+=== vanishing rnn | underflow
+W = tf.Variable([[1e-4]])
+h = tf.constant([[1.0]])
+with tf.GradientTape() as tape:
+    for _ in range(30):
+        h = h @ W  #@
+    loss = tf.reduce_sum(h)
+g = tape.gradient(loss, W)
+=== relu network dead after bad init | flat
+net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4, activation="relu", bias_initializer=keras.initializers.Constant(-50.0)), keras.layers.Dense(1)])
+x = tf.constant([[0.3, 0.1]])
+with tf.GradientTape() as tape:
+    out = net(x)  #@
+    loss = tf.reduce_mean(out ** 2 + out)
+g = tape.gradient(loss, net.layers[0].kernel)
 """)
 )
