@@ -19,6 +19,32 @@ def stacked(source: Source, number: int) -> Fix | None:
     return _appended(source, number, node, target) or _scattered(source, number, node, target)
 
 
+def stored(source: Source, number: int) -> list[int]:
+    """The lines below that store entries into what the statement at a line binds."""
+    name = codes.assigned_name(source.file, number)
+    below = [source.statement(n) for n in codes.statements_below(source.file, number)]
+    return [
+        node.lineno
+        for node in below
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript)
+        if name and source.text(node.targets[0].value) == name
+    ]
+
+
+def updated(source: Source, number: int) -> Fix | None:
+    """`a[i, j] = e`, where a is a tensor by now."""
+    node = source.statement(number)
+    if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Subscript):
+        return None
+    target = node.targets[0]
+    index = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
+    if not all(isinstance(part, (ast.Name, ast.Constant, ast.BinOp)) for part in index):
+        return None
+    name, place = source.text(target.value), ", ".join(source.text(part) for part in index)
+    update = f"tf.tensor_scatter_nd_update({name}, [[{place}]], [{source.text(node.value)}])"
+    return source.replaced(number, f"{name} = {update}")
+
+
 def _scattered(source: Source, number: int, node: ast.Assign, target: ast.Subscript) -> Fix | None:
     """`a[i, j] = e` as a new tensor with that entry."""
     index = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]

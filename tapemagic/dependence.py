@@ -41,8 +41,8 @@ HIDDEN = {"left_tensorflow", "stopped", "outside_tape", "state"}  # a slope that
 @dataclass(frozen=True)
 class Cut:
     """An edge without a derivative: the `cause`, the op type or method, the line, and where the
-    value comes back in. `at` is the position in the recording; `further` are the other lines of
-    the same stretch."""
+    value comes back in, as the constant `constant`. `at` is the position in the recording;
+    `further` are the other lines of the same stretch."""
 
     cause: str
     kind: str
@@ -51,6 +51,7 @@ class Cut:
     back: Line | None = None
     tensor: int = -1
     further: tuple[Line, ...] = ()
+    constant: int = -1
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ class Dependence:
     def _by_escape(self, target: int, call: Line | None) -> Iterator[Edge]:
         for found in returns(self._trace, {target: call}):
             cut = Cut("left_tensorflow", found.method, found.left, 0, found.back, found.tensor)
-            yield Edge(found.tensor, found.constant, cut)
+            yield Edge(found.tensor, found.constant, replace(cut, constant=found.constant))
 
     # -- questions ---------------------------------------------------------------------------
 

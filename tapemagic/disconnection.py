@@ -14,7 +14,7 @@ from tapemagic.findings import Told, finding, found_with, repaired
 from tapemagic.linear import constant, is_made_of_answers
 from tapemagic.rewriting import Fix
 from tapemagic.severed import on_the_way, read_outside, told
-from tapemagic.slopes import hidden, is_all
+from tapemagic.slopes import hidden, is_all, moves
 from tapemagic.unwatched import in_its_place, integer_source, not_watched
 
 
@@ -51,6 +51,7 @@ def lost(case: Case) -> Iterator[Diagnosis]:
         return
     cuts = case.graph.lost(case.source.seen or case.sources, case.target)[:3]
     known = [cut for cut in cuts if cut.cause == "state" or cut.line is not None]
+    known = [cut for cut in known if cut.constant < 0 or moves(case, cut.constant)]
     if known and is_all(case):  # z - stop_gradient(max(z)) under a softmax: nothing is missing
         return
     yield from found_with([told(case, cut, partly=True) for cut in known])

@@ -53,6 +53,22 @@ def _beside(source: Source, number: int, block: ast.stmt) -> ast.stmt | None:
     return None
 
 
+def called_at(source: Source, number: int, tape: int) -> int:
+    """The line that has to move for a line to run in a block: itself, or that of the call of the
+    function that it is in."""
+    block = next((n for n in codes.enclosing(source.file, tape) if isinstance(n, ast.With)), None)
+    node = _beside(source, number, block) if block is not None else None
+    around = next((n for n in codes.enclosing(source.file, number) if _is_function(n)), None)
+    if node is None or not isinstance(around, ast.FunctionDef) or around.lineno <= tape <= number:
+        return number
+    calls = [n for n in ast.walk(node) if function_name(n) == around.name]
+    return calls[0].lineno if calls else number  # type: ignore[attr-defined]
+
+
+def _is_function(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef)
+
+
 def _calls(node: ast.stmt, name: str) -> bool:
     plain = not isinstance(node, (ast.FunctionDef, ast.ClassDef))
     return plain and any(function_name(part) == name for part in ast.walk(node))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tapemagic import codes, in_tensorflow, interpolating, moving, remedies, smoothing
+from tapemagic import codes, collecting, in_tensorflow, interpolating, moving, remedies, smoothing
 from tapemagic.case import REPLICAS, Case
 from tapemagic.dependence import Cut, Edge, cuts
 from tapemagic.findings import Repair, Told, together
+from tapemagic.rewriting import Source
 from tapemagic.slopes import hidden, whole
 from tapemagic.trace import Line
 from tapemagic.unwatched import as_index
@@ -121,7 +122,16 @@ def _left(case: Case, cut: Cut) -> _Parts:
     line, back = cut.line, cut.back
     here = back is not None and line is not None and back.file == line.file
     numbers = (back.number,) if here and back is not None else ()
-    return message, line, (Repair(line, in_tensorflow.rewritten, numbers),)
+    return message, line, (Repair(line, in_tensorflow.rewritten, numbers), *_stores(line))
+
+
+def _stores(line: Line | None) -> list[Repair]:
+    """Entries that are stored into what left: a tensor takes none, and is made anew."""
+    if line is None:
+        return []
+    numbers = collecting.stored(Source(line.file), line.number)
+    lines = [Line(n, codes.line_text(line.file, n), line.file) for n in numbers]
+    return [Repair(one, collecting.updated) for one in lines]
 
 
 def _elsewhere(cut: Cut) -> bool:
@@ -161,17 +171,25 @@ def _outside(case: Case, cut: Cut) -> _Parts:
     place = "outside the block of the tape"
     here = block is not None and block.file == line.file
     if here and block is not None:
+        line = _called_at(line, block)
         before = line.number < block.number
         place = f"{'before' if before else 'after'} the block of the tape (line {block.number})"
     message = f"this ran {place}, which therefore knows nothing of it. Move it into the block."
     if block is None or not here:
         return message, line, ()
-    numbers = sorted({one.number for one in (line, *cut.further) if one.file == line.file})
+    every = [_called_at(one, block) for one in (line, *cut.further) if one.file == line.file]
+    numbers = sorted({one.number for one in every})
     above = [n for n in numbers if n < block.number]
     below = [n for n in numbers if n > block.number]
     lines = [Line(n, codes.line_text(line.file, n), line.file) for n in (*above[::-1], *below)]
     make = moving.moved_into
     return message, line, tuple(Repair(one, make, (block.number,)) for one in lines)
+
+
+def _called_at(line: Line, block: Line) -> Line:
+    """The line that has to move into a block: of what ran in a function, that which called it."""
+    number = moving.called_at(Source(line.file), line.number, block.number)
+    return Line(number, codes.line_text(line.file, number), line.file)
 
 
 def _in_pipeline(cut: Cut) -> _Parts:

@@ -36,6 +36,13 @@ def is_all(case: Case) -> bool:
     return bool(np.max(np.abs(value - slope), initial=0.0) <= 1e-3 * np.max(np.abs(slope)))
 
 
+def moves(case: Case, constant: int) -> bool:
+    """Whether the target depends on a constant, as far as the replay can tell: not on the largest
+    entry that a softmax is shifted by."""
+    slope = hidden_slope(case.trace, case.target, (constant,))
+    return slope is None or bool(np.any(np.abs(slope) > 1e-6))
+
+
 def _brief(slope: Array) -> str:
     if slope.size == 1:
         return f"about {written(float(slope.flat[0]), 'float32')}"

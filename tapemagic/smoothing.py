@@ -41,7 +41,21 @@ def smooth(source: Source, number: int) -> Fix | None:
             return f"({no} + ({yes} - {no}) * tf.sigmoid({compared}))"
         return None
 
-    return choosing.expected(source, number) or source.rewritten(number, change)
+    found = choosing.expected(source, number) or source.rewritten(number, change)
+    return found or _mask(source, number)
+
+
+def _mask(source: Source, number: int) -> Fix | None:
+    """`m = a > b` as a sigmoid, where m is only cast further down."""
+    name, node = codes.assigned_name(source.file, number), source.statement(number)
+    compared = _difference(source, node.value) if isinstance(node, ast.Assign) else None
+    if not isinstance(node, ast.Assign) or not name or compared is None:
+        return None
+    below = [source.statement(n) for n in codes.statements_below(source.file, number)]
+    parts = [part for one in below if one is not None for part in ast.walk(one)]
+    cast = [p.args[0] for p in parts if isinstance(p, ast.Call) and function_name(p) == "cast"]
+    read = {p for p in parts if isinstance(p, ast.Name) and p.id == name}
+    return source.exchanged(node.value, f"tf.sigmoid({compared})") if read <= set(cast) else None
 
 
 _ABOVE, _BELOW = {"greater", "greater_equal"}, {"less", "less_equal"}

@@ -2841,5 +2841,38 @@ with tf.GradientTape() as tape:
     out = net(x)  #@
     loss = tf.reduce_mean(out ** 2 + out)
 g = tape.gradient(loss, net.layers[0].kernel)
+=== image ops through numpy slice assign | left_tensorflow
+img = tf.Variable(tf.ones((2, 2)))
+with tf.GradientTape() as tape:
+    arr = img.numpy()  #@
+    arr[0, 0] = 0.0
+    loss = tf.reduce_sum(tf.constant(arr) ** 2)
+g = tape.gradient(loss, img)
+=== np max of logits for stability | healthy
+z = tf.Variable([1.0, 3.0, 2.0])
+with tf.GradientTape() as tape:
+    shift = np.max(z.numpy())
+    e = tf.exp(z - shift)
+    p = e / tf.reduce_sum(e)
+    loss = -tf.math.log(p[2])
+g = tape.gradient(loss, z)
+=== loss before with | outside_tape
+m = tf.Variable(2.0)
+c = tf.Variable(1.0)
+x = tf.constant([1.0, 2.0, 3.0])
+y = 3.0 * x
+def loss_fn():
+    return tf.reduce_mean((m * x + c - y) ** 2)
+loss = loss_fn()  #@
+with tf.GradientTape() as tape:
+    print("training")
+dm, dc = tape.gradient(loss, [m, c])
+=== bool mask count loss | nondifferentiable
+pred = tf.Variable([0.1, 0.6, 0.9])
+y = tf.constant([0.0, 1.0, 1.0])
+with tf.GradientTape() as tape:
+    wrong = tf.math.abs(pred - y) > 0.3  #@
+    loss = tf.reduce_mean(tf.cast(wrong, tf.float32))
+g = tape.gradient(loss, pred)
 """)
 )
