@@ -13,8 +13,6 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from tapemagic import origins
 from tapemagic.escapes import calls_outside, returns
 from tapemagic.trace import Line, Operation, Trace
@@ -30,12 +28,6 @@ _STEPS = {
 }
 _PYTHON = {"PyFunc", "PyFuncStateless"}
 _ASSIGNS = ("Assign", "ResourceStridedSliceAssign", "ResourceScatter", "ResourceApply")
-_PENALTIES = {"Square", "Pow", "Sum", "Mean", "Mul", "Abs", "AddV2", "AddN", "L2Loss", "Sqrt"}
-_DETACHES = {"predict", "predict_on_batch", "get_weights"}
-_DISTANCES = {"Square", "Abs", "Pow", "Mul"}
-_LOGARITHMS = {"Log", "LogSoftmax", "SparseSoftmaxCrossEntropyWithLogits"}
-_CHOOSES = {"GatherV2", "GatherNd", "StridedSlice", "Squeeze", "Reshape", "Sum", "Neg", "Mul"}
-HIDDEN = {"left_tensorflow", "stopped", "outside_tape", "state"}  # a slope that the tape misses
 
 
 @dataclass(frozen=True)
@@ -70,9 +62,8 @@ class Dependence:
     def __init__(
         self, trace: Trace, target: int, call: Line | None, stops: Collection[tuple[int, int]] = ()
     ) -> None:
-        self._trace, self._stops = trace, stops
+        self.trace, self._stops = trace, stops
         self._kinds: dict[int, str] = {}
-        self._read: set[int] = set()
         self.into: dict[int, list[Edge]] = {}
         self.out: dict[int, list[Edge]] = {}
         ways = (
@@ -88,7 +79,7 @@ class Dependence:
     # -- the edges ---------------------------------------------------------------------------
 
     def _by_operations(self) -> Iterator[Edge]:
-        for operation in self._trace.operations:
+        for operation in self.trace.operations:
             if operation.kind in _SHAPES or operation.kind.startswith(_ASSIGNS):
                 continue
             for start in dict.fromkeys(operation.inputs):
@@ -102,7 +93,7 @@ class Dependence:
         return Cut(cause, operation.kind, operation.line, operation.at, tensor=start)
 
     def _cause(self, operation: Operation, start: int, end: int) -> str | None:
-        before, after = self._kind(start), self._kind(end)
+        before, after = self.kind(start), self.kind(end)
         if before == "other":  # a resource, a string
             return None
         if before == "whole":
@@ -120,13 +111,14 @@ class Dependence:
             return "stopped" if stopped else "outside_tape"
         return None
 
-    def _kind(self, key: int) -> str:
+    def kind(self, key: int) -> str:
+        """Whether a tensor holds floating numbers, whole ones, or something other."""
         if key not in self._kinds:
             self._kinds[key] = self._kind_of(key)
         return self._kinds[key]
 
     def _kind_of(self, key: int) -> str:
-        known = self._trace.tensors.get(key)
+        known = self.trace.tensors.get(key)
         if known is None:
             return "other"
         if known.dtype.startswith(("float", "bfloat", "complex")):
@@ -136,11 +128,11 @@ class Dependence:
     def _by_state(self) -> Iterator[Edge]:
         """From what is assigned to a variable to what is read of it later."""
         reads: dict[int, list[tuple[int, int]]] = {}
-        for operation in self._trace.operations:
+        for operation in self.trace.operations:
             if operation.kind == "ReadVariableOp" and operation.inputs:
                 found = operation.inputs[0], (operation.at, operation.outputs[0])
                 reads.setdefault(found[0], []).append(found[1])
-        for operation in self._trace.operations:
+        for operation in self.trace.operations:
             if operation.kind.startswith(_ASSIGNS) and operation.inputs:
                 handle, *values = operation.inputs
                 cut = Cut("state", operation.kind, operation.line, operation.at)
@@ -152,7 +144,7 @@ class Dependence:
     def _by_pipeline(self) -> Iterator[Edge]:
         """From what a data set's function captured to what an iterator gave."""
         captured: dict[int, list[tuple[int, Cut]]] = {}  # by data set, then by iterator
-        for operation in self._trace.operations:
+        for operation in self.trace.operations:
             kind, inputs = operation.kind, operation.inputs
             before = [pair for key in inputs for pair in captured.get(key, ())]
             if kind.startswith("IteratorGetNext"):
@@ -167,7 +159,7 @@ class Dependence:
                 captured.update((key, before) for key in operation.outputs)
 
     def _by_escape(self, target: int, call: Line | None) -> Iterator[Edge]:
-        for found in returns(self._trace, {target: call}):
+        for found in returns(self.trace, {target: call}):
             cut = Cut("left_tensorflow", found.method, found.left, 0, found.back, found.tensor)
             yield Edge(found.tensor, found.constant, replace(cut, constant=found.constant))
 
@@ -217,131 +209,6 @@ class Dependence:
                     known.add(edge.end)
                     pending.append(edge.end)
         return sorted(dict.fromkeys(found), key=lambda cut: cut.at)
-
-    def lost(self, sources: Collection[int], target: int) -> list[Cut]:
-        """Where a further way from a source to the target is cut, although others go through."""
-        alive = self._reached(sources)
-        below = self._leading(target)
-        found = [
-            edge.cut
-            for key in alive
-            for edge in self.out.get(key, ())
-            if edge.cut is not None and edge.end in below and self._is_loss(edge, edge.cut)
-        ]
-        return sorted(dict.fromkeys(found), key=lambda cut: (cut.at, cut.line is None))
-
-    def _is_loss(self, edge: Edge, cut: Cut) -> bool:
-        """Whether a cut on one of several ways is a mistake, as far as one can tell: detached
-        targets, old policies and straight-through estimates are meant as they are."""
-        if cut.cause == "stopped":
-            return not self._is_straight_through(edge) and not self._is_aim(edge.end)
-        if cut.cause == "outside_tape":
-            return cut.kind in _PENALTIES and self._all_penalties(edge.end)
-        return cut.cause in HIDDEN and cut.kind not in _DETACHES
-
-    def _is_straight_through(self, edge: Edge) -> bool:
-        """x + stop_gradient(q − x): the slope that is stopped is there beside it."""
-        taken = [e.operation for e in self.into.get(edge.start, ()) if e.operation is not None]
-        subtracted = {
-            key for op in taken if op.kind in ("Sub", "AddV2", "Neg") for key in op.inputs
-        }
-        beside = {
-            key
-            for e in self.out.get(edge.end, ())
-            if e.operation is not None and e.operation.kind in ("AddV2", "Add", "Sub")
-            for key in e.operation.inputs
-        }
-        return bool(subtracted & beside) or any(
-            self._is_the_same(one, other) for one in subtracted for other in beside
-        )
-
-    def _is_aim(self, key: int) -> bool:
-        """Whether what is stopped is only what something else is led to: subtracted from a
-        prediction before a square, or the weight of a logarithm, as in a policy gradient."""
-        known, pending, found = {key}, [key], False
-        while pending:
-            for edge in self.out.get(pending.pop(), ()):
-                operation = edge.operation
-                if operation is None or edge.end in known:
-                    continue
-                beside = [other for other in operation.inputs if other not in known]
-                moving = [other for other in beside if self._is_variable(other)]
-                if moving and not self._meets(operation, moving[0]):
-                    return False
-                found = found or bool(moving)
-                known.add(edge.end)
-                if not moving:
-                    pending.append(edge.end)
-        return found
-
-    def _meets(self, operation: Operation, other: int) -> bool:
-        """Whether an op sets what was stopped against another value, as losses do."""
-        after = {e.operation.kind for e in self.out.get(operation.outputs[0], ()) if e.operation}
-        if operation.kind == "Sub":
-            return bool(after & _DISTANCES)
-        if operation.kind == "SquaredDifference":
-            return True
-        made = {operation.kind for operation in self._linear(other)}
-        return operation.kind == "Mul" and bool(made & _LOGARITHMS)
-
-    def _linear(self, key: int) -> Iterator[Operation]:
-        """What made a tensor, through ops that only choose, add and scale."""
-        for edge in self.into.get(key, ())[:1]:
-            if edge.operation is not None:
-                yield edge.operation
-                if edge.operation.kind in _CHOOSES:
-                    yield from self._linear(edge.operation.inputs[0])
-
-    def _is_variable(self, key: int) -> bool:
-        """Whether a tensor was computed from any variable."""
-        if not self._read:
-            self._read.update(k for reads in self._trace.variables.values() for k in reads)
-        return self._kind(key) == "floating" and not self._read.isdisjoint(self.ancestors(key))
-
-    def _is_the_same(self, one: int, other: int) -> bool:
-        """Whether two tensors are one expression, written and computed twice."""
-        made = [
-            next((e.operation for e in self.into.get(key, ()) if e.operation is not None), None)
-            for key in (one, other)
-        ]
-        first, second = (self._trace.array(key) for key in (one, other))
-        if made[0] is None or made[1] is None or first is None or second is None:
-            return False
-        alike = (made[0].kind, made[0].line) == (made[1].kind, made[1].line)
-        return alike and np.array_equal(first, second)
-
-    def _all_penalties(self, key: int) -> bool:
-        """Whether what was computed off the tape is simple arithmetic: a penalty on weights."""
-        known, pending = {key}, [key]
-        while pending:
-            for edge in self.out.get(pending.pop(), ()):
-                off = edge.cut is not None and edge.cut.cause == "outside_tape"
-                if off and edge.cut is not None and edge.cut.kind not in _PENALTIES:
-                    return False
-                if off and edge.end not in known:
-                    known.add(edge.end)
-                    pending.append(edge.end)
-        return True
-
-    def _reached(self, sources: Collection[int]) -> set[int]:
-        known, pending = set(sources), list(sources)
-        while pending:
-            for edge in self.out.get(pending.pop(), ()):
-                if edge.cut is None and edge.end not in known and self._kind(edge.end) != "whole":
-                    known.add(edge.end)
-                    pending.append(edge.end)
-        return known
-
-    def _leading(self, target: int) -> set[int]:
-        """What the target's slope depends on, were nothing hidden."""
-        known, pending = {target}, [target]
-        while pending:
-            for edge in self.into.get(pending.pop(), ()):
-                through = edge.cut is None or edge.cut.cause == "outside_tape"
-                if through and edge.start not in known and self._kind(edge.start) == "floating":
-                    known.add(edge.start)
-                    pending.append(edge.start)
-        return known
 
 
 def _along(step: Mapping[int, Edge], key: int, target: int) -> list[Edge]:

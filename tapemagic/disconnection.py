@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tapemagic import remedies
+from tapemagic import missing, remedies
 from tapemagic.case import Case
 from tapemagic.dependence import Edge
 from tapemagic.diagnosis import Diagnosis
@@ -49,7 +49,7 @@ def lost(case: Case) -> Iterator[Diagnosis]:
     """Ways that are cut although others go through: the value is not all of the slope."""
     if case.source.dtype.startswith("complex"):
         return
-    cuts = case.graph.lost(case.source.seen or case.sources, case.target)[:3]
+    cuts = missing.lost(case.graph, case.source.seen or case.sources, case.target)[:3]
     known = [cut for cut in cuts if cut.cause == "state" or cut.line is not None]
     known = [cut for cut in known if cut.constant < 0 or moves(case, cut.constant)]
     if known and is_all(case):  # z - stop_gradient(max(z)) under a softmax: nothing is missing
