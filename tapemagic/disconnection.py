@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from tapemagic import missing, remedies
 from tapemagic.case import Case
-from tapemagic.dependence import Edge
+from tapemagic.dependence import Cut, Edge
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.findings import Told, finding, found_with, repaired
 from tapemagic.linear import constant, is_made_of_answers
@@ -49,12 +49,19 @@ def lost(case: Case) -> Iterator[Diagnosis]:
     """Ways that are cut although others go through: the value is not all of the slope."""
     if case.source.dtype.startswith("complex"):
         return
-    cuts = missing.lost(case.graph, case.source.seen or case.sources, case.target)[:3]
-    known = [cut for cut in cuts if cut.cause == "state" or cut.line is not None]
-    known = [cut for cut in known if cut.constant < 0 or moves(case, cut.constant)]
+    every = missing.lost(case.graph, case.source.seen or case.sources, case.target)
+    known = [cut for cut in every[:3] if cut.cause == "state" or cut.line is not None]
+    known = [cut for cut in known if cut.constant < 0 or moves(case, _alike(case, cut, every))]
     if known and is_all(case):  # z - stop_gradient(max(z)) under a softmax: nothing is missing
         return
     yield from found_with([told(case, cut, partly=True) for cut in known])
+
+
+def _alike(case: Case, cut: Cut, cuts: Sequence[Cut]) -> list[int]:
+    """The constants that one value came back in as: in c + log(sum(exp(z − c))) there are two."""
+    same = [one.constant for one in cuts if (one.line, one.tensor) == (cut.line, cut.tensor)]
+    values = {key: np.asarray(case.trace.array(key)) for key in same}
+    return [key for key in same if np.array_equal(values[key], values[cut.constant])]
 
 
 def _no_way(case: Case) -> Iterator[Diagnosis]:

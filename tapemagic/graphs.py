@@ -112,7 +112,7 @@ class Opened:
             raise NotOpened("it runs too many ops")
         with np.errstate(all="ignore"):
             results = row.apply([_exact(self.value(key)) for key in inputs], attributes)
-        made = [self.constant(np.asarray(result)) for result in results]
+        made = [self.constant(_typed(np.asarray(result), attributes)) for result in results]
         pairs = tuple(part for pair in attributes.items() for part in pair)
         self.log.append((kind, list(inputs), pairs, made))
         return made
@@ -223,6 +223,12 @@ def _known(key: Held) -> int:
     if not isinstance(key, int):
         raise NotOpened("it keeps a list of tensors")
     return key
+
+
+def _typed(array: Array, attributes: dict[str, Any]) -> Array:
+    """What a cast to integers made, as integers: no slope gets through them."""
+    target = tf.as_dtype(attributes["DstT"]) if "DstT" in attributes else tf.float64
+    return array.astype(target.as_numpy_dtype) if target.is_integer else array
 
 
 def _exact(array: Array) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tapemagic.case import Case
@@ -36,10 +38,10 @@ def is_all(case: Case) -> bool:
     return bool(np.max(np.abs(value - slope), initial=0.0) <= 1e-3 * np.max(np.abs(slope)))
 
 
-def moves(case: Case, constant: int) -> bool:
-    """Whether the target depends on a constant, as far as the replay can tell: not on the largest
+def moves(case: Case, constants: Sequence[int]) -> bool:
+    """Whether the target depends on a value, as far as the replay can tell: not on the largest
     entry that a softmax is shifted by."""
-    slope = hidden_slope(case.trace, case.target, (constant,))
+    slope = hidden_slope(case.trace, case.target, constants)
     return slope is None or bool(np.any(np.abs(slope) > 1e-6))
 
 

@@ -2874,5 +2874,20 @@ with tf.GradientTape() as tape:
     wrong = tf.math.abs(pred - y) > 0.3  #@
     loss = tf.reduce_mean(tf.cast(wrong, tf.float32))
 g = tape.gradient(loss, pred)
+=== shift by python max healthy | healthy
+z = tf.Variable([1.0, 5.0, 2.0])
+with tf.GradientTape() as tape:
+    c = max(z.numpy())
+    lse = c + tf.math.log(tf.reduce_sum(tf.exp(z - c)))
+g = tape.gradient(lse, z)
+=== compiled int cast | integer
+w = tf.Variable([1.2, 2.7])
+@tf.function
+def q(v):
+    k = tf.cast(v, tf.int32)  #@
+    return tf.cast(k, tf.float32) * 2.0
+with tf.GradientTape() as tape:
+    s = tf.reduce_sum(q(w))
+g = tape.gradient(s, w)
 """)
 )
