@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -201,6 +202,7 @@ class _Frame:
         return [self.get(name) for name in node.input if not name.startswith("^")]
 
 
+@lru_cache(maxsize=256)  # a function may be called in every step of a loop
 def _places(name: str, is_user_s: Callable[[str], bool]) -> dict[str, Place]:
     """Where a function's nodes were made, as its graph remembers; a function that is gone does
     not."""
