@@ -5,6 +5,7 @@ collected, powers of the same entries merged. Every step holds for all values; n
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -77,11 +78,13 @@ def contract(
     summed |= dict.fromkeys(k for _, labels in opened for k in labels if k not in out)
     opened, summed = _without_identities(opened, tuple(out), summed)
     merged = _merged(opened)
+    settled = _units(merged)
     for label in summed:
         if not any(label in labels for _, labels in merged):
             coefficient = times(coefficient, known[label])
-    if coefficient == ZERO:
+    if coefficient == ZERO or settled is None:
         return constant(ZERO, shape)
+    merged = [f for f in merged if not (f[1] and f[1][0] in settled and f[1][0] in summed)]
     return _canonical(coefficient, merged, tuple(out), shape)
 
 
@@ -169,6 +172,18 @@ def _merged(
         for (node, labels), e in exponents.items()
         if e
     ]
+
+
+def _units(factors: Sequence[tuple[Node, tuple[Label, ...]]]) -> set[Label] | None:
+    """The labels that a unit vector alone has: it sums to 1. None where two different ones meet:
+    eᵢᵀeⱼ = 0."""
+    found: dict[Label, Node] = {}
+    for node, labels in factors:
+        if isinstance(node, Structure) and node.kind == "unit":
+            if found.setdefault(labels[0], node) != node:
+                return None
+    uses = Counter(label for _, labels in factors for label in labels)
+    return {label for label in found if uses[label] == 1}
 
 
 def _as_power(node: Node) -> tuple[Node, Fraction]:

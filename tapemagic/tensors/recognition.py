@@ -33,6 +33,7 @@ from tapemagic.tensors.nodes import (
     constant,
     postorder,
 )
+from tapemagic.tensors.vectorising import over_all
 from tapemagic.tensors.whole import make, softmax
 
 MINUS = number(-1)
@@ -465,6 +466,6 @@ def _expanded(node: Node) -> list[Node]:
 
 RULES: Mapping[type, tuple[Rule, ...]] = {
     Contract: (_softmax, _sums_to_one, _masked_root, _root_inverses, _log_of_root, _cancelled),
-    Plus: (_logsumexp_shifted, _log_softmax, _softplus, _factored, _cancelled),
+    Plus: (over_all, _logsumexp_shifted, _log_softmax, _softplus, _factored, _cancelled),
     Map: (_log_of_sum, _log_of_softmax, _sigmoid),
 }
