@@ -155,7 +155,7 @@ class Printer(Notation[T]):
         body = self.show(node.operand) if tight else self.show(node.operand, ATOM)
         if isinstance(node.operand, f.Call):
             body = self.fenced(body, "[", "]")
-        plain = all(isinstance(part, f.Symbol) and len(part.name.text) == 1 for part in node.below)
+        plain = all(_one_sign(part) for part in node.below)
         below: list[T] = []
         for part in node.below:
             below += [self.comma()] if below and not plain else []
@@ -351,6 +351,13 @@ def _signed_terms(node: f.Sum) -> Iterator[tuple[bool, f.Formula]]:
             yield from _signed_terms(term)
         else:
             yield unsigned(term)
+
+
+def _one_sign(place: f.Formula) -> bool:
+    """Whether a place is one letter or digit, which needs no comma: A₁₂."""
+    if isinstance(place, f.Number):
+        return place.value.denominator == 1 and 0 <= place.value < 10
+    return isinstance(place, f.Symbol) and len(place.name.text) == 1
 
 
 def _factors(node: f.Product) -> Iterator[f.Formula]:

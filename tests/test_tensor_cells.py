@@ -102,6 +102,54 @@ READ = {
     "one entry of the batch": (
         "Z = tf.random.normal((3, 4))", "%%grad Z --batch-jacobian",
         "P = tf.nn.softmax(Z)", "[softmax(Z_{i·})]ₖ δⱼₖ − "),
+    "a matrix of numbers": (
+        "t = tf.constant(0.6); p = tf.constant([1., 2.])", "%%grad t --notation matrix",
+        "R = tf.stack([[tf.cos(t), -tf.sin(t)], [tf.sin(t), tf.cos(t)]])\n"
+        "L = tf.reduce_sum(tf.linalg.matvec(R, p)**3)",
+        r"\begin{bmatrix} \cos(t) & -\sin(t) \\ \sin(t) & \cos(t) \end{bmatrix}"),
+    "its derivative": (
+        "t = tf.constant(0.6)", "%%grad t -J --notation matrix",
+        "R = tf.convert_to_tensor([[tf.cos(t), -tf.sin(t)], [tf.sin(t), tf.cos(t)]])",
+        r"= \begin{bmatrix} -\sin(t) & -\cos(t) \\ \cos(t) & -\sin(t) \end{bmatrix}"),
+    "rows that numbers and constants make": (
+        "t = tf.constant(0.6); P = tf.random.normal((3, 3))", "%%grad t --notation matrix",
+        "T = tf.stack([tf.stack([t, t**2, 1.]), tf.constant([0., 0., 1.]), tf.stack([t, 0., t])])\n"
+        "L = tf.reduce_sum((P @ T)**2)",
+        r"\begin{bmatrix} t & t^{2} & 1 \\ 0 & 0 & 1 \\ t & 0 & t \end{bmatrix}"),
+    "a vector of numbers": (
+        "x = tf.constant(1.3); w = tf.constant([1., -2., .5])", "%%grad x --notation matrix",
+        "phi = tf.stack([1.0, x, x**2])\ny = tf.tensordot(w, phi, 1)", "2w₃x + w₂"),
+    "a sum with a vector": (
+        "a = tf.constant(1.3); e = tf.constant([1., -2.])", "%%grad a --notation matrix",
+        "L = tf.norm(tf.stack([a, a*a]) - e)**2",
+        r"\begin{bmatrix} a \\ a^{2} \end{bmatrix} - e"),
+    "a letter that is taken": (
+        "e = tf.random.normal((20,))", "%%grad e --notation matrix",
+        "L = e[3]**3", "b₄ is the unit vector"),
+    "blocks": (
+        "x, z = tf.random.normal((4, 2)), tf.random.normal((4, 3)); W = tf.random.normal((5, 2))",
+        "%%grad x, W --notation matrix", "L = tf.reduce_sum(tf.nn.relu(tf.concat([x, z], 1) @ W))",
+        "[x  z] W"),
+    "an entry of a product": (
+        "S = tf.constant([[2., .1], [.3, 1.]]); x = tf.constant([1., 2.])",
+        "%%grad x --notation matrix", "L = tf.linalg.matvec(tf.linalg.inv(S), x)[0]**2",
+        "(S⁻¹x)₁"),
+    "rows in a loop": (
+        "X = tf.random.normal((4, 3)); w = tf.random.normal((3,))", "%%grad w --notation matrix",
+        "y = tf.map_fn(lambda r: tf.tanh(tf.tensordot(r, w, 1)), X)\nL = tf.reduce_sum(y**2)",
+        "y = tanh(Xw)"),
+    "rows in a loop, each by its norm": (
+        "X = tf.random.normal((3, 2))", "%%grad X --notation matrix",
+        "y = tf.stack([X[i]/tf.norm(X[i]) for i in range(3)])\nL = tf.reduce_sum(y**3)",
+        "y = diag((X^(∘2) 𝟏)^(∘−1/2)) X"),
+    "a row times a column": (
+        "h = tf.constant([[1., .5]]); x = tf.constant([[1.], [2.]])", "%%grad x --notation matrix",
+        "L = tf.reduce_sum((h @ x)**3)", "hx"),
+    "a symmetric inverse, twice": (
+        "A, b = tf.random.normal((5, 2)), tf.random.normal((5, 1)); c = tf.constant(0.1)",
+        "%%grad c --notation matrix",
+        "w = tf.linalg.solve(tf.transpose(A) @ A + c*tf.eye(2), tf.transpose(A) @ b)\n"
+        "L = tf.reduce_sum(w)", "(AᵀA + cI)⁻² Aᵀb"),
 }  # fmt: skip
 
 
@@ -110,7 +158,7 @@ def test_how_it_reads(shell: Shell, case: str) -> None:
     setup, line, body, wanted = READ[case]
     derivative = only(shell, setup, f"{line} -q -o res\n{body}")
     assert derivative.check.agrees is True
-    assert wanted in repr(shell.names["res"])
+    assert wanted in repr(shell.names["res"]) + shell.names["res"].latex
 
 
 # ---- where there is no closed form --------------------------------------------------------------

@@ -179,9 +179,9 @@ def _units(factors: Sequence[tuple[Node, tuple[Label, ...]]]) -> set[Label] | No
     eᵢᵀeⱼ = 0."""
     found: dict[Label, Node] = {}
     for node, labels in factors:
-        if isinstance(node, Structure) and node.kind == "unit":
-            if found.setdefault(labels[0], node) != node:
-                return None
+        unit = isinstance(node, Structure) and node.kind == "unit"
+        if unit and found.setdefault(labels[0], node) != node:
+            return None
     uses = Counter(label for _, labels in factors for label in labels)
     return {label for label in found if uses[label] == 1}
 

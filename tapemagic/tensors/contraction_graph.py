@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tapemagic import document as d
-from tapemagic.formula import Call, Formula, Negative, Number, Power, Product, number
+from tapemagic.formula import (
+    ONE,
+    Call,
+    Formula,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    number,
+)
 from tapemagic.tensors.matrix_products import (
     diag,
     joined,
@@ -21,7 +31,7 @@ from tapemagic.tensors.matrix_products import (
     trace,
     transposed,
 )
-from tapemagic.tensors.nodes import PLACES, Contract, Labels, Map, Node
+from tapemagic.tensors.nodes import PLACES, Contract, Labels, Map, Node, Structure
 
 
 class NotMatrix(Exception):
@@ -34,6 +44,8 @@ class Writer(Protocol):
     def write(self, node: Node) -> Formula: ...
 
     def power(self, base: Node, exponent: Formula) -> Formula: ...
+
+    def entry(self, node: Node, places: Sequence[int]) -> Formula: ...
 
 
 def power_of(node: Map) -> Formula | None:
@@ -70,11 +82,13 @@ class Graph:
         self._below: list[Formula] = []
         self._weights: dict[int, list[Formula]] = {}
         self._edges: list[_Edge] = []
+        # The summed labels that a unit vector has: the place, the vector.
+        self._chosen: dict[int, tuple[Formula, Formula]] = {}
         self._norm(node, writer)
 
     def _norm(self, node: Contract, writer: Writer) -> None:
         """Place the factors; what is summed by itself becomes a norm or a sum at once."""
-        for part, labels in node.factors:
+        for part, labels in self._without_entries(node, writer):
             alone = all(
                 label >= node.rank and sum(label in ls for _, ls in node.factors) == 1
                 for label in labels
@@ -84,6 +98,27 @@ class Graph:
                 self._scalars.append(Power(norm, number(2)))
             else:
                 self._place(part, labels, writer)
+
+    def _without_entries(self, node: Contract, writer: Writer) -> list[tuple[Node, Labels]]:
+        """Factors of which unit vectors choose an entry are numbers: e₁ᵀAe₂ = A₁₂."""
+        units = {labels[0]: part for part, labels in node.factors if _is_unit(part)}
+        left = []
+        for part, labels in node.factors:
+            if _is_unit(part):
+                if labels[0] < node.rank:
+                    left.append((part, labels))
+            elif labels and all(label in units for label in labels):
+                entry = writer.entry(part, [_place(units[label]) for label in labels])
+                if isinstance(entry, Quotient) and entry.numerator == ONE:
+                    self._below.append(entry.denominator)
+                else:
+                    self._scalars.append(entry)
+            else:
+                left.append((part, labels))
+        for label, unit in units.items():
+            if label >= node.rank:
+                self._chosen[label] = number(_place(unit) + 1), writer.write(unit)
+        return left
 
     def _place(self, part: Node, labels: Labels, writer: Writer) -> None:
         if not labels:
@@ -128,11 +163,11 @@ class Graph:
             return product([scale, *body])
         return signed(self._coefficient, above)
 
-    def _cost(self, label: int) -> tuple[int, int, int]:
+    def _cost(self, label: int) -> tuple[bool, int, int, int]:
         count = len(self._at(label))
         weighted = 0 if label in self._weights else 1
-        # The last axis first: xᵀ(Ay) and not (Aᵀx)ᵀy.
-        return (2 if count == 1 and weighted else count, weighted, -label)
+        # The last axis first: xᵀ(Ay) and not (Aᵀx)ᵀy; entries last: (Ax)₁ and not xᵀAᵀe₁.
+        return (label in self._chosen, 2 if count == 1 and weighted else count, weighted, -label)
 
     def _at(self, label: int) -> list[_Edge]:
         return [e for e in self._edges if label in (e.row, e.column)]
@@ -147,7 +182,7 @@ class Graph:
                 merged[key] = edge
                 continue
             both_summed = min(key) >= self._rank and len(key) == 2
-            alone = all(len(self._at(k)) == 2 and k not in self._weights for k in key)
+            alone = all(len(self._at(k)) == 2 and not self._weighted(k) for k in key)
             if both_summed and alone and len(self._between(key)) == 2:
                 # Σ A_ij B_ij = tr(AᵀB), Σ A_ij B_ji = tr(AB)
                 turned = first.formula if edge.row != first.row else transposed(first.formula)
@@ -161,12 +196,18 @@ class Graph:
             )
         self._edges = list(merged.values())
 
+    def _weighted(self, label: int) -> bool:
+        return label in self._weights or label in self._chosen
+
     def _between(self, key: frozenset[int]) -> list[_Edge]:
         return [e for e in self._edges if frozenset((e.row, e.column)) == key]
 
     def _eliminate(self, label: int) -> None:
         edges = self._at(label)
         weights = self._weights.pop(label, [])
+        if label in self._chosen:
+            self._choose(label, edges, weights)
+            return
         if not edges:
             self._scalars.append(_inner(weights, self._sizes[label]))
             return
@@ -193,6 +234,20 @@ class Graph:
         else:
             raise NotMatrix("a label that three matrices share")
 
+    def _choose(self, label: int, edges: Sequence[_Edge], weights: Sequence[Formula]) -> None:
+        """A unit vector picks entries of vectors, rows and columns of matrices."""
+        place, unit = self._chosen[label]
+        self._scalars += [d.Subscripted(weight, (place,)) for weight in weights]
+        for edge in edges:
+            self._edges.remove(edge)
+            other = edge.other(label)
+            if other in self._chosen:
+                places = place, self._chosen[other][0]
+                self._scalars.append(d.Subscripted(edge.seen_from(label), places))
+            else:
+                column = joined([edge.seen_from(other), unit])
+                self._weights.setdefault(other, []).append(column)
+
     def _body(self) -> list[Formula]:
         """What is left has the axes of the result."""
         if self._rank == 0:
@@ -217,6 +272,16 @@ class Graph:
         return found
 
 
+def _is_unit(node: Node) -> bool:
+    return isinstance(node, Structure) and node.kind == "unit"
+
+
+def _place(unit: Node) -> int:
+    """Where its 1 is."""
+    assert isinstance(unit, Structure)
+    return int(unit.parameters[0])
+
+
 def _held(scalar: Formula) -> Formula:
     """A product that is a number, in brackets among other factors."""
     return d.Bracketed(scalar) if isinstance(scalar, Product) else scalar
@@ -235,8 +300,12 @@ def _inner(weights: Sequence[Formula], size: int) -> Formula:
     first, *rest = weights
     if len(rest) == 1 and rest[0] == first:
         return Power(d.Norm(first), number(2))
-    # The simpler one is turned: xᵀ(Ax) and not (Ax)ᵀx.
+    # The simpler one is turned: xᵀ(Ax) and not (Ax)ᵀx. A row lies already.
     second = pointwise(rest)
-    if first.size > second.size or isinstance(second, d.Tensor):
+    if isinstance(second, d.Transposed):
+        first, second = second, first
+    elif isinstance(first, d.Transposed):
+        pass
+    elif first.size > second.size or isinstance(second, d.Tensor):
         first, second = (second, first) if second.size < first.size else (first, second)
     return product([transposed(first), second])

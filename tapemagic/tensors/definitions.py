@@ -23,6 +23,7 @@ from tapemagic.tensors.nodes import (
     Leaf,
     Node,
     Shape,
+    Structure,
     constant,
     core,
     identity,
@@ -324,6 +325,8 @@ class _Writer:
                 return node
             if data is not None and data.size and np.all(data == data.flat[0]):
                 return constant(recognise(float(data.flat[0]), known.dtype), core(known.shape))
+            if data is not None and _is_unit(data):
+                return Structure(core(known.shape), "unit", (int(np.argmax(data)),))
             if data is not None and _is_scaled_identity(data):
                 factor = recognise(float(data.flat[0]), known.dtype)
                 return scaled(identity(len(data)), factor)
@@ -364,6 +367,12 @@ class _Writer:
         if known is None:
             raise NotDerivable("a tensor that was not recorded")
         return tuple(known.shape)
+
+
+def _is_unit(data: Array) -> bool:
+    """Whether it has a single 1 along its only axis, and zeros."""
+    one = data.dtype.kind in "fV" and core(data.shape) == (data.size,)
+    return bool(one and np.count_nonzero(data) == 1 and np.max(data) == 1)
 
 
 def _is_scaled_identity(data: Array) -> bool:

@@ -17,10 +17,12 @@ from tapemagic.formula import (
     Product,
     Quotient,
     Sum,
+    Symbol,
     number,
     replace,
     times,
 )
+from tapemagic.tensors.algebra import contract
 from tapemagic.tensors.contraction_graph import Graph, NotMatrix, power_of
 from tapemagic.tensors.matrix_products import MINUS, signed, transposed
 from tapemagic.tensors.nodes import (
@@ -36,6 +38,8 @@ from tapemagic.tensors.nodes import (
     Shape,
     Structure,
 )
+from tapemagic.tensors.stacking import Cell, Grid, stacked
+from tapemagic.tensors.structures import entries
 
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -48,6 +52,7 @@ class MatrixWriter:
         self._target = target
         self._known: dict[Node, Formula] = {}
         self._selector = next(letter for letter in "ESPRΠ" if letter not in taken)
+        self._unit = next(letter for letter in "ebiuδ" if letter not in taken)
 
     def write(self, node: Node) -> Formula:
         if node.rank > 2:
@@ -60,7 +65,10 @@ class MatrixWriter:
         if isinstance(node, Leaf):
             return self._leaf(node)
         if isinstance(node, Structure):
-            return self._structure(node)
+            return self.symbol(node)
+        blocks = stacked(node) if node.rank and isinstance(node, (Contract, Plus)) else None
+        if blocks is not None:
+            return self._stacked(*blocks)
         if isinstance(node, Contract):
             return ZERO if node.coefficient == ZERO else Graph(node, self).formula()
         if isinstance(node, Plus):
@@ -82,16 +90,55 @@ class MatrixWriter:
         return transposed(symbol) if is_row else symbol
 
     def _plus(self, node: Plus) -> Formula:
-        terms = [self._term(term, node.rank) for term in node.terms]
-        # What is negative does not begin the sum, if something else can.
-        first = next((k for k, t in enumerate(terms) if not isinstance(t, Negative)), 0)
-        return Sum((terms[first], *terms[:first], *terms[first + 1 :]))
+        return added([self._term(term, node.rank) for term in node.terms])
 
     def _term(self, node: Node, rank: int) -> Formula:
         """In a sum, a number stands for itself in every entry."""
         if rank and isinstance(node, Contract) and not node.factors:
             return signed(node.coefficient, [])
         return self.write(node)
+
+    def _stacked(self, grid: Grid, rest: Sequence[Node]) -> Formula:
+        """Blocks in rows and columns, and what is added to them."""
+        whole = d.Matrix(tuple(tuple(self._cell(cell) for cell in row) for row in grid))
+        terms = [self._term(term, term.rank) for term in rest]
+        return Sum((whole, *terms)) if terms else whole
+
+    def _cell(self, cell: Cell) -> Formula:
+        if cell.node is None:
+            return ZERO
+        shown = self.write(cell.node)
+        return transposed(shown) if cell.axes == (1,) else shown
+
+    def entry(self, node: Node, places: Sequence[int]) -> Formula:
+        """The entry at these places (from 0)."""
+        if isinstance(node, Leaf):
+            symbol = Symbol(node.name, tuple(places))
+            if not node.adjoint:
+                return symbol
+            assert self._target is not None
+            return d.Differential(self._target, ((symbol, 1),), True)
+        if isinstance(node, Structure):
+            return number(float(entries(node)[tuple(places)]))
+        if isinstance(node, Plus):
+            return added([self._chosen(term, range(term.rank), places) for term in node.terms])
+        if isinstance(node, Map):
+            put: dict[Formula, Formula] = {
+                PLACES[k]: self._chosen(part, labels, places)
+                for k, (part, labels) in enumerate(node.operands)
+            }
+            exponent = power_of(node)
+            base = put[PLACES[0]]
+            return replace(node.formula, put) if exponent is None else raised(base, exponent)
+        return d.Subscripted(self.write(node), tuple(number(place + 1) for place in places))
+
+    def _chosen(self, node: Node, labels: Sequence[int], places: Sequence[int]) -> Formula:
+        """The entry of an operand that has these of the axes."""
+        units = [
+            (Structure((size,), "unit", (places[label],)), (label,))
+            for size, label in zip(node.shape, labels)
+        ]
+        return self.write(contract([(node, labels), *units], (), {}))
 
     def _map(self, node: Map) -> Formula:
         exponent = power_of(node)
@@ -107,14 +154,7 @@ class MatrixWriter:
         if exponent == ONE:
             return shown
         if not base.rank:
-            if exponent == number(ONE.value / 2):  # type: ignore[attr-defined]
-                return _root(shown)
-            negative = isinstance(exponent, Number) and exponent.value < 0
-            if negative and isinstance(exponent, Number):
-                return Quotient(ONE, self.power(base, number(-exponent.value)))
-            if isinstance(shown, Power) and isinstance(shown.base, d.Norm):
-                return Power(shown.base, times(shown.exponent, exponent))  # (‖x‖²)^{3/2} = ‖x‖³
-            return Power(shown, exponent)
+            return raised(shown, exponent)
         if exponent == number(ONE.value / 2):  # type: ignore[attr-defined]
             return Call("sqrt", (shown,))
         return d.EntryPower(shown, exponent)
@@ -132,14 +172,14 @@ class MatrixWriter:
             else Product((d.Ones(shape[0]), transposed(shown)))
         )
 
-    def _structure(self, node: Structure) -> Formula:
+    def symbol(self, node: Structure) -> Formula:
         """The symbol of a constant structure; `meaning` says what it is."""
         if node.rank > 2:
             raise NotMatrix("a structure of three axes")
         if node.kind == "identity":
             return d.Identity(node.shape[0])
         if node.kind == "unit":
-            return d.Subscripted(d.Tensor(Name("e")), (number(node.parameters[0] + 1),))
+            return d.Subscripted(d.Tensor(Name(self._unit)), (number(node.parameters[0] + 1),))
         if node.kind == "triangle":
             return d.Subscripted(d.Ones(node.shape[0]), (d.Words(_triangle(node)),))
         below: Formula = d.Words(self._label(node))
@@ -163,7 +203,8 @@ class MatrixWriter:
         letter = self._selector
         if node.kind == "unit":
             place = node.parameters[0] + 1
-            return f"e{str(place).translate(_LOWERED)} is the unit vector whose entry {place} is 1"
+            unit = self._unit + str(place).translate(_LOWERED)
+            return f"{unit} is the unit vector whose entry {place} is 1"
         if node.kind == "strided":
             text = self._label(node)
             return f"{letter}_{text} picks the entries {text} (counted from 1)"
@@ -213,6 +254,24 @@ def _side(node: Structure) -> str:
 
 
 _NAMES = {"cross_entropy": "CE", "log_softmax": "logsoftmax", "cholesky": "chol"}
+
+
+def raised(shown: Formula, exponent: Formula) -> Formula:
+    """A number to a power: roots and reciprocals written as such."""
+    if exponent == number(ONE.value / 2):  # type: ignore[attr-defined]
+        return _root(shown)
+    if isinstance(exponent, Number) and exponent.value < 0:
+        positive = number(-exponent.value)
+        return Quotient(ONE, shown if positive == ONE else raised(shown, positive))
+    if isinstance(shown, Power) and isinstance(shown.base, d.Norm):
+        return Power(shown.base, times(shown.exponent, exponent))  # (‖x‖²)^{3/2} = ‖x‖³
+    return Power(shown, exponent)
+
+
+def added(terms: Sequence[Formula]) -> Formula:
+    """The sum; what is negative does not begin it, if something else can."""
+    first = next((k for k, t in enumerate(terms) if not isinstance(t, Negative)), 0)
+    return Sum((terms[first], *terms[:first], *terms[first + 1 :]))
 
 
 def _root(shown: Formula) -> Formula:

@@ -12,10 +12,12 @@ from tapemagic.formula import (
     Formula,
     Negative,
     Number,
+    Power,
     Product,
     Quotient,
     Sum,
     number,
+    plus,
 )
 
 MINUS = number(-1)
@@ -42,6 +44,10 @@ def transposed(node: Formula) -> Formula:
     """nodeᵀ, with (AB)ᵀ = BᵀAᵀ and (Aᵀ)ᵀ = A."""
     if isinstance(node, d.Transposed):
         return node.operand
+    if isinstance(node, Power) and node.exponent == MINUS and transposed(node.base) == node.base:
+        return node  # (A + Aᵀ)⁻ᵀ
+    if isinstance(node, Product) and isinstance(node.factors[-1], d.Identity):
+        return node  # a number times I
     if isinstance(node, Product):
         scalars = [f for f in node.factors if isinstance(f, (Number, Quotient))]
         others = [f for f in node.factors if f not in scalars]
@@ -74,7 +80,14 @@ def product(parts: Sequence[Formula]) -> Formula:
 
 def joined(parts: Sequence[Formula]) -> Formula:
     """The product of matrices (and a vector): an identity among them is left out."""
-    kept = [part for part in parts if not isinstance(part, d.Identity)]
+    flat = [f for part in parts for f in (part.factors if isinstance(part, Product) else [part])]
+    kept: list[Formula] = []
+    for part in flat:
+        last = kept[-1] if kept else None
+        if isinstance(part, Power) and isinstance(last, Power) and part.base == last.base:
+            kept[-1] = Power(part.base, plus(last.exponent, part.exponent))  # A⁻¹A⁻¹ = A⁻²
+        elif not isinstance(part, d.Identity):
+            kept.append(part)
     return product(kept or parts[:1])
 
 

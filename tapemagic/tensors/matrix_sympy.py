@@ -46,7 +46,7 @@ class _Builder:
     def of(self, node: f.Formula) -> Any:
         handler: Callable[[Any], Any] | None = getattr(self, f"_{type(node).__name__}", None)
         if handler is None:
-            if any(isinstance(part, d.Tensor) for part in f.postorder([node])):
+            if any(isinstance(part, (d.Tensor, f.Symbol)) for part in f.postorder([node])):
                 raise NotImplementedError(type(node).__name__)
             return to_sympy(node)
         return handler(node)
@@ -60,6 +60,18 @@ class _Builder:
         if node.name in self._rows:
             return self._sp.MatrixSymbol(text, 1, shape[0])
         return self._sp.MatrixSymbol(text, shape[0], shape[1] if len(shape) > 1 else 1)
+
+    def _Symbol(self, node: f.Symbol) -> Any:
+        whole = self._Tensor(d.Tensor(node.name))
+        if node.name in self._rows:
+            return whole[0, node.index[0]]
+        return whole[(*node.index, 0)[:2]]
+
+    def _Matrix(self, node: d.Matrix) -> Any:
+        rows = [[self.of(entry) for entry in row] for row in node.rows]
+        if any(self._is_matrix(entry) for row in rows for entry in row):
+            raise NotImplementedError("blocks")
+        return self._sp.ImmutableMatrix(rows)
 
     def _Ones(self, node: d.Ones) -> Any:
         return self._sp.OneMatrix(node.entries, 1)

@@ -366,6 +366,8 @@ def _contexts(term: Node) -> list[tuple[object, _Context]]:
         return []
     found: list[tuple[object, _Context]] = []
     for place, (part, labels) in enumerate(term.factors):
+        if isinstance(part, Structure) and part.kind == "unit":
+            continue  # A₁ + A₂ and not Aᵀ(e₁ + e₂)
         around = [f for k, f in enumerate(term.factors) if k != place]
         names: dict[int, int] = {label: label for label in range(term.rank)}
         for _, ls in around:

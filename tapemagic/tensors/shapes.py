@@ -46,7 +46,7 @@ def shape_of(node: f.Formula, shapes: Mapping[f.Name, Pair]) -> Pair | None:
     if isinstance(node, d.Transposed):
         inner = shape_of(node.operand, shapes)
         return None if inner is None else inner[::-1]
-    if isinstance(node, d.Subscripted):
+    if isinstance(node, (d.Subscripted, d.Matrix)):
         return None
     if isinstance(node, f.Product):
         return _of_product([shape_of(factor, shapes) for factor in node.factors])

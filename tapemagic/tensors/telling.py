@@ -12,6 +12,7 @@ from tapemagic import numbers
 from tapemagic.equations import entries
 from tapemagic.extent import extent
 from tapemagic.formula import Call, Formula, Name, Product
+from tapemagic.formula import postorder as parts
 from tapemagic.style import Style
 from tapemagic.substitution import counted, folded, shown
 from tapemagic.tensors.by_layers import LayerTeller, Part, grouped, outside
@@ -51,7 +52,6 @@ class Teller:
         single = [text for text in taken if len(text) == 1]
         self._matrix: MatrixWriter = same._matrix if same else MatrixWriter(taken, target)
         self._index: IndexWriter = same._index if same else IndexWriter(single, target)
-        # Whether a node can be written in matrices.
         self._fits: dict[Node, bool] = same._fits if same else {}
         self._in_matrices = self._chosen()
 
@@ -228,6 +228,8 @@ class Teller:
             return []
         node = self._with_names(node)
         left, right = self._closed_sides(heading, node)
+        if isinstance(right, d.Matrix):  # as the components are
+            return []
         label = "in matrix form" if self._in_matrices else "in index form"
         used = {part for part in postorder([node]) if isinstance(part, Leaf)}
         new = [leaf for leaf in self._definitions.given if leaf in used and leaf.name not in told]
@@ -237,15 +239,18 @@ class Teller:
     def legend(self) -> list[d.Item]:
         """What the symbols of constant structures mean."""
         nodes = [part.node for part in self._definitions.definitions if not part.opaque]
+        nodes += [a.node for a in self._form.path if a.node is not None]
         nodes += [self._form.closed] if self._form.closed is not None else []
         return self._meanings_in(nodes)
 
     def _meanings_in(self, nodes: list[Node]) -> list[d.Item]:
         if not self._in_matrices:
             return []
+        written = set(parts([self._matrix.write(node) for node in nodes if self._can_write(node)]))
         said: dict[str, None] = {}
         for node in postorder(nodes):
-            if isinstance(node, Structure) and (text := self._matrix.meaning(node)):
+            text = self._matrix.meaning(node) if isinstance(node, Structure) else ""
+            if text and self._matrix.symbol(node) in written:  # type: ignore[arg-type]
                 said[text] = None
         return [d.Note(text) for text in said]
 
@@ -255,16 +260,17 @@ class Teller:
         nodes = [part.node for part in self._definitions.definitions if not part.opaque]
         nodes += [a.node for a in self._form.path if a.node is not None]
         nodes += [self._form.closed] if self._form.closed is not None else []
-        for node in nodes:
-            if node not in self._fits:
-                try:
-                    self._matrix.write(node)
-                    self._fits[node] = True
-                except NotMatrix:
-                    self._fits[node] = False
-            if not self._fits[node]:
-                return False
-        return True
+        return all(self._can_write(node) for node in nodes)
+
+    def _can_write(self, node: Node) -> bool:
+        """Whether it can be written in matrices."""
+        if node not in self._fits:
+            try:
+                self._matrix.write(node)
+                self._fits[node] = True
+            except NotMatrix:
+                self._fits[node] = False
+        return self._fits[node]
 
     def _equation(self, leaf: Leaf, node: Node) -> tuple[Formula, Formula]:
         if self._in_matrices:
