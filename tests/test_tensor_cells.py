@@ -145,6 +145,24 @@ READ = {
     "a row times a column": (
         "h = tf.constant([[1., .5]]); x = tf.constant([[1.], [2.]])", "%%grad x --notation matrix",
         "L = tf.reduce_sum((h @ x)**3)", "hx"),
+    "heads": (
+        "x, W = tf.random.normal((3, 4)), tf.random.normal((4, 4))", "%%grad W --notation index",
+        "q = tf.transpose(tf.reshape(x @ W, (3, 2, 2)), (1, 0, 2))\nL = tf.reduce_sum(q**3)",
+        "qᵢⱼₖ = Σₗ xⱼₗ W_{l, 2i + k − 2}"),
+    "heads side by side": (
+        "v = tf.random.normal((2, 3, 2)); G = tf.random.normal((3, 4))",
+        "%%grad v --notation index",
+        "o = tf.reshape(tf.transpose(v, (1, 0, 2)), (3, 4))\nL = tf.reduce_sum(G*o**3)",
+        "oᵢⱼ = v_{⌈j/2⌉, i, (j − 1) mod 2 + 1}"),
+    "tensordot": (
+        "A, B = tf.random.normal((2, 3, 4)), tf.random.normal((4, 3, 2))",
+        "%%grad A --notation index",
+        "C = tf.tensordot(A, B, axes=[[1, 2], [1, 0]])\nL = tf.reduce_sum(C**2)",
+        "Cᵢⱼ = Σ_{k, l} Aᵢₖₗ Bₗₖⱼ"),
+    "tensordot with a batch": (
+        "X, W = tf.random.normal((2, 3, 4)), tf.random.normal((4, 5))",
+        "%%grad W --notation index", "L = tf.reduce_mean(tf.tanh(tf.tensordot(X, W, 1)))",
+        "tanh²(Σₘ Xₖₗₘ Wₘⱼ)"),
     "a symmetric inverse, twice": (
         "A, b = tf.random.normal((5, 2)), tf.random.normal((5, 1)); c = tf.constant(0.1)",
         "%%grad c --notation matrix",

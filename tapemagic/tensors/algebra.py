@@ -453,7 +453,7 @@ def reshaped(node: Node, shape: Shape) -> Node:
     value = _constant(node)
     if value is not None:
         return constant(value, shape)
-    if isinstance(node, Contract) and len(node.factors) == 1 and node.coefficient != ONE:
+    if isinstance(node, Contract) and node.coefficient != ONE:
         coefficient, rest = unscaled(node)
         return scaled(reshaped(rest, shape), coefficient)
     return Reshape(shape, node)

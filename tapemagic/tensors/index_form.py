@@ -6,6 +6,7 @@ Places count from 1, and an entry outside a tensor is 0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,7 @@ from tapemagic.tensors.nodes import (
     Reshape,
     Structure,
 )
+from tapemagic.tensors.unmerging import groups
 
 MINUS = number(-1)
 _LETTERS = "ijklmnpqrstuvabcdefgho"
@@ -82,7 +84,7 @@ class IndexWriter:
         if isinstance(node, Map):
             return self._map(node, at)
         if isinstance(node, Reshape):
-            return _at(Call("reshape", (self._whole(node.operand, at),)), at)
+            return self.entry(node.operand, _regrouped(node, at))
         assert isinstance(node, Function)
         return self._function(node, at)
 
@@ -180,6 +182,40 @@ class IndexWriter:
         body = signed(ONE, above, below)
         whole = d.BigSum(tuple(summed), body)
         return signed(node.coefficient, [whole])
+
+
+def _regrouped(node: Reshape, at: Sequence[Formula]) -> list[Formula]:
+    """The places in the tensor that was reshaped, row by row; they count from 1."""
+    old, new = node.operand.shape, node.shape
+    found: list[Formula] = []
+    for inner, outer in groups(old, new):
+        place = _raveled([at[k] for k in outer], [new[k] for k in outer])
+        found += _unraveled(place, [old[k] for k in inner])
+    return found
+
+
+def _raveled(at: Sequence[Formula], sizes: Sequence[int]) -> Formula:
+    """n(i − 1) + j for the places i, j in axes of m and n entries."""
+    place, *rest = at
+    if isinstance(place, Call) and place.function == "ceil":
+        whole = place.arguments[0].children[0]
+        if _unraveled(whole, sizes) == list(at):  # there and back again
+            return whole
+    for inner, size in zip(rest, sizes[1:]):
+        place = plus(times(size, place), inner, -size)
+    return place
+
+
+def _unraveled(place: Formula, sizes: Sequence[int]) -> list[Formula]:
+    """⌈k/n⌉ and (k − 1) mod n + 1 for the place k, in axes of m and n entries."""
+    found: list[Formula] = []
+    for axis in range(len(sizes)):
+        behind = math.prod(sizes[axis + 1 :])
+        own = place if behind == 1 else Call("ceil", (Quotient(place, number(behind)),))
+        if axis:
+            own = plus(Call("floor_mod", (plus(own, -1), number(sizes[axis]))), 1)
+        found.append(own)
+    return found
 
 
 def _at(node: Formula, at: Sequence[Formula]) -> Formula:

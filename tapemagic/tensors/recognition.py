@@ -28,11 +28,13 @@ from tapemagic.tensors.nodes import (
     Map,
     Node,
     Plus,
+    Reshape,
     Shape,
     Structure,
     constant,
     postorder,
 )
+from tapemagic.tensors.unmerging import apart, summed_apart
 from tapemagic.tensors.vectorising import over_all
 from tapemagic.tensors.whole import make, softmax
 
@@ -467,7 +469,16 @@ def _expanded(node: Node) -> list[Node]:
 
 
 RULES: Mapping[type, tuple[Rule, ...]] = {
-    Contract: (_softmax, _sums_to_one, _masked_root, _root_inverses, _log_of_root, _cancelled),
+    Contract: (
+        summed_apart,
+        _softmax,
+        _sums_to_one,
+        _masked_root,
+        _root_inverses,
+        _log_of_root,
+        _cancelled,
+    ),
     Plus: (over_all, _logsumexp_shifted, _log_softmax, _softplus, _factored, _cancelled),
     Map: (_log_of_sum, _log_of_softmax, _sigmoid),
+    Reshape: (apart,),
 }
