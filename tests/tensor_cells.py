@@ -152,7 +152,7 @@ X = tf.random.normal((4, 2)); Y = tf.random.normal((5, 2))
 def k(a, b):
     return tf.exp(-0.5*tf.reduce_sum((a[:, None] - b[None])**2, -1))
 mmd = tf.reduce_mean(k(X, X)) + tf.reduce_mean(k(Y, Y)) - 2*tf.reduce_mean(k(X, Y))
-=== Gaussian process likelihood | chain
+=== Gaussian process likelihood
 x = tf.linspace(0., 1., 6)[:, None]; y = tf.random.normal((6, 1)); l = tf.constant(0.4); s2 = tf.constant(0.1)
 ---
 %%grad l, s2
@@ -700,4 +700,71 @@ x = tf.random.normal((3,))
 ---
 %%grad x -J
 u = x/tf.norm(x)
+=== power spectrum
+x = tf.random.normal((8,))
+---
+%%grad x
+F = tf.signal.rfft(x)
+L = tf.reduce_sum(tf.abs(F)**3)
+=== circular convolution by FFT
+x = tf.random.normal((3, 6)); h = tf.random.normal((6,))
+---
+%%grad x, h
+X = tf.signal.fft(tf.cast(x, tf.complex64))
+H = tf.signal.fft(tf.cast(h, tf.complex64))
+y = tf.math.real(tf.signal.ifft(X*H))
+L = tf.reduce_sum(y**2)
+=== low-pass filter
+x = tf.random.normal((7,)); keep = tf.constant([1., 1, 0, 0])
+---
+%%grad x
+y = tf.signal.irfft(tf.signal.rfft(x)*tf.cast(keep, tf.complex64), fft_length=[7])
+L = tf.reduce_sum(tf.exp(y))
+=== padded spectrum of frames
+x = tf.random.normal((2, 5))
+---
+%%grad x
+S = tf.math.log(1e-3 + tf.abs(tf.signal.rfft(x, fft_length=[8]))**2)
+L = tf.reduce_mean(S)
+=== discrete cosine transform
+x = tf.random.normal((5,)); t = tf.random.normal((5,))
+---
+%%grad x
+c = tf.signal.dct(x, norm='ortho')
+L = tf.reduce_sum((c - t)**2)
+=== phase retrieval
+a = tf.random.normal((4, 4)); b = tf.random.normal((4, 4)); m = tf.random.uniform((4, 4))
+---
+%%grad a, b
+Z = tf.signal.fft2d(tf.complex(a, b))
+L = tf.reduce_sum((tf.abs(Z) - m)**2)
+=== transfer function | chain
+R = tf.constant(2.0); C = tf.constant(0.3); w = tf.constant([0.5, 1., 2.])
+---
+%%grad R, C
+H = 1/tf.complex(tf.ones_like(w), w*R*C)
+L = tf.reduce_sum(tf.abs(H)) + tf.reduce_sum(tf.math.angle(H))
+=== a state under a Hamiltonian
+a = tf.random.normal((3, 1)); A = tf.random.normal((3, 3)); B = tf.random.normal((3, 3))
+---
+%%grad a, A
+psi = tf.complex(a, 0.5*a)
+H = tf.complex(A, B)
+E = tf.math.real(tf.matmul(psi, tf.matmul(H, psi), adjoint_a=True))
+L = tf.reduce_sum(E**2)
+=== Mandelbrot steps | chain
+c = tf.constant([0.1, -0.3]); d = tf.constant([0.2, 0.4])
+---
+%%grad c, d
+z = tf.complex(c, d)
+z = z*z + tf.complex(c, d)
+z = z**2 + tf.complex(c, d)
+L = tf.reduce_sum(tf.abs(z))
+=== plane waves
+k = tf.random.normal((2,)); r = tf.random.normal((5, 2)); y = tf.random.normal((5,))
+---
+%%grad k
+phase = tf.linalg.matvec(r, k)
+psi = tf.exp(tf.complex(tf.zeros_like(phase), phase))
+L = tf.abs(tf.reduce_sum(psi*tf.cast(y, tf.complex64)))**2
 """

@@ -163,6 +163,16 @@ READ = {
         "X, W = tf.random.normal((2, 3, 4)), tf.random.normal((4, 5))",
         "%%grad W --notation index", "L = tf.reduce_mean(tf.tanh(tf.tensordot(X, W, 1)))",
         "tanh²(Σₘ Xₖₗₘ Wₘⱼ)"),
+    "a Fourier transform": (
+        "x = tf.random.normal((8,))", "%%grad x --notation matrix",
+        "F = tf.signal.rfft(x)\nL = tf.reduce_sum(tf.abs(F)**2)",
+        "C₈ has the entries cos(2πkn/8), k and n from 0"),
+    "a Fourier transform of a part": (
+        "x = tf.random.normal((5,))", "%%grad x --notation matrix",
+        "c = tf.signal.dct(x)\nL = tf.reduce_sum(c**3)", "c = u₁_re ∘ (C₁₀ x) + u₁_im ∘ (S₁₀ x)"),
+    "complex powers and moduli": (
+        "a, b = tf.constant(1.5), tf.constant(-.5)", "%%grad a --notation matrix",
+        "w = tf.complex(a, b)**2\nL = tf.abs(w)**2", "L = w_re² + w_im²"),
     "a symmetric inverse, twice": (
         "A, b = tf.random.normal((5, 2)), tf.random.normal((5, 1)); c = tf.constant(0.1)",
         "%%grad c --notation matrix",

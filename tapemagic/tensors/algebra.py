@@ -318,8 +318,10 @@ class _Mapping:
         if isinstance(formula, Quotient):
             below = to_power(self.of(formula.denominator), number(-1))
             return self._product([self.of(formula.numerator), below])
-        if isinstance(formula, Power) and not formula.exponent.free:
-            return to_power(self.of(formula.base), formula.exponent)
+        if isinstance(formula, Power):
+            exponent = _constant(self.of(formula.exponent))
+            if exponent is not None:
+                return to_power(self.of(formula.base), exponent)
         if isinstance(formula, Call) and formula.function == "sqrt":
             return to_power(self.of(formula.arguments[0]), HALF)
         if isinstance(formula, Call) and formula.function == "div_no_nan":
@@ -352,6 +354,9 @@ def _constant(node: Node) -> Formula | None:
     return node.coefficient if isinstance(node, Contract) and not node.factors else None
 
 
+_AT_ZERO = dict.fromkeys(("exp", "cos", "cosh"), ONE) | dict.fromkeys(("sin", "tan", "sinh"), ZERO)
+
+
 def applied(formula: Formula, operands: Sequence[Node], shape: Shape) -> Node:
     """`formula` entry by entry of operands of one shape; the axes that none of them really has
     are broadcast afterwards."""
@@ -360,7 +365,9 @@ def applied(formula: Formula, operands: Sequence[Node], shape: Shape) -> Node:
     places = {label: i for i, label in enumerate(used)}
     inner = tuple(shape[label] for label in used)
     if not formula.free:
-        return constant(formula, shape)
+        known = formula.children == (ZERO,) and isinstance(formula, Call)
+        value = _AT_ZERO.get(formula.function) if known else None  # type: ignore[attr-defined]
+        return constant(formula if value is None else value, shape)
     node = Map(inner, formula, tuple((n, tuple(places[k] for k in ls)) for n, ls in cores))
     return contract([(node, used)], tuple(range(len(shape))), dict(enumerate(shape)))
 

@@ -17,9 +17,11 @@ from tapemagic.equations import Names, NotDerivable, Slice
 from tapemagic.formula import Name
 from tapemagic.numbers import recognise
 from tapemagic.tensors.algebra import scaled
+from tapemagic.tensors.complexes import Pair, lifted_pairs
 from tapemagic.tensors.lifting import lifted
 from tapemagic.tensors.nodes import (
     Array,
+    Contract,
     Leaf,
     Node,
     Shape,
@@ -152,6 +154,8 @@ class _Writer:
         self._constants: dict[Leaf, int] = {}
         self._keys: dict[Leaf, int] = {}
         self._opaque: dict[str, None] = {}
+        self._pairs: dict[int, Pair] = {}  # what is complex
+        self._parts: dict[Leaf, str] = {}  # which part of a complex value a leaf is
         self._taken: set[Name] = set()
         self._varying = self._vary()
         self._at = -1
@@ -168,11 +172,13 @@ class _Writer:
         return found
 
     def write(self) -> Definitions:
+        if any(self._is_complex(key) for key in (self._target, *self._slice.sources)):
+            raise NotDerivable("by or of complex numbers nothing is derived")
         for source in self._sources:
             for key in source.tensors:
                 self._written[key] = self._leaf(self._names.of[key], key)
         for operation in self._slice.operations:
-            if any(k in self._varying and k not in self._written for k in operation.outputs):
+            if any(k in self._varying and not self._knows(k) for k in operation.outputs):
                 self._write(operation)
         target = self._end()
         used = self._reached(target)
@@ -184,7 +190,7 @@ class _Writer:
         keys = {leaf: self._keys[leaf] for leaf in used | {t for g in sources for t in g}}
         opaque = tuple(dict.fromkeys(d.operation.kind for d in kept if d.operation is not None))
         dtype = self._trace.tensors[self._target].dtype
-        memory = _Memory(self._trace, keys)
+        memory = _Memory(self._trace, keys, self._parts)
         read = {
             key
             for operation in self._slice.operations
@@ -238,8 +244,14 @@ class _Writer:
             self._define(self._alias, self._written[self._target], self._target, None)
         return leaf
 
+    def _knows(self, key: int) -> bool:
+        return key in self._written or key in self._pairs
+
     def _write(self, operation: Operation) -> None:
         self._at = operation.at
+        if any(self._is_complex(key) for key in (*operation.inputs, *operation.outputs)):
+            self._write_parts(operation)
+            return
         shapes = tuple(self._shape(key) for key in operation.outputs)
         inputs = tuple(self._operand(key) for key in operation.inputs)
         context = Context(operation.kind, inputs, operation.attributes, shapes)
@@ -257,6 +269,80 @@ class _Writer:
                 self._keep_opaque(operation, place, key)
             else:
                 self._keep(key, node, operation)
+
+    def _write_parts(self, operation: Operation) -> None:
+        """An operation on complex tensors, in their real and imaginary parts."""
+        shapes = tuple(self._shape(key) for key in operation.outputs)
+        inputs = tuple(self._operand(key) for key in operation.inputs)
+        pairs = [self._pair(key) if self._is_complex(key) else None for key in operation.inputs]
+        context = Context(operation.kind, inputs, operation.attributes, shapes)
+        try:
+            if operation.given:
+                raise NotLiftable(f"{operation.kind} has a derivative of its own")
+            found = lifted_pairs(context, pairs)
+        except NotLiftable as reason:
+            raise NotDerivable(str(reason)) from reason
+        for key, node in zip(operation.outputs, found):
+            if key not in self._varying or self._knows(key):
+                continue
+            if not isinstance(node, Pair):
+                self._keep(key, at(node), operation)
+            elif not self._is_complex(key):
+                self._keep(key, at(node.real), operation)
+            else:
+                self._pairs[key] = self._named_parts(key, node, operation)
+
+    def _named_parts(self, key: int, pair: Pair, operation: Operation) -> Pair:
+        """The parts under names of their own, where they are long or the user named the whole."""
+        limit = SHARED if self._uses[key] > 1 else INLINE
+        name = self._names.of.get(key)
+        parts: list[Node] = []
+        for which, node in (("re", at(pair.real)), ("im", at(pair.imag))):
+            plain = isinstance(node, Leaf) or (isinstance(node, Contract) and not node.factors)
+            if name is None and not plain and node.size > limit:
+                name = self._names.fresh()
+            if name is None or plain:
+                parts.append(node)
+                continue
+            leaf = self._part(name, which, key)
+            self._definitions[leaf] = Definition(leaf, node, operation.line, at=self._at)
+            parts.append(leaf)
+        return Pair(*parts)
+
+    def _part(self, name: Name, which: str, key: int) -> Leaf:
+        """z_re or z_im."""
+        taken = {other.text for other in self._names.of.values()}
+        text = f"{name.text}_{which}"
+        while text in taken:
+            text += "_"
+        leaf = self._leaf(Name(text, name.version, True), key)
+        self._parts[leaf] = which
+        return leaf
+
+    def _pair(self, key: int) -> Pair:
+        if key not in self._pairs:
+            self._pairs[key] = self._constant_pair(key)
+        return self._pairs[key]
+
+    def _constant_pair(self, key: int) -> Pair:
+        """A complex constant: parts that are the same everywhere as numbers, others by name."""
+        known, name = self._trace.tensors[key], self._names.of.get(key)
+        parts: list[Node] = []
+        dtype = "float32" if known.dtype == "complex64" else "float64"
+        data = self._trace.array(key)
+        for which in ("re", "im"):
+            part = None if data is None else _part_of(np.asarray(data), which)
+            if part is not None and part.size and np.all(part == part.flat[0]):
+                parts.append(constant(recognise(float(part.flat[0]), dtype), core(known.shape)))
+                continue
+            name = name or self._names.fresh()
+            leaf = self._part(name, which, key)
+            self._constants[leaf] = key
+            parts.append(leaf)
+        return Pair(*parts)
+
+    def _is_complex(self, key: int) -> bool:
+        return self._trace.tensors[key].dtype.startswith("complex")
 
     def _keep(self, key: int, node: Node, operation: Operation) -> None:
         limit = SHARED if self._uses[key] > 1 else INLINE
@@ -278,8 +364,6 @@ class _Writer:
         used = self._uses[key] or key == self._target
         if not used:
             return
-        if self._trace.tensors[key].dtype.startswith("complex"):
-            raise NotDerivable("complex numbers are not derived, only their value is shown")
         name = self._alias if key == self._target else self._names.of.get(key)
         leaf = self._leaf(name or self._names.fresh(), key)
         arguments = tuple(
@@ -387,12 +471,12 @@ class _Memory:
     """The recorded values: those of moderate size kept, the others looked up as long as somebody
     else keeps them."""
 
-    def __init__(self, trace: Trace, keys: Mapping[Leaf, int]) -> None:
-        self._trace, self._keys = trace, keys
+    def __init__(self, trace: Trace, keys: Mapping[Leaf, int], parts: Mapping[Leaf, str]) -> None:
+        self._trace, self._keys, self._parts = trace, keys, parts
         self._kept: dict[Leaf, Array] = {}
-        for leaf, key in keys.items():
+        for leaf in keys:
             if math.prod(leaf.shape) <= KEPT:
-                value = trace.array(key)
+                value = self.peek(leaf)
                 if value is not None:
                     self._kept[leaf] = as_double(value)
 
@@ -406,7 +490,13 @@ class _Memory:
     def peek(self, leaf: Leaf) -> Array | None:
         """The value as it was recorded."""
         key = self._keys.get(leaf)
-        return None if key is None else self._trace.array(key)
+        value = None if key is None else self._trace.array(key)
+        which = self._parts.get(leaf)
+        return value if which is None or value is None else _part_of(np.asarray(value), which)
+
+
+def _part_of(value: Array, which: str) -> Array:
+    return np.asarray(value.real if which == "re" else value.imag)
 
 
 def as_double(value: Array) -> Array:

@@ -36,11 +36,12 @@ class Shared:
 
 
 def has_tensors(trace: Trace, shared: Shared) -> bool:
-    """Whether anything in the trace has more than one entry."""
+    """Whether anything in the trace has more than one entry, or a complex number's two."""
     known = shared.tensors.get(id(trace))
     if known is None:
         known = any(
             math.prod(trace.tensors[key].shape) > 1
+            or trace.tensors[key].dtype.startswith("complex")
             for op in trace.operations
             for key in (*op.inputs, *op.outputs)
             if key in trace.tensors

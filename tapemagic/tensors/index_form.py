@@ -14,6 +14,7 @@ from tapemagic import document as d
 from tapemagic.formula import (
     ONE,
     Call,
+    Constant,
     Formula,
     Name,
     Negative,
@@ -326,6 +327,10 @@ def _structure(node: Structure, at: Sequence[Formula]) -> Formula:
     if node.kind == "triangle" and not node.parameters[1] and not node.parameters[2]:
         comparison = "greater_equal" if node.parameters[0] else "less_equal"
         return Call("indicator", (Call(comparison, tuple(at)),))
+    if node.kind in ("cosine", "sine"):
+        (period,) = node.parameters
+        turn = times(2, Constant("pi"), plus(at[0], -1), plus(at[1], -1))
+        return Call(node.kind[:3], (Quotient(turn, number(period)),))
     if node.kind == "given" and node.parameters == ("ε",):
         return d.Subscripted(d.Tensor(Name("epsilon")), tuple(at))  # Levi-Civita's
     kind = node.parameters[0] if node.kind == "given" else node.kind.replace("_", " ")

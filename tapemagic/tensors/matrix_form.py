@@ -52,6 +52,10 @@ class MatrixWriter:
         self._target = target
         self._known: dict[Node, Formula] = {}
         self._selector = next(letter for letter in "ESPRΠ" if letter not in taken)
+        self._waves = {
+            kind: next(letter for letter in letters if letter not in taken)
+            for kind, letters in (("cosine", "CΓKQ"), ("sine", "SΣTZ"))
+        }
         self._unit = next(letter for letter in "ebiuδ" if letter not in taken)
 
     def write(self, node: Node) -> Formula:
@@ -182,6 +186,9 @@ class MatrixWriter:
             return d.Subscripted(d.Tensor(Name(self._unit)), (number(node.parameters[0] + 1),))
         if node.kind == "triangle":
             return d.Subscripted(d.Ones(node.shape[0]), (d.Words(_triangle(node)),))
+        if node.kind in self._waves:
+            letter = d.Tensor(Name(self._waves[node.kind]))
+            return d.Subscripted(letter, (number(node.parameters[0]),))
         below: Formula = d.Words(self._label(node))
         if node.kind == "one_hot" and node.of is not None:
             below = d.Tensor(node.of)
@@ -211,6 +218,13 @@ class MatrixWriter:
         if node.kind == "one_hot":
             which = node.of.text if node.of is not None else self._label(node)
             return f"row i of {letter}_{which} has its 1 at the i-th entry of {which}: a gather"
+        if node.kind in self._waves:
+            wave, (period,) = node.kind[:3].replace("sine", "sin"), node.parameters
+            symbol = f"{self._waves[node.kind]}{str(period).translate(_LOWERED)}"
+            return f"{symbol} has the entries {wave}(2πkn/{period}), k and n from 0"
+        if node.kind == "given":
+            letter = self._selector
+            return _GIVEN.get(node.parameters[0], "").format(f"{letter}_{node.parameters[0]}")
         if node.kind == "triangle":
             weight = " (½ on the diagonal)" if node.parameters[2] else ""
             return f"𝟏_{_triangle(node)}: ones {_side(node)}{weight}"
@@ -253,6 +267,9 @@ def _side(node: Structure) -> str:
     return f"on and {where} the diagonal that lies {count} {beyond} the main one"
 
 
+_GIVEN = {
+    "weights": "{} counts twice what a real Fourier transform leaves out",
+}
 _NAMES = {"cross_entropy": "CE", "log_softmax": "logsoftmax", "cholesky": "chol"}
 
 

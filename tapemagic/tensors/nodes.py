@@ -89,7 +89,9 @@ class Structure(Node):
     @property
     def is_zero_one(self) -> bool:
         """Whether it is its own square, entry by entry."""
-        return self.kind not in ("given", "triangle") or self.parameters[2:] == (False,)
+        if self.kind == "triangle":
+            return self.parameters[2:] == (False,)
+        return self.kind not in ("given", "cosine", "sine")
 
     def _content(self) -> tuple[object, ...]:
         return (

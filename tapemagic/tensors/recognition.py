@@ -224,6 +224,27 @@ def _log_of_root(node: Node) -> Node | None:
     return scaled(make("logdet", node.shape, root.operands[0]), half)
 
 
+def _cut_wave(node: Node) -> Node | None:
+    """The first rows or columns of cos(2πkn/N), and of the sine, are such a matrix too."""
+    assert isinstance(node, Contract)
+    for place, (wave, labels) in enumerate(node.factors):
+        if not (isinstance(wave, Structure) and wave.kind in ("cosine", "sine")):
+            continue
+        for other, (part, axes) in enumerate(node.factors):
+            first = isinstance(part, Structure) and (part.kind, part.parameters) == _FIRST
+            if not first or axes[1] not in labels or axes[1] < node.rank:
+                continue
+            if sum(axes[1] in ls for _, ls in node.factors) == 2:
+                own = tuple(axes[0] if k == axes[1] else k for k in labels)
+                sizes = tuple(node.sizes[k] for k in own)
+                shorter = Structure(sizes, wave.kind, wave.parameters)
+                return _with(node, (place, other), shorter, own)
+    return None
+
+
+_FIRST = "strided", (0, 1)
+
+
 # -- sums ---------------------------------------------------------------------------------------
 
 
@@ -471,6 +492,7 @@ def _expanded(node: Node) -> list[Node]:
 RULES: Mapping[type, tuple[Rule, ...]] = {
     Contract: (
         summed_apart,
+        _cut_wave,
         _softmax,
         _sums_to_one,
         _masked_root,

@@ -61,6 +61,16 @@ def _mirrored(shape: Shape, pad: int, symmetric: int) -> Array:
     return np.asarray(rows[:, None] == np.arange(size))
 
 
+def _wave(of: Callable[[Array], Array]) -> Make:
+    """[k, n] = cos(2πkn/period), or the sine: the Fourier transform's real and imaginary part."""
+
+    def make(shape: Shape, period: int) -> Array:
+        k, n = np.ogrid[: shape[0], : shape[1]]
+        return of(2 * np.pi * (k * n % period) / period)
+
+    return make
+
+
 def _given(shape: Shape, *parameters: Any) -> Array:
     raise LookupError("a structure with entries of its own")
 
@@ -74,6 +84,8 @@ KINDS: dict[str, Make] = {
     "triangle": _triangle,
     "modulo": _modulo,
     "mirrored": _mirrored,
+    "cosine": _wave(np.cos),
+    "sine": _wave(np.sin),
     "given": _given,
 }
 

@@ -31,6 +31,8 @@ from tapemagic.tensors.pullback import cotangents, gradient, identity_seed
 from tapemagic.tensors.recognition import at, recognised
 
 LARGEST = 260  # nodes of a closed form
+READABLE = 60  # nodes of one that keeps the names of what lies between
+BEHIND = 800  # and of the one in the sources alone, if such a one is read in its stead
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,17 @@ class Sweep:
     definitions: Definitions
     jacobian: bool
     adjoints: Mapping[Leaf, AdjointForm]
+    start: Node
 
     @property
     def front(self) -> Shape:
         """The axes of the target that stay."""
         return self.definitions.target.shape if self.jacobian else ()
+
+    @cached_property
+    def expanded(self) -> Mapping[Leaf, Node]:
+        """Each name in the sources alone, as far as that stays readable."""
+        return expand(self.definitions)
 
     @cached_property
     def work(self) -> float:
@@ -141,7 +149,10 @@ class TensorForm:
         """The derivative with the names in between, where it has but one version."""
         if self.sweep is None or len(self.source) != 1 or self.source[0] not in self.sweep.adjoints:
             return None
-        return self.sweep.adjoints[self.source[0]].named
+        known = self.sweep.adjoints[self.source[0]]
+        if known.closed is None and self.closed is not None and not self.batch:
+            return replaced(self.closed, {n: leaf for leaf, n in self.sweep.expanded.items()})
+        return known.named
 
     @cached_property
     def path(self) -> tuple[AdjointForm, ...]:
@@ -213,7 +224,7 @@ def sweep(
     for leaf in sources:
         if leaf in terms or leaf in measured:
             found[leaf] = _added(leaf, front, terms, measured, names)
-    return Sweep(definitions, jacobian, _closed(definitions, found, front))
+    return Sweep(definitions, jacobian, _closed(definitions, found, front), start)
 
 
 def _started(
@@ -276,6 +287,7 @@ def _closed(
     """The adjoints in the sources alone, as far as they stay readable."""
     whole: Mapping[Any, Node] = expand(definitions)
     given = set(definitions.given)
+    sources = {leaf for group in definitions.sources for leaf in group}
     closed: dict[Node, Node] = {}
     named: dict[Node, Node] = {}
     found = dict(adjoints)
@@ -290,7 +302,9 @@ def _closed(
         node = replaced(adjoint.node, lambda part: closed.get(part) or whole.get(part))
         if any(isinstance(n, Leaf) and n not in given for n in postorder([node])):
             continue
-        if node.size <= LARGEST:
+        short = named.get(symbol)
+        read = leaf in sources and short is not None and short.size <= READABLE
+        if node.size <= (BEHIND if read else LARGEST):
             node = recognised(node)
             closed[symbol] = node
             found[leaf] = AdjointForm(leaf, adjoint.node, node, named.get(symbol))
@@ -306,6 +320,8 @@ def form(found: Sweep, place: int) -> TensorForm:
     definitions = found.definitions
     source = definitions.sources[place]
     parts = [found.adjoints[leaf].closed for leaf in source if leaf in found.adjoints]
+    if None in parts:
+        parts = _at_once(found, source) or parts
     lead = len(found.front)
     if not parts and definitions.reached[place]:  # by ways that cancel, or that are constant
         shape = (*(found.front), *source[0].shape)
@@ -320,6 +336,22 @@ def form(found: Sweep, place: int) -> TensorForm:
     if definitions.opaque:
         reason = f"{', '.join(definitions.opaque)} has no formula here"
     return TensorForm(definitions, source, None, found, lead, reason)
+
+
+def _at_once(found: Sweep, source: Sequence[Leaf]) -> list[Node | None]:
+    """The derivative of the target written in the sources alone, where what lies between has
+    cancelled there: ln det and not a sum over Cholesky's diagonal. Nothing if it is too long."""
+    target = found.expanded.get(found.definitions.target)
+    if target is None:
+        return []
+    lead, parts = len(found.front), []
+    for leaf in source:
+        node = gradient(target, found.start, lead, leaf)
+        node = recognised(node) if node.size <= LARGEST else node
+        if node.size > LARGEST:
+            return []
+        parts.append(node)
+    return list(parts)
 
 
 def along(lower: TensorForm, name: str, vector: Array) -> TensorForm:
