@@ -139,6 +139,22 @@ REDUCTIONS = [
         for axis, exclusive, reverse in ((0, False, False), (1, True, False), (-1, True, True))
     ),
     E("L2Loss", (n(2, 3),)),
+    E(
+        "AvgPool",
+        (n(1, 4, 5, 2),),
+        {"ksize": [1, 2, 3, 1], "strides": [1, 2, 2, 1], "padding": "SAME"},
+    ),
+    E(
+        "AvgPool",
+        (n(2, 3, 4, 1),),
+        {"ksize": [1, 2, 2, 1], "strides": [1, 1, 2, 1], "padding": "VALID"},
+    ),
+    E(
+        "AvgPool3D",
+        (n(1, 2, 3, 2, 1).astype(np.float32),),
+        {"ksize": [1, 2, 2, 2, 1], "strides": [1, 1, 1, 1, 1], "padding": "SAME"},
+        tolerance=1e-6,
+    ),
     E("BiasAddGrad", (n(2, 3),)),
     E("BiasAddGrad", (n(2, 3, 2),), {"data_format": "NCHW"}, tape=False),
     E("Softmax", (n(2, 3),)),

@@ -163,6 +163,17 @@ READ = {
         "X, W = tf.random.normal((2, 3, 4)), tf.random.normal((4, 5))",
         "%%grad W --notation index", "L = tf.reduce_mean(tf.tanh(tf.tensordot(X, W, 1)))",
         "tanh²(Σₘ Xₖₗₘ Wₘⱼ)"),
+    "means under windows, entry by entry": (
+        "x = tf.random.normal((1, 4, 4, 1))", "%%grad x --notation components",
+        "L = tf.reduce_sum(tf.nn.avg_pool2d(x, 2, 2, 'VALID')**2)",
+        "(x₁₁₁₁ + x₁₁₂₁ + x₁₂₁₁ + x₁₂₂₁)/8"),
+    "a Gaussian process": (
+        "D, y = tf.abs(tf.random.normal((4, 4))), tf.random.normal((4, 1))\nD = D + tf.transpose(D)"
+        "\nc, s = tf.constant(.8), tf.constant(2.)", "%%grad s --notation matrix",
+        "K = tf.exp(-D/c) + s*tf.eye(4)\nC = tf.linalg.cholesky(K)\n"
+        "L = tf.reduce_sum(y*tf.linalg.cholesky_solve(C, y))\n"
+        "L += tf.reduce_sum(2*tf.math.log(tf.linalg.diag_part(C)))",
+        "= tr(K⁻ᵀ"),
     "a Fourier transform": (
         "x = tf.random.normal((8,))", "%%grad x --notation matrix",
         "F = tf.signal.rfft(x)\nL = tf.reduce_sum(tf.abs(F)**2)",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 from tapemagic.rules import ROWS
-from tapemagic.tensors import lifting
+from tapemagic.tensors import complexes, lifting
 
 
 def _differentiable() -> set[str]:
@@ -22,7 +22,9 @@ def _differentiable() -> set[str]:
 
 def main() -> None:
     """Print the table."""
-    whole = set(lifting.ROWS) | {kind for kind, row in ROWS.items() if row.elementwise}
+    whole = {*lifting.ROWS, *complexes.ROWS} | {
+        kind for kind, row in ROWS.items() if row.elementwise
+    }
     every = sorted(set(ROWS) | whole)
     print(f"{'op type':40} {'in formulas of entries':40} in whole tensors")
     for kind in every:

@@ -19,6 +19,7 @@ from tapemagic.rules.rule import (
     filled,
     integer,
     plain,
+    text,
 )
 
 Entries = Sequence[Formula]
@@ -164,6 +165,36 @@ def _segments(kind: str, fold: Fold, empty: float, unsorted: bool) -> Row:
     return Row(kind, "sums by group" if fold is _SUM else "groups", applied)
 
 
+def _pool(kind: str, fold: Fold) -> Row:
+    """The entries under each window, those of the padding left out."""
+
+    def applied(inputs: Sequence[Array], attributes: Attributes) -> tuple[Array, ...]:
+        (x,) = inputs
+        sizes, steps = attributes["ksize"], attributes["strides"]
+        same = text(attributes["padding"]) == "SAME"
+        starts = [
+            _window_starts(size, places, step, same)
+            for size, places, step in zip(x.shape, sizes, steps)
+        ]
+        result = np.empty([len(own) for own in starts], x.dtype)
+        for place in np.ndindex(result.shape):
+            corner = [own[k] for own, k in zip(starts, place)]
+            spans = (slice(max(0, at), at + size) for at, size in zip(corner, sizes))
+            result[place] = reduced(x[tuple(spans)], range(x.ndim), fold)[()]
+        return (result,)
+
+    return Row(kind, "mean", applied)
+
+
+def _window_starts(size: int, places: int, step: int, same: bool) -> list[int]:
+    """Where windows begin along an axis; before 0 in the padding."""
+    if not same:
+        return list(range(0, size - places + 1, step))
+    count = -(-size // step)
+    before = max(0, (count - 1) * step + places - size) // 2
+    return [k * step - before for k in range(count)]
+
+
 _LOWEST, _HIGHEST = float(np.finfo(np.float64).min), float(np.finfo(np.float64).max)
 
 # fmt: off
@@ -182,6 +213,8 @@ ROWS = (
     Row("BiasAddGrad", "sum",                     _bias_add_grad),
     _arg("ArgMax", np.argmax),
     _arg("ArgMin", np.argmin),
+    _pool("AvgPool",   _MEAN),
+    _pool("AvgPool3D", _MEAN),
     _segments("SegmentSum",          _SUM,  0.0, unsorted=False),
     _segments("SegmentMean",         _MEAN, 0.0, unsorted=False),
     _segments("SegmentProd",         _PROD, 1.0, unsorted=False),
