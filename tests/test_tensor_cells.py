@@ -174,6 +174,17 @@ READ = {
         "L = tf.reduce_sum(y*tf.linalg.cholesky_solve(C, y))\n"
         "L += tf.reduce_sum(2*tf.math.log(tf.linalg.diag_part(C)))",
         "= tr(K⁻ᵀ"),
+    "a diagonal is no matrix": (
+        "C = tf.random.normal((3, 3))", "%%grad C --notation matrix",
+        "L = tf.reduce_sum(C**2) - tf.reduce_sum(tf.linalg.diag_part(C)**2)",
+        "L = ‖C‖² − ‖diag(C)‖²"),
+    "frames of a signal": (
+        "x = tf.random.normal((16,))", "%%grad x --notation index",
+        "u = tf.signal.frame(x, 8, 4)\nL = tf.reduce_sum(u**3)",
+        "uᵢⱼ = x_{4(i + ⌈j/4⌉ − 1) + (j − 1) mod 4 − 3}"),
+    "beside a slice the derivative is 0": (
+        "x = tf.random.normal((12,))", "%%grad x --notation index", "L = tf.reduce_sum(x[1:5]**3)",
+        "∂L/∂xᵢ = 3Σⱼ x_{j + 1}² δ_{i, j + 1}"),
     "a Fourier transform": (
         "x = tf.random.normal((8,))", "%%grad x --notation matrix",
         "F = tf.signal.rfft(x)\nL = tf.reduce_sum(tf.abs(F)**2)",

@@ -94,8 +94,10 @@ class Graph:
                 for label in labels
             )
             if labels and alone and isinstance(part, Map) and power_of(part) == number(2):
-                norm = d.Norm(writer.write(part.operands[0][0]))
-                self._scalars.append(Power(norm, number(2)))
+                shown = writer.write(part.operands[0][0])
+                if len(labels) == 2 and labels[0] == labels[1]:
+                    shown = Call("diag", (shown,))
+                self._scalars.append(Power(d.Norm(shown), number(2)))
             else:
                 self._place(part, labels, writer)
 

@@ -14,14 +14,15 @@ import numpy as np
 
 from tapemagic.equations import Leaf as Source
 from tapemagic.equations import Names, NotDerivable, Slice
-from tapemagic.formula import Name
+from tapemagic.formula import ONE, Name
 from tapemagic.numbers import recognise
-from tapemagic.tensors.algebra import scaled
+from tapemagic.tensors.algebra import replaced, scaled
 from tapemagic.tensors.complexes import Pair, lifted_pairs
 from tapemagic.tensors.lifting import lifted
 from tapemagic.tensors.nodes import (
     Array,
     Contract,
+    Function,
     Leaf,
     Node,
     Shape,
@@ -154,6 +155,7 @@ class _Writer:
         self._constants: dict[Leaf, int] = {}
         self._keys: dict[Leaf, int] = {}
         self._opaque: dict[str, None] = {}
+        self._roots: set[Leaf] = set()  # Cholesky's, which are lower triangular
         self._pairs: dict[int, Pair] = {}  # what is complex
         self._parts: dict[Leaf, str] = {}  # which part of a complex value a leaf is
         self._taken: set[Name] = set()
@@ -258,7 +260,7 @@ class _Writer:
         try:
             if operation.given:
                 raise NotLiftable(f"{operation.kind} has a derivative of its own")
-            nodes = [node if node is None else at(node) for node in lifted(context)]
+            nodes = [node and at(self._unmasked(node)) for node in lifted(context)]
         except NotLiftable:
             nodes = [None] * len(operation.outputs)
         for place, key in enumerate(operation.outputs):
@@ -269,6 +271,22 @@ class _Writer:
                 self._keep_opaque(operation, place, key)
             else:
                 self._keep(key, node, operation)
+
+    def _unmasked(self, node: Node) -> Node:
+        """The node without the masks that a solver puts on a root: its other half is 0 anyway."""
+        if not self._roots:
+            return node
+
+        def root(part: Node) -> Node | None:
+            if not isinstance(part, Contract) or part.coefficient != ONE or part.summed:
+                return None
+            inside = [leaf for leaf, _ in part.factors if leaf in self._roots]
+            axes = tuple(range(part.rank))
+            half = Structure(part.shape[-2:], "triangle", (True, 0, False))
+            whole = [(half, axes[-2:]), *((leaf, axes) for leaf in inside)]
+            return inside[0] if set(part.factors) == set(whole) else None
+
+        return replaced(node, root)
 
     def _write_parts(self, operation: Operation) -> None:
         """An operation on complex tensors, in their real and imaginary parts."""
@@ -357,6 +375,8 @@ class _Writer:
     def _define(self, name: Name, node: Node, key: int, line: Line | None) -> Leaf:
         leaf = self._leaf(name, key)
         self._taken.add(name)
+        if isinstance(node, Function) and node.function == "cholesky":
+            self._roots.add(leaf)
         self._definitions[leaf] = Definition(leaf, node, line, at=self._at)
         return leaf
 

@@ -258,18 +258,44 @@ def _settle(
     settled: dict[int, _Settled] = {}
     for part, labels in order:
         assert isinstance(part, Structure)
-        rest = [ls for other, ls in kept if (other, ls) != (part, labels)]
+        rest = [(other, ls) for other, ls in kept if (other, ls) != (part, labels)]
         for target, build in _solutions(part, labels):
             others = tuple(k for k in labels if k != target)
             if target < node.rank or target in settled or _follows(target, others, settled):
                 continue
             # Outside a tensor's range its entry is 0: but some entry must be there to say so.
-            if part.kind == "window" and not any(target in ls for ls in rest):
+            outside = any(target in ls and _vanishes(f, ls.index(target)) for f, ls in rest)
+            if not (outside or _stays_inside(part, labels, target)):
                 continue
             settled[target] = _Settled(others, build)
             kept.remove((part, labels))
             break
     return kept, settled
+
+
+def _vanishes(node: Node, axis: int) -> bool:
+    """Whether what is written for its entry is 0 outside the range of that axis: an entry of a
+    named tensor is, sin x_{i+1} and x_{i+1} of a window are not."""
+    if isinstance(node, Plus):
+        return all(_vanishes(term, axis) for term in node.terms)
+    if isinstance(node, Contract):
+        return any(axis in ls and _vanishes(part, ls.index(axis)) for part, ls in node.factors)
+    if isinstance(node, Map):
+        formula, ((base, labels), *_) = node.formula, node.operands
+        power = isinstance(formula, Power) and isinstance(formula.exponent, Number)
+        positive = power and formula.exponent.value > 0  # type: ignore[attr-defined]
+        return positive and axis in labels and _vanishes(base, labels.index(axis))
+    return isinstance(node, Leaf)
+
+
+def _stays_inside(part: Structure, labels: Labels, target: int) -> bool:
+    """Whether every place that follows from the others is one of the axis."""
+    if part.kind == "window":
+        stride, dilation, pad = part.parameters
+        rows, size, places = part.shape
+        last = (rows - 1) * stride + (places - 1) * dilation - pad
+        return target == labels[1] and pad <= 0 and last < size
+    return part.kind != "strided" or target == labels[1]
 
 
 def _follows(label: int, others: Sequence[int], settled: Mapping[int, _Settled]) -> bool:

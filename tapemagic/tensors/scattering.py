@@ -38,7 +38,20 @@ def hot(
         if not 0 <= flat[0] < size:
             return [(constant(ZERO, (size,)), [old])]
         return [(Structure((size,), "unit", flat), [old])]
+    window = _window(places.reshape(shape)) if name is None and len(shape) == 2 else None
+    if window is not None:
+        rows, columns = shape
+        return [(Structure((rows, size, columns), "window", window), [labels[0], old, labels[1]])]
     return [(Structure((*shape, size), "one_hot", (flat,), name), [*labels, old])]
+
+
+def _window(places: Array) -> tuple[int, int, int] | None:
+    """Stride, dilation and padding, if the places are those under a window that moves along."""
+    start, stride, dilation = places[0, 0], places[1, 0] - places[0, 0], places[0, 1] - places[0, 0]
+    i, p = np.ogrid[: places.shape[0], : places.shape[1]]
+    if stride < 1 or dilation < 1 or np.any(places != start + i * stride + p * dilation):
+        return None
+    return int(stride), int(dilation), -int(start)
 
 
 def named(shape: Shape, mark: str) -> list[Label]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -150,7 +151,7 @@ class TensorForm:
         if self.sweep is None or len(self.source) != 1 or self.source[0] not in self.sweep.adjoints:
             return None
         known = self.sweep.adjoints[self.source[0]]
-        if known.closed is None and self.closed is not None and not self.batch:
+        if known.closed is not self.closed is not None and not self.batch:
             return replaced(self.closed, {n: leaf for leaf, n in self.sweep.expanded.items()})
         return known.named
 
@@ -320,8 +321,8 @@ def form(found: Sweep, place: int) -> TensorForm:
     definitions = found.definitions
     source = definitions.sources[place]
     parts = [found.adjoints[leaf].closed for leaf in source if leaf in found.adjoints]
-    if None in parts:
-        parts = _at_once(found, source) or parts
+    if any(part is None or part.size > READABLE for part in parts):
+        parts = _shorter(parts, _at_once(found, source))
     lead = len(found.front)
     if not parts and definitions.reached[place]:  # by ways that cancel, or that are constant
         shape = (*(found.front), *source[0].shape)
@@ -352,6 +353,13 @@ def _at_once(found: Sweep, source: Sequence[Leaf]) -> list[Node | None]:
             return []
         parts.append(node)
     return list(parts)
+
+
+def _shorter(parts: list[Node | None], others: list[Node | None]) -> list[Node | None]:
+    """By the sweep, unless at once it is much shorter, or there is nothing else."""
+    sizes = [math.inf if part is None else part.size for part in parts]
+    own = [part.size for part in others if part is not None]
+    return others if own and sum(own) < 0.6 * sum(sizes) else parts
 
 
 def along(lower: TensorForm, name: str, vector: Array) -> TensorForm:
