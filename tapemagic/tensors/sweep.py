@@ -151,7 +151,7 @@ class TensorForm:
         if self.sweep is None or len(self.source) != 1 or self.source[0] not in self.sweep.adjoints:
             return None
         known = self.sweep.adjoints[self.source[0]]
-        if known.closed is not self.closed is not None and not self.batch:
+        if self.closed is not None and self.closed is not known.closed and not self.batch:
             return replaced(self.closed, {n: leaf for leaf, n in self.sweep.expanded.items()})
         return known.named
 
