@@ -73,7 +73,7 @@ def _point(trace: Trace, leaf: Leaf) -> Array:
 
 
 _WORK = 1e8  # multiplications that differences along the definitions may cost
-_MOST = 1e9  # the same where nothing else can decide
+_MOST = 3e8  # the same where nothing else can decide
 _SEED = 7
 
 

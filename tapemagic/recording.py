@@ -444,9 +444,11 @@ def _made_after(touches: Sequence[Touch], inputs: Sequence[Any]) -> Iterator[tup
 
 
 def _is_folding(frame: FrameType) -> bool:
-    """Whether TensorFlow itself looks a tensor's value up, where the user did not ask for it."""
+    """Whether TensorFlow itself looks a tensor's value up while it makes a graph; eagerly it
+    decides by it (`tf.cond` of TensorFlow 2.16)."""
     above = frame.f_back
-    return frame.f_code is _FOLDS and (above is None or not is_user_code(above.f_code))
+    made = frame.f_code is _FOLDS and not context.executing_eagerly()
+    return made and (above is None or not is_user_code(above.f_code))
 
 
 def _address(tensor: Any) -> object:

@@ -29,6 +29,7 @@ T = TypeVar("T")
 ENTRIES = 36  # entries of an array that are written out
 SHOWN = 9  # lines of a kind that are shown before the rest is folded
 FOLDED = 300  # lines behind one fold
+INSIDE = 60  # lines of one layer
 LONG = 110  # nodes that still make one line, or one matrix
 
 
@@ -159,6 +160,21 @@ def _has_rounded(node: Formula) -> bool:
 def counted(count: int, one: str, many: str) -> str:
     """1 more entry, 2 more entries."""
     return f"{count} {one if count == 1 else many}"
+
+
+def abridged(parts: Sequence[T], tell: Callable[[int, T], list[Item]]) -> list[Item]:
+    """Many parts told, of very many (a recurrent layer's steps) the first and the last; `tell` is
+    not called for what is left out."""
+
+    def told(first: int, last: int) -> list[Item]:
+        return [item for k in range(first, last) for item in tell(k, parts[k])]
+
+    count = len(parts)
+    if count <= INSIDE:
+        return told(0, count)
+    head, tail = INSIDE * 2 // 3, INSIDE // 3
+    left = Note(f"… and {count - tail - head} more, in the steps of the result")
+    return [*told(0, head), left, *told(count - tail, count)]
 
 
 def folded(parts: Sequence[T], tell: Callable[[int, T], list[Item]], what: str) -> list[Item]:

@@ -321,6 +321,21 @@ GRAPHS = {
 }
 
 
+def test_many_steps_stay_light(shell: Shell) -> None:
+    run(
+        shell,
+        "K.utils.set_random_seed(1)\nm = K.Sequential([K.layers.LSTM(4), K.layers.Dense(1)])\n"
+        "long = tf.random.normal((2, 64, 3))\n_ = m(long)",
+    )
+    result = run(shell, "%%grad m\nL = tf.reduce_mean(m(long)**2)")
+    agreed = [derivative.check.agrees for derivative in result.values()]
+    assert agreed == [True] * 5
+    html = result._repr_html_()
+    assert "more, in the steps of the result" in html
+    assert "⋯ (" in html  # of the sum over all steps
+    assert len(html) < 3e6
+
+
 COMPILED = [(name, "tf.function") for name in GRAPHS]
 # XLA refuses the gradient of loops.
 COMPILED += [(name, "tf.function(jit_compile=True)") for name in ("if", "return", "elif", "case")]

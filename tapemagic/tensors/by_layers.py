@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tapemagic import document as d
 from tapemagic.formula import Call, Formula
+from tapemagic.substitution import abridged
 from tapemagic.tensors.definitions import Definition, Layer
 from tapemagic.tensors.nodes import Leaf, Node
 from tapemagic.tensors.sweep import AdjointForm
@@ -88,7 +89,8 @@ class LayerTeller:
             return self.items(part.parts)
         count = f"{len(layers)} layers, " if len(layers) > 1 else ""
         summary = f"inside {part.layer.name}: {count}{len(inside)} equations"
-        return [*self._header(part), d.Fold(summary, tuple(self.items(part.parts)))]
+        told = abridged(part.parts, lambda _, one: self._part(one))
+        return [*self._header(part), d.Fold(summary, tuple(told))]
 
     def _header(self, group: Group) -> list[d.Item]:
         """output = layer(input)"""

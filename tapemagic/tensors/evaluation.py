@@ -80,6 +80,9 @@ def _in_turn(shape: Shape, start: int) -> Array:
     return np.where(np.arange(start, start + math.prod(shape)) % 2, -1.0, 1.0).reshape(shape)
 
 
+_STEP = 1e4  # multiplications that NumPy could do while Python gets to the next node
+
+
 def cost(roots: Sequence[Node], known: Container[Node] = ()) -> float:
     """About how many multiplications it takes to evaluate them; infinitely many where an array
     on the way would not fit."""
@@ -87,7 +90,7 @@ def cost(roots: Sequence[Node], known: Container[Node] = ()) -> float:
     for node in postorder(roots):
         if node in known:
             continue
-        total += math.prod(node.shape)
+        total += _STEP + math.prod(node.shape)
         if isinstance(node, Contract) and node.factors:
             shapes = [part.shape for part, _ in node.factors]
             _, path = opt_einsum.contract_path(_equation(node), *shapes, shapes=True)

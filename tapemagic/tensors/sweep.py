@@ -198,9 +198,11 @@ def sweep(
     jacobian: bool = False,
     seed: Array | None = None,
     seed_name: str = "",
+    closed: bool = True,
 ) -> Sweep:
     """The adjoint of every name between the target and any of the sources. `seed` weights the
-    target's entries (default: ones); in the formulas it stands under `seed_name`."""
+    target's entries (default: ones); in the formulas it stands under `seed_name`. To follow it in
+    numbers no `closed` forms are needed."""
     target = definitions.target
     definitions, start = _started(definitions, jacobian, seed, seed_name)
     front = target.shape if jacobian else ()
@@ -225,7 +227,9 @@ def sweep(
     for leaf in sources:
         if leaf in terms or leaf in measured:
             found[leaf] = _added(leaf, front, terms, measured, names)
-    return Sweep(definitions, jacobian, _closed(definitions, found, front), start)
+    if closed:
+        found = _closed(definitions, found, front)
+    return Sweep(definitions, jacobian, found, start)
 
 
 def _started(
@@ -293,7 +297,7 @@ def _closed(
     named: dict[Node, Node] = {}
     found = dict(adjoints)
     for leaf, adjoint in adjoints.items():
-        if adjoint.node is None:
+        if adjoint.node is None or adjoint.node.size > BEHIND:
             continue
         symbol = adjoint_leaf(leaf, front)
         by_names = recognised(replaced(adjoint.node, named))

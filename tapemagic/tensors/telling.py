@@ -11,17 +11,18 @@ from tapemagic import document as d
 from tapemagic import numbers
 from tapemagic.equations import entries
 from tapemagic.extent import extent
-from tapemagic.formula import Call, Formula, Name, Product
+from tapemagic.formula import Call, Formula, Name, Product, Sum
 from tapemagic.formula import postorder as parts
 from tapemagic.style import Style
-from tapemagic.substitution import counted, folded, shown
+from tapemagic.substitution import abridged, counted, folded, shown
+from tapemagic.tensors.algebra import plus
 from tapemagic.tensors.by_layers import LayerTeller, Part, grouped, outside
 from tapemagic.tensors.definitions import Definition, Definitions, Layer
 from tapemagic.tensors.following import adjoint_leaf
 from tapemagic.tensors.index_form import IndexWriter
 from tapemagic.tensors.matrix_form import MatrixWriter, NotMatrix
 from tapemagic.tensors.matrix_products import transposed
-from tapemagic.tensors.nodes import Array, Leaf, Node, Structure, postorder
+from tapemagic.tensors.nodes import Array, Leaf, Node, Plus, Structure, postorder
 from tapemagic.tensors.shapes import with_shapes
 from tapemagic.tensors.sweep import AdjointForm, TensorForm
 
@@ -29,6 +30,8 @@ LONG = 45  # nodes of a closed form that still stands open
 LONG_BY_INDEX = 24  # the same in index notation
 NAMED = 16  # from so many nodes on, a closed form keeps the names of what is in between
 ONCE = 2  # adjoints between target and sources: more are told once for all of these
+_SUM = 500  # nodes of a sum that is written whole
+_TERMS = 4  # and terms of one that is not
 _SMALL = 9  # entries of a value that is written out
 
 
@@ -165,12 +168,12 @@ class Teller:
 
         def tell(k: int, part: tuple[str, tuple[AdjointForm, ...]]) -> list[d.Item]:
             name, adjoints = part
-            told = [self._adjoint(a, "" if k else "chain rule") for a in adjoints]
+            label = "" if k else "chain rule"
+            told = abridged(adjoints, lambda _, a: [self._adjoint(a, label)])
             if not name:
                 return told
-            return [
-                d.Fold(f"inside {name}: {counted(len(told), 'adjoint', 'adjoints')}", tuple(told))
-            ]
+            count = counted(len(adjoints), "adjoint", "adjoints")
+            return [d.Fold(f"inside {name}: {count}", tuple(told))]
 
         return folded(parts, tell, "adjoints")
 
@@ -179,8 +182,17 @@ class Teller:
         if adjoint.node is None:
             left, _ = self._equation(leaf, leaf)
             return d.Statement((left, d.Words("from the tape")), ("=",), label)
-        left, right = self._equation(leaf, adjoint.node)
+        left, right = self._summed(leaf, adjoint.node)
         return d.Statement((left, *self._sides(right)), ("=",) * len(self._sides(right)), label)
+
+    def _summed(self, leaf: Leaf, node: Node) -> tuple[Formula, Formula]:
+        """The equation; of a long sum, over all steps of a loop, the first terms and the last."""
+        if not isinstance(node, Plus) or len(node.terms) <= _TERMS or node.size <= _SUM:
+            return self._equation(leaf, node)
+        first, last = plus(node.terms[: _TERMS - 1], node.shape), node.terms[-1]
+        left, right = self._equation(leaf, first)
+        more = d.Words(f"⋯ ({len(node.terms) - _TERMS} more)")
+        return left, Sum((right, more, self._equation(leaf, last)[1]))
 
     def _sides(self, right: Formula) -> tuple[Formula, ...]:
         """A right-hand side, and once more with the shapes under its factors if asked for."""
