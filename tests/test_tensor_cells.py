@@ -184,7 +184,7 @@ READ = {
         "uᵢⱼ = x_{4(i + ⌈j/4⌉ − 1) + (j − 1) mod 4 − 3}"),
     "beside a slice the derivative is 0": (
         "x = tf.random.normal((12,))", "%%grad x --notation index", "L = tf.reduce_sum(x[1:5]**3)",
-        "∂L/∂xᵢ = 3Σⱼ x_{j + 1}² δ_{i, j + 1}"),
+        "∂L/∂xᵢ = 3Σ_{j ≤ 4} x_{j + 1}² δ_{i, j + 1}"),
     "a Fourier transform": (
         "x = tf.random.normal((8,))", "%%grad x --notation matrix",
         "F = tf.signal.rfft(x)\nL = tf.reduce_sum(tf.abs(F)**2)",
@@ -200,6 +200,42 @@ READ = {
         "%%grad c --notation matrix",
         "w = tf.linalg.solve(tf.transpose(A) @ A + c*tf.eye(2), tf.transpose(A) @ b)\n"
         "L = tf.reduce_sum(w)", "(AᵀA + cI)⁻² Aᵀb"),
+    "numbers are not transposed": (
+        "a, X = tf.constant(2.), tf.constant([[1., 2.], [3., 4.]])", "%%grad X --notation matrix",
+        "M = tf.stack([a*X[0], X[1]])\nL = tf.linalg.det(M)*a", "a² det(M) e₁ᵀ M⁻ᵀ"),
+    "a row's entries have two places": (
+        "w, E = tf.constant([1., 2., 3.]), tf.constant([[1., 2.]])", "%%grad w --notation matrix",
+        "L = tf.reduce_sum(tf.stack([w[0], w[2]])*E)", "E₁₂"),
+    "a sum goes as far as its letter says": (
+        "x = tf.random.normal((8,))", "%%grad x --notation index",
+        "L = tf.reduce_sum(tf.abs(tf.signal.rfft(x))**3)", "Σ_{i ≤ 5} ((Σⱼ cos("),
+    "a sum over a part of a reshaped axis": (
+        "x = tf.random.normal((6, 4))", "%%grad x --notation index",
+        "y = tf.reshape(x, (2, 3, 2, 2))\nL = tf.reduce_sum(tf.reduce_sum(y, [1, 3])**3)",
+        "Σ_{k ≤ 3, l ≤ 2} x_{3 ⌈i/3⌉ + k − 3, 2 ⌈j/2⌉ + l − 2}"),
+    "the diagonals beside the main one": (
+        "d = tf.constant([[1., 1, 0], [4, 5, 6], [0, 1, 1]]); r = tf.ones((3, 1))",
+        "%%grad r --notation matrix", "x = tf.linalg.tridiagonal_solve(d, r)\nL = tf.reduce_sum(x)",
+        "(diag(dᵀ e₁) E_above + diag(dᵀ e₂) + diag(dᵀ e₃) E_below)⁻¹ r"),
+    "a wave has one shape": (
+        "x = tf.random.normal((6,))", "%%grad x --notation matrix",
+        "y = tf.signal.irfft(2*tf.signal.rfft(x))\nL = tf.reduce_sum(y**3)",
+        "y = (1/3)(C₆ᵀ(E_weights ∘ (C₆ x)) + S₆ᵀ(E_weights ∘ (S₆ x)))"),
+    "no letter stands for two things": (
+        "E, x = tf.constant(2.), tf.random.normal((4,))", "%%grad x --notation matrix",
+        "F = tf.signal.fft(tf.cast(x, tf.complex64))\nL = E*tf.reduce_sum(tf.math.imag(F[1:3])**2)",
+        "−Σ₄ᵀ · ∂L/∂F_im"),
+    "all of our letters are taken": (
+        "e, b, i, u, δ, e1 = tf.unstack(tf.ones(6)); x = tf.random.normal((9,))",
+        "%%grad x --notation matrix", "L = tf.reduce_sum(x)*e*b*i*u*δ*e1*x[8]*tf.norm(x)", "e′₉"),
+    "a Jacobian is the same in either layout": (
+        "A, x = tf.random.normal((2, 3)), tf.random.normal((3,))",
+        "%%grad x -J --notation matrix --layout numerator", "v = tf.linalg.matvec(A, x)",
+        "∂v/∂x = A "),
+    "every derivative in the layout": (
+        "A, x = tf.random.normal((2, 3)), tf.random.normal((3,))",
+        "%%grad x --notation matrix --layout numerator",
+        "u = tf.linalg.matvec(A, x)\nv = u**3\nL = tf.reduce_sum(v**2)", "∂L/∂v = 2vᵀ"),
 }  # fmt: skip
 
 

@@ -113,6 +113,13 @@ def _least_squares(context: Context) -> Sequence[Node]:
     return (_made(factors, [*batch, "n", "column"], context.output),)
 
 
+def _beside(size: int, shift: int) -> Node:
+    """Ones on the diagonal, or on the one above or below it."""
+    if not shift:
+        return identity(size)
+    return given(np.eye(size, k=shift), "above" if shift > 0 else "below")
+
+
 def _tridiagonal(operand: Operand) -> Operand:
     """The matrix of three packed diagonals, (…, 3, size): above, main, below."""
     size = operand.shape[-1]
@@ -123,7 +130,7 @@ def _tridiagonal(operand: Operand) -> Operand:
     shape = (*operand.shape[:-2], size, size)
     for row, shift in ((0, 1), (1, 0), (2, -1)):
         pick = Structure((3,), "unit", (row,)), ("band",)
-        put = identity(size) if not shift else given(np.eye(size, k=shift), "beside the diagonal")
+        put = _beside(size, shift)
         factors = [factor(operand, [*batch, "band", "i"]), pick, (put, ("i", "j"))]
         terms.append(_made(factors, [*batch, "i", "j"], shape))
     return Operand(shape, lambda: plus(terms, core(shape)))
@@ -143,7 +150,7 @@ def _tridiagonal_product(context: Context) -> Sequence[Node]:
     batch = list(range(len(right.shape) - 2))
     terms = []
     for diagonal, shift in ((above, 1), (main, 0), (below, -1)):
-        put = identity(size) if not shift else given(np.eye(size, k=shift), "beside the diagonal")
+        put = _beside(size, shift)
         factors = [
             factor(diagonal, [*batch, "one", "i"]),
             (put, ("i", "j")),

@@ -160,11 +160,13 @@ class IndexWriter:
         kept, eliminated = _without_structures(node)
         used = {s.name.text for place in places.values() for s in place.free}
         fresh = iter([text for text in self._letters if text not in used])
-        summed = []
+        summed: list[Formula] = []
         for label in node.summed:
             if label not in eliminated:
-                summed.append(letter(next(fresh)))
-                places[label] = summed[-1]
+                places[label] = letter(next(fresh))
+                size = number(node.sizes[label])
+                told = _tells_range(node.factors, label)
+                summed.append(places[label] if told else Call("less_equal", (places[label], size)))
         while waiting := [k for k in eliminated if k not in places]:
             for label in waiting:
                 if all(other in places for other in eliminated[label].others):
@@ -183,6 +185,36 @@ class IndexWriter:
         body = signed(ONE, above, below)
         whole = d.BigSum(tuple(summed), body)
         return signed(node.coefficient, [whole])
+
+
+def _tells_range(factors: Sequence[tuple[Node, Labels]], label: int) -> bool:
+    """Whether the letter of this label stands by itself as the place in a tensor, whose axis then
+    says how far a sum over it goes: in aₖ it does, in x_{i + k} or cos(2πk/n) it does not."""
+    for part, labels in factors:
+        if isinstance(part, Structure):
+            own = labels[:-1] if part.kind == "one_hot" and part.of is not None else ()
+            if label in own:
+                return True
+        elif any(_is_place(part, axis) for axis, k in enumerate(labels) if k == label):
+            return True
+    return False
+
+
+def _is_place(node: Node, axis: int) -> bool:
+    """Whether the place along the axis is one in a tensor inside."""
+    if isinstance(node, Reshape):
+        groups_ = groups(node.operand.shape, node.shape)
+        return any(
+            new == (axis,) and len(old) == 1 and _is_place(node.operand, old[0])
+            for old, new in groups_
+        )
+    if isinstance(node, Plus):
+        return any(_is_place(term, axis) for term in node.terms)
+    if isinstance(node, Contract):
+        return _tells_range(node.factors, axis)
+    if isinstance(node, Map):
+        return _tells_range(node.operands, axis)
+    return isinstance(node, (Leaf, Function))
 
 
 def _regrouped(node: Reshape, at: Sequence[Formula]) -> list[Formula]:

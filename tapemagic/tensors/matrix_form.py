@@ -37,6 +37,7 @@ from tapemagic.tensors.nodes import (
     Reshape,
     Shape,
     Structure,
+    core,
 )
 from tapemagic.tensors.stacking import Cell, Grid, stacked
 from tapemagic.tensors.structures import entries
@@ -44,19 +45,34 @@ from tapemagic.tensors.structures import entries
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
+class _Letters:
+    """Letters for what we name ourselves: none of the user's, none twice."""
+
+    def __init__(self, taken: Sequence[str]) -> None:
+        self._taken = {text.rstrip("0123456789_") for text in taken}  # e1 is written e₁
+
+    def first(self, wanted: str) -> str:
+        """The first that is free; with a prime where all are the user's."""
+        texts = (letter + "′" * primes for primes in range(9) for letter in wanted)
+        found = next(text for text in texts if text not in self._taken)
+        self._taken.add(found)
+        return found
+
+
 class MatrixWriter:
     """Writes tensors of rank 0 to 2, a vector as a column. `taken` are the user's names;
-    `target` is how the differentiated thing is written, for the adjoints ∂target/∂name."""
+    `target` is how the differentiated thing is written, for the adjoints ∂target/∂name; in
+    `numerator` layout these are the transpose of what they are here."""
 
-    def __init__(self, taken: Sequence[str] = (), target: Formula | None = None) -> None:
-        self._target = target
+    def __init__(
+        self, taken: Sequence[str] = (), target: Formula | None = None, numerator: bool = False
+    ) -> None:
+        self._target, self._numerator = target, numerator
         self._known: dict[Node, Formula] = {}
-        self._selector = next(letter for letter in "ESPRΠ" if letter not in taken)
-        self._waves = {
-            kind: next(letter for letter in letters if letter not in taken)
-            for kind, letters in (("cosine", "CΓKQ"), ("sine", "SΣTZ"))
-        }
-        self._unit = next(letter for letter in "ebiuδ" if letter not in taken)
+        free = _Letters(taken)
+        self._selector = free.first("ESPRΠ")
+        self._waves = {"cosine": free.first("CΓKQ"), "sine": free.first("SΣTZ")}
+        self._unit = free.first("ebiuδ")
 
     def write(self, node: Node) -> Formula:
         if node.rank > 2:
@@ -85,13 +101,18 @@ class MatrixWriter:
         return self._function(node)
 
     def _leaf(self, node: Leaf) -> Formula:
-        symbol: Formula = d.Tensor(node.name)
+        symbol: Formula = d.Tensor(node.name) if node.shape else Symbol(node.name)
         if node.adjoint:
             if self._target is None:
                 raise NotMatrix("an adjoint of nothing")
             symbol = d.Differential(self._target, ((symbol, 1),), True)
-        is_row = node.rank == 1 and len(node.whole) > 1 and node.whole[-1] != 1
-        return transposed(symbol) if is_row else symbol
+        return transposed(symbol) if self.turns(node) else symbol
+
+    def turns(self, leaf: Leaf) -> bool:
+        """Whether what has this name is written as the transpose of the column or matrix here."""
+        is_row = leaf.rank == 1 and len(leaf.whole) > 1 and leaf.whole[-1] != 1
+        leads = leaf.rank > len(core(leaf.whole))  # a Jacobian is the same in both layouts
+        return is_row != (self._numerator and leaf.adjoint and leaf.rank > 0 and not leads)
 
     def _plus(self, node: Plus) -> Formula:
         return added([self._term(term, node.rank) for term in node.terms])
@@ -117,7 +138,7 @@ class MatrixWriter:
     def entry(self, node: Node, places: Sequence[int]) -> Formula:
         """The entry at these places (from 0)."""
         if isinstance(node, Leaf):
-            symbol = Symbol(node.name, tuple(places))
+            symbol = Symbol(node.name, _in_whole(node, places))
             if not node.adjoint:
                 return symbol
             assert self._target is not None
@@ -188,7 +209,8 @@ class MatrixWriter:
             return d.Subscripted(d.Ones(node.shape[0]), (d.Words(_triangle(node)),))
         if node.kind in self._waves:
             letter = d.Tensor(Name(self._waves[node.kind]))
-            return d.Subscripted(letter, (number(node.parameters[0]),))
+            wave = d.Subscripted(letter, (number(node.parameters[0]),))
+            return transposed(wave) if node.shape[0] > node.shape[1] else wave  # one shape a name
         below: Formula = d.Words(self._label(node))
         if node.kind == "one_hot" and node.of is not None:
             below = d.Tensor(node.of)
@@ -247,6 +269,13 @@ class MatrixWriter:
         return Call(_NAMES.get(node.function, node.function), parts)
 
 
+def _in_whole(leaf: Leaf, places: Sequence[int]) -> tuple[int, ...]:
+    """The places in a row or a column as those of a matrix: E₁₂ of E ∈ ℝ^{1×3}."""
+    if leaf.rank != 1 or len(leaf.whole) != 2 or len(places) != 1:
+        return tuple(places)
+    return (0, places[0]) if leaf.whole[0] == 1 else (places[0], 0)
+
+
 def _triangle(node: Structure) -> str:
     """Which triangle: with the diagonal, without it, or up to another diagonal."""
     lower, offset, half = node.parameters
@@ -268,6 +297,8 @@ def _side(node: Structure) -> str:
 
 
 _GIVEN = {
+    "above": "{} has ones beside the diagonal, above it",
+    "below": "{} has ones beside the diagonal, below it",
     "weights": "{} counts twice what a real Fourier transform leaves out",
 }
 _NAMES = {"cross_entropy": "CE", "log_softmax": "logsoftmax", "cholesky": "chol"}

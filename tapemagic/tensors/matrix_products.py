@@ -9,6 +9,7 @@ from tapemagic import document as d
 from tapemagic.formula import (
     ONE,
     Call,
+    Constant,
     Formula,
     Negative,
     Number,
@@ -16,9 +17,12 @@ from tapemagic.formula import (
     Product,
     Quotient,
     Sum,
+    Symbol,
+    Value,
     number,
     plus,
 )
+from tapemagic.functions import FUNCTIONS
 
 MINUS = number(-1)
 
@@ -49,18 +53,37 @@ def transposed(node: Formula) -> Formula:
     if isinstance(node, Product) and isinstance(node.factors[-1], d.Identity):
         return node  # a number times I
     if isinstance(node, Product):
-        scalars = [f for f in node.factors if isinstance(f, (Number, Quotient))]
+        scalars = [f for f in node.factors if is_number(f)]
         others = [f for f in node.factors if f not in scalars]
         return Product((*scalars, *(transposed(f) for f in reversed(others))))
     if isinstance(node, Negative):
         return Negative(transposed(node.operand))
-    if isinstance(node, d.Identity) or _is_diagonal(node):
+    if isinstance(node, d.Identity) or _is_diagonal(node) or is_number(node):
         return node
     if isinstance(node, Sum):
         turned = [transposed(term) for term in node.terms]
         if set(turned) == set(node.terms):  # (A + Aᵀ)ᵀ
             return node
     return d.Transposed(node)
+
+
+_NUMBERS = {"tr", "det", "logsumexp"}  # what functions of matrices have for a value
+
+
+def is_number(node: Formula) -> bool:
+    """Whether it is written as a number, which has no transpose: a, ‖x‖², det(A), (xᵀy)."""
+    if isinstance(node, (Number, Constant, Value, Symbol, Quotient, d.Bracketed, d.Norm)):
+        return True
+    if isinstance(node, d.Differential):
+        return all(isinstance(symbol, Symbol) for symbol, _ in node.wrt)
+    if isinstance(node, d.Subscripted):  # e₁ and E_{1:2} are no entries
+        return not isinstance(node.operand, (d.Tensor, d.Ones))
+    if isinstance(node, Call) and node.function in _NUMBERS:
+        return True
+    arithmetic = isinstance(node, (Power, Product, Sum, Negative)) or (
+        isinstance(node, Call) and node.function in FUNCTIONS
+    )
+    return arithmetic and all(is_number(child) for child in node.children)
 
 
 def _is_diagonal(node: Formula) -> bool:

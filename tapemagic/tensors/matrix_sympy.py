@@ -63,8 +63,8 @@ class _Builder:
 
     def _Symbol(self, node: f.Symbol) -> Any:
         whole = self._Tensor(d.Tensor(node.name))
-        if node.name in self._rows:
-            return whole[0, node.index[0]]
+        if not self._shapes[node.name]:
+            return whole
         return whole[(*node.index, 0)[:2]]
 
     def _Matrix(self, node: d.Matrix) -> Any:

@@ -35,13 +35,15 @@ def shape_of(node: f.Formula, shapes: Mapping[f.Name, Pair]) -> Pair | None:
         return shapes.get(node.name)
     if isinstance(node, d.Differential):
         variable = node.wrt[-1][0]
+        if isinstance(variable, f.Symbol):
+            return ()
         plain = len(node.wrt) == 1 and node.wrt[0][1] == 1 and isinstance(variable, d.Tensor)
         return shapes.get(variable.name) if plain else None  # type: ignore[attr-defined]
     if isinstance(node, d.Ones):
         return node.entries, 1
     if isinstance(node, d.Identity):
         return node.entries, node.entries
-    if isinstance(node, (d.Bracketed, d.Norm, f.Number, f.Constant)):
+    if isinstance(node, (d.Bracketed, d.Norm, f.Number, f.Constant, f.Symbol)):
         return ()
     if isinstance(node, d.Transposed):
         inner = shape_of(node.operand, shapes)

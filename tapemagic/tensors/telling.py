@@ -53,7 +53,9 @@ class Teller:
         same = like if like is not None and like.tells(form.definitions) else None
         taken = [] if same else [leaf.name.text for leaf in _all_leaves(form.definitions)]
         single = [text for text in taken if len(text) == 1]
-        self._matrix: MatrixWriter = same._matrix if same else MatrixWriter(taken, target)
+        self._matrix: MatrixWriter = (
+            same._matrix if same else MatrixWriter(taken, target, style.numerator)
+        )
         self._index: IndexWriter = same._index if same else IndexWriter(single, target)
         self._fits: dict[Node, bool] = same._fits if same else {}
         self._in_matrices = self._chosen()
@@ -226,10 +228,10 @@ class Teller:
                 relations.append("∈")
         told = d.Statement(tuple(sides), tuple(relations), label)
         notes: list[d.Item] = [told]
-        if self._style.numerator and self._in_matrices:
-            notes.append(d.Note("numerator layout: the tape's own answer is the transpose"))
+        notes += self._layout()
         if node.size > (LONG if self._in_matrices else LONG_BY_INDEX):
-            return [d.Fold(f"{label}: a closed form of {node.size} parts", tuple(notes))]
+            summary = f"a closed form of {node.size} parts"
+            return [d.Fold(f"{label}: {summary}" if label else summary, tuple(notes))]
         return notes
 
     def beside(self, heading: Formula, told: Collection[Name]) -> list[d.Item]:
@@ -246,7 +248,8 @@ class Teller:
         used = {part for part in postorder([node]) if isinstance(part, Leaf)}
         new = [leaf for leaf in self._definitions.given if leaf in used and leaf.name not in told]
         spaces = [self._space(leaf) for leaf in new]
-        return [d.Statement((left, right), ("=",), label), *spaces, *self._meanings_in([node])]
+        told_ = d.Statement((left, right), ("=",), label)
+        return [told_, *self._layout(), *spaces, *self._meanings_in([node])]
 
     def legend(self) -> list[d.Item]:
         """What the symbols of constant structures mean."""
@@ -262,7 +265,7 @@ class Teller:
         said: dict[str, None] = {}
         for node in postorder(nodes):
             text = self._matrix.meaning(node) if isinstance(node, Structure) else ""
-            if text and self._matrix.symbol(node) in written:  # type: ignore[arg-type]
+            if text and {symbol := self._matrix.symbol(node), transposed(symbol)} & written:  # type: ignore[arg-type]
                 said[text] = None
         return [d.Note(text) for text in said]
 
@@ -287,7 +290,7 @@ class Teller:
     def _equation(self, leaf: Leaf, node: Node) -> tuple[Formula, Formula]:
         if self._in_matrices:
             try:
-                turned = _is_row(leaf)
+                turned = self._matrix.turns(leaf)
                 right = self._matrix.write(node)
                 if leaf.adjoint:
                     left = d.Differential(
@@ -306,7 +309,7 @@ class Teller:
             try:
                 right = self._matrix.write(node)
                 row = not self._form.lead and _is_row(self._form.source[0])
-                if row != (self._style.numerator and bool(node.rank)):
+                if row != self._transposes:
                     right = transposed(right)
                 return heading, right
             except NotMatrix:
@@ -341,10 +344,21 @@ class Teller:
         named = self._form.named
         return named if named is not None and named.size < node.size > NAMED else node
 
+    @property
+    def _transposes(self) -> bool:
+        """Whether the layout is not the tape's; a Jacobian is the same in both."""
+        whole = self._form.closed is not None and self._form.closed.rank > 0
+        return self._style.numerator and whole and not self._form.lead
+
+    def _layout(self) -> list[d.Item]:
+        if not (self._transposes and self._in_matrices):
+            return []
+        return [d.Note("numerator layout: the tape's own answer is the transpose")]
+
     def _laid_out(self, value: Array) -> Array:
-        if self._style.numerator and value.ndim == 1:
+        if self._transposes and value.ndim == 1:
             return value.reshape(1, -1)
-        return value.T if self._style.numerator and value.ndim == 2 else value
+        return value.T if self._transposes and value.ndim == 2 else value
 
 
 def _pair(leaf: Leaf) -> tuple[int, int]:
