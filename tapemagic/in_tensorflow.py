@@ -44,13 +44,11 @@ _OTHER_NAME = {
     "clip": "tf.clip_by_value",
     "concatenate": "tf.concat",
     "norm": "tf.norm",
-    "hypot": "tf.norm",
     "rfft": "tf.signal.rfft",
     "irfft": "tf.signal.irfft",
     "reciprocal": "tf.math.reciprocal",
     "inv": "tf.linalg.inv",
     "det": "tf.linalg.det",
-    "solve": "tf.linalg.solve",
     "cholesky": "tf.linalg.cholesky",
 }
 # The rest of NumPy that TensorFlow has under NumPy's names.
@@ -61,6 +59,14 @@ _BY_NUMPY_S_NAME = {
     *("rad2deg", "ravel", "real", "repeat", "roll", "sinc", "sort", "split", "swapaxes", "take"),
     *("trace", "tril", "triu", "vander", "vdot", "vstack", "negative", "float_power"),
 }
+# Those whose arguments are others in TensorFlow.
+_BY_FORM = {
+    "hypot": "tf.sqrt({0}**2 + {1}**2)",
+    "dot": "tf.tensordot({0}, {1}, 1)",
+    "round": "(tf.round({0} * 10.0**{1}) / 10.0**{1})",  # to so many decimals
+    "solve": "tf.tensordot(tf.linalg.inv({0}), {1}, 1)",  # also where {1} is a vector
+}
+_ONLY_NUMPY_S = {"ddof", "initial", "order", "casting", "decimals"}  # keywords
 _PASSES = {
     *("array", "asarray", "asanyarray", "ascontiguousarray", "float32", "float64"),
     *("convert_to_numpy", "copy"),
@@ -281,12 +287,26 @@ def _renamed(source: Source, node: ast.Call, name: str, change: Change) -> str |
         return f"tf.convert_to_tensor({parts[0]})" if _may_be_listed(source, node) else parts[0]
     if name == "interp" and len(parts) == 3 and not node.keywords:
         return f"interpolated({', '.join(parts)})"
-    if name == "dot" and len(parts) == 2:
-        return f"tf.tensordot({parts[0]}, {parts[1]}, 1)"
+    if name in _BY_FORM and len(parts) == 2:
+        return _BY_FORM[name].format(*map(held, parts))
+    given = {k.arg for k in node.keywords}
     new = _tensorflow_s(name)
-    if new is None:
+    if name == "clip" and _leaves_out(node):
+        new = "tf.experimental.numpy.clip"
+    if new is None or given & _ONLY_NUMPY_S:
         return None
+    if name == "concatenate" and len(parts) == 1 and "axis" not in given:
+        parts.append("0")
     return f"{new}({', '.join(parts + _keywords(source, node, change))})"
+
+
+def _leaves_out(node: ast.Call) -> bool:
+    """Whether it names its limits as NumPy does, or is without one."""
+    return bool(node.keywords) or any(_is_none(arg) for arg in node.args)
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def _may_be_listed(source: Source, node: ast.Call) -> bool:

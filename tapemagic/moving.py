@@ -110,15 +110,27 @@ def mapped_later(source: Source, number: int, loop: int) -> Fix | None:
 
 
 def without_line(source: Source, number: int) -> Fix | None:
-    """A block's header dropped and its body moved out, or a statement dropped."""
-    node = source.statement(number)
+    """A block's header dropped and its body moved out, or a call dropped."""
+    node = _block_at(source, number) or source.statement(number)
     if node is None:
         return None
-    body = getattr(node, "body", None)
+    if not isinstance(node, ast.With):
+        calls = [n for n in source.beside(node) if isinstance(n, ast.Expr)]
+        return source.replaced(number, "pass", calls[0]) if len(calls) == 1 else None
+    if len(node.items) > 1:
+        return None
     first, last = node.lineno, node.end_lineno or node.lineno
-    outer = source.indentation(first)
-    if isinstance(node, ast.With) and isinstance(body, list):
-        inner = source.indentation(body[0].lineno)
-        lines = source.lines[body[0].lineno - 1 : last]
-        return Fix("\n".join(outer + line.removeprefix(inner) for line in lines), first, last)
-    return Fix(f"{outer}pass", first, last)
+    outer, start = source.indentation(first), node.body[0]
+    lines = source.lines[start.lineno - 1 : last]
+    if start.lineno == (node.items[-1].context_expr.end_lineno or first):  # with …: y = x
+        rest = lines[0].encode()[start.col_offset :].decode()
+        return Fix("\n".join([outer + rest, *lines[1:]]), first, last)
+    inner = source.indentation(start.lineno)
+    return Fix("\n".join(outer + line.removeprefix(inner) for line in lines), first, last)
+
+
+def _block_at(source: Source, number: int) -> ast.With | None:
+    """The block that stops a tape at a line, its body on the same line or below."""
+    every = ast.walk(codes.tree(source.file) or ast.Pass())
+    found = (n for n in every if isinstance(n, ast.With) and n.lineno == number)
+    return next((n for n in found if "stop_recording" in source.text(n.items[0])), None)

@@ -29,16 +29,16 @@ def watch(source: Source, number: int, name: str) -> Fix | None:
     return None
 
 
-def variable(source: Source, number: int, floating: bool = False) -> Fix | None:
-    """The assignment at a line, its value as a trainable variable."""
-    node = source.statement(number)
+def variable(source: Source, number: int, floating: bool = False, name: str = "") -> Fix | None:
+    """The assignment (to a name) at a line, its value as a trainable variable."""
+    node = source.binding(number, name)
     if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
         return None
     value = node.value
     text = source.text(value)
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
         if value.func.attr == "Variable":
-            return source.rewritten(number, lambda n: _trainable(source, n))
+            return source.rewritten(number, lambda n: _trainable(source, n) if n is value else None)
         if value.func.attr == "constant" and len(value.args) == 1:
             text = ", ".join(source.text(part) for part in value.args)
             text += "".join(f", {k.arg}={source.text(k.value)}" for k in value.keywords)
@@ -55,20 +55,29 @@ def _trainable(source: Source, node: ast.AST) -> str | None:
     return f"{source.text(node.func)}({', '.join(parts)})"
 
 
+def _is_update(node: ast.stmt) -> bool:
+    """w -= g or w = w - g."""
+    if not isinstance(node, ast.Assign):
+        return isinstance(node, ast.AugAssign)
+    names = {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)}
+    return any(isinstance(t, ast.Name) and t.id in names for t in node.targets)
+
+
 def assign(source: Source, number: int, name: str) -> Fix | None:
     """`w = w - step` as `w.assign(w - step)`, so that the name keeps its variable."""
-    node = source.statement(number)
+    node = source.binding(number, name)
+    if node is None or sum(_is_update(n) for n in source.beside(node)) > 1:
+        return None  # to mend one alone would not do
     if isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Add, ast.Sub)):
         method = "assign_add" if isinstance(node.op, ast.Add) else "assign_sub"
-        return source.replaced(
-            number, f"{source.text(node.target)}.{method}({source.text(node.value)})"
-        )
+        code = f"{source.text(node.target)}.{method}({source.text(node.value)})"
+        return source.replaced(number, code, node)
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
         target = source.text(node.targets[0])
         if isinstance(node.value, ast.ListComp):
             return _assigned_each(source, node.value, number)
         if target == name and isinstance(node.value, ast.BinOp):  # a step, not a conversion
-            return source.replaced(number, f"{target}.assign({source.text(node.value)})")
+            return source.replaced(number, f"{target}.assign({source.text(node.value)})", node)
     return None
 
 

@@ -21,6 +21,9 @@ class Fix:
     last: int
 
 
+_DECORATED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
 class Source:
     """A file or cell as lines, for rewriting."""
 
@@ -54,18 +57,28 @@ class Source:
         node = self.statement(number)
         if node is None:
             return None
-        first, last = self.span(node)
-        beside = self._beside(node)
-        spans = [self.span(n)[1] for n in beside]
-        edits = [e for n, end in zip(beside, spans) for e in self._edits(n, change, end)]
+        beside = self.beside(node)
+        spans = [self.span(n) for n in beside]
+        edits = [e for n, (_, end) in zip(beside, spans) for e in self._edits(n, change, end)]
         if not edits:
             return None
-        return self._edited(first, max(last, *spans), edits)
+        first, last = min(first for first, _ in spans), max(last for _, last in spans)
+        return self._edited(first, last, edits)
 
-    def _beside(self, node: ast.stmt) -> list[ast.stmt]:
-        """The statements that begin on the same line: a; b."""
+    def beside(self, node: ast.stmt) -> list[ast.stmt]:
+        """The statements on the same lines: a; b."""
+        first, last = node.lineno, node.end_lineno or node.lineno
         suite = codes.suite_of(self.file, node)
-        return [n for n in suite if n.lineno == node.lineno] or [node]
+        return [n for n in suite if n.lineno <= last and (n.end_lineno or 0) >= first] or [node]
+
+    def binding(self, number: int, name: str) -> ast.stmt | None:
+        """Of the statements at a line that which binds a name; the first one if none does."""
+        node = self.statement(number)
+        for one in self.beside(node) if node is not None else []:
+            targets = one.targets if isinstance(one, ast.Assign) else [getattr(one, "target", None)]
+            if any(target is not None and self.text(target) == name for target in targets):
+                return one
+        return node
 
     def _edits(self, node: ast.AST, change: Change, last: int) -> Sequence[tuple[ast.expr, str]]:
         found: list[tuple[ast.expr, str]] = []
@@ -103,13 +116,14 @@ class Source:
         """One expression, by another text."""
         return self.rewritten(node.lineno, lambda other: new if other is node else None)
 
-    def replaced(self, number: int, code: str) -> Fix | None:
-        """The whole statement at a line, by other code in its indentation."""
-        node = self.statement(number)
+    def replaced(self, number: int, code: str, node: ast.stmt | None = None) -> Fix | None:
+        """The statement at a line (the first, or this one) by other code in its indentation."""
+        node = node or self.statement(number)
         if node is None:
             return None
         first, last = self.span(node)
-        if len(self._beside(node)) > 1:
+        begins = self.lines[first - 1].encode()[: node.col_offset].isspace() or not node.col_offset
+        if len(self.beside(node)) > 1 or not (begins or isinstance(node, _DECORATED)):
             return None if "\n" in code else self._edited(first, last, [(node, code)])
         indent = self.indentation(first)
         return Fix("\n".join(indent + line for line in code.split("\n")), first, last)
@@ -137,10 +151,13 @@ def function_name(node: ast.AST) -> str:
     return function.id if isinstance(function, ast.Name) else ""
 
 
+_OPERANDS = (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.Constant, ast.List)
+
+
 def held(text: str) -> str:
     """An expression's text as an operand: in parentheses, unless it holds together by itself."""
     node = codes.expression(text)
-    plain = isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.Constant))
+    plain = isinstance(node, _OPERANDS)
     enclosed = node is not None and node.col_offset > 0
     return text if plain or enclosed else f"({text})"
 

@@ -23,7 +23,10 @@ def smooth(source: Source, number: int) -> Fix | None:
             return None
         inner = source.within(node.args[0], change)
         if name in ("round", "floor", "ceil", "rint"):
-            return f"({inner} + tf.stop_gradient({source.text(node.func)}({inner}) - ({inner})))"
+            others = [source.text(arg) for arg in node.args[1:]]  # decimals
+            others += [f"{k.arg}={source.text(k.value)}" for k in node.keywords]
+            jumps = f"{source.text(node.func)}({', '.join([inner, *others])})"
+            return f"({held(inner)} + tf.stop_gradient({jumps} - ({inner})))"
         inside = node.args[0]
         if name in ("one_hot", "cast") and function_name(inside) == "argmax":
             assert isinstance(inside, ast.Call)
@@ -82,13 +85,14 @@ _SATURATED = (*("sigmoid", "tanh", "softmax", "elu", "selu", "softplus", "erf", 
 _LESS_FLAT = {
     "relu": "tf.nn.leaky_relu({0})",
     "relu6": "tf.nn.leaky_relu({0})",
-    "clip_by_value": "({0} + tf.stop_gradient({call} - ({0})))",
-    "clip": "({0} + tf.stop_gradient({call} - ({0})))",
-    "maximum": "({0} + tf.stop_gradient({call} - ({0})))",
-    "minimum": "({0} + tf.stop_gradient({call} - ({0})))",
+    "clip_by_value": "({0} + tf.stop_gradient({call} - {0}))",
+    "clip": "({0} + tf.stop_gradient({call} - {0}))",
+    "maximum": "({0} + tf.stop_gradient({call} - {0}))",
+    "minimum": "({0} + tf.stop_gradient({call} - {0}))",
     "sign": "tf.tanh({0})",
-    **dict.fromkeys(_SATURATED, "({call} + 0.01 * ({0}))"),
+    **dict.fromkeys(_SATURATED, "({call} + 0.01 * {0})"),
 }
+_CALLS = ("relu", "relu6", "sign")  # their stand-ins are calls
 _BENDING = {"relu": "softplus", "leaky_relu": "softplus", "relu6": "softplus"}
 
 
@@ -97,14 +101,19 @@ def less_flat(source: Source, number: int, kind: str) -> Fix | None:
     layers were given as their activation."""
     every = ast.walk(codes.tree(source.file) or ast.Pass())
     called = {node.func for node in every if isinstance(node, ast.Call)}
+    here = source.statement(number)
+    names = {function_name(node) for node in ast.walk(here)} if here is not None else set()
+    # The one that is flat, and not another beside it; those of two steps have other names.
+    flat = {kind.lower()} & names or set(_LESS_FLAT)
 
     def change(node: ast.AST) -> str | None:
         name = function_name(node)
-        if name not in _LESS_FLAT or not isinstance(node, ast.Call) or not node.args:
+        if name not in flat or not isinstance(node, ast.Call) or not node.args:
             return None
         moving = [arg for arg in node.args if not isinstance(arg, (ast.Constant, ast.UnaryOp))]
         part = source.within((moving or node.args)[0], change)
-        return _LESS_FLAT[name].format(part, call=source.text(node))
+        operand = part if name in _CALLS else held(part)
+        return _LESS_FLAT[name].format(operand, call=source.text(node))
 
     def activation(node: ast.AST) -> str | None:
         named = isinstance(node, ast.Constant)

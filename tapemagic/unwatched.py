@@ -101,7 +101,7 @@ def _unwatched_variable(case: Case) -> Told:
         )
         return Told("not_watched", line, why + hidden(case), _watch(case))
     why = f"{source.text} is a variable with trainable=False, which tapes do not watch."
-    trainable = Repair(line, remedies.variable)
+    trainable = Repair(line, remedies.variable, (), (("name", source.text),))
     repairs = (trainable,) if together([trainable]) is not None else _watch(case)
     return Told("not_watched", line, why + hidden(case), repairs)
 
@@ -181,7 +181,7 @@ def _watch(case: Case) -> tuple[Repair, ...]:
         watched = Repair(block, remedies.watch, (), (("name", text),))
         if together([watched]) is not None:
             return (watched,)
-    return (Repair(line, remedies.variable),) if line is not None else ()
+    return (Repair(line, remedies.variable, (), (("name", text),)),) if line is not None else ()
 
 
 def _is_there(text: str) -> bool:

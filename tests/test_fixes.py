@@ -103,6 +103,59 @@ def test_statements_on_one_line(cell: Callable[[str], str]) -> None:
     )
 
 
+def test_what_stands_beside_on_the_line_stays(cell: Callable[[str], str]) -> None:
+    file = cell(
+        "a = tf.constant(1.); b = tf.constant(2.)\nfor k in range(2): v.assign(\n  k); n = 1\n"
+    )
+    named = partial(remedies.variable, name="b")
+    bound = Step((2,), remedies.plain_binding)
+    assert applied(file, in_turn(file, [Step((1,), named), bound])) == (
+        "a = tf.constant(1.); b = tf.Variable(2.)\nfor k in range(2): v = k; n = 1\n"
+    )
+
+
+def test_two_steps_on_one_line_are_not_half_mended(cell: Callable[[str], str]) -> None:
+    file = cell("w = w - g; b = b - h\n")
+    assert in_turn(file, [Step((1,), partial(remedies.assign, name="w"))]) is None
+
+
+def test_what_a_stopped_tape_computed_stays(cell: Callable[[str], str]) -> None:
+    file = cell("with t.stop_recording(): y = f(\n    x)\n")
+    assert applied(file, in_turn(file, [Step((1,), moving.without_line)])) == "y = f(\n    x)\n"
+    file = cell("u = 2 * x; t.reset(); y = u\n", "<another cell>")
+    fix = in_turn(file, [Step((1,), moving.without_line)])
+    assert applied(file, fix) == "u = 2 * x; pass; y = u\n"
+
+
+@pytest.mark.parametrize(
+    "line, wanted",
+    [
+        ("y = np.hypot(x, a + 1)", "y = tf.sqrt(x**2 + (a + 1)**2)"),
+        ("y = np.concatenate([x, x])", "y = tf.concat([x, x], 0)"),
+        ("y = np.round(x - a, 2)", "y = (tf.round((x - a) * 10.0**2) / 10.0**2)"),
+        ("y = np.clip(x, None, 2.)", "y = tf.experimental.numpy.clip(x, None, 2.)"),
+        ("y = np.linalg.solve(x, [1., 2.])", "y = tf.tensordot(tf.linalg.inv(x), [1., 2.], 1)"),
+    ],
+)
+def test_tensorflow_s_arguments(cell: Callable[[str], str], line: str, wanted: str) -> None:
+    file = cell(f"{line}\n")
+    assert applied(file, in_turn(file, [Step((1, 1), in_tensorflow.rewritten)])) == f"{wanted}\n"
+
+
+def test_what_tensorflow_cannot_say_is_not_said(cell: Callable[[str], str]) -> None:
+    file = cell("y = np.std(x, ddof=1)\n")
+    assert in_turn(file, [Step((1, 1), in_tensorflow.rewritten)]) is None
+
+
+def test_stand_ins_keep_their_operands_together(cell: Callable[[str], str]) -> None:
+    file = cell("y = tf.round(a if c else b)\nz = tf.nn.relu(a) + tf.tanh(b - a)\n")
+    steps = [Step((1,), smoothing.smooth), Step((2,), partial(smoothing.less_flat, kind="Tanh"))]
+    assert applied(file, in_turn(file, steps)) == (
+        "y = ((a if c else b) + tf.stop_gradient(tf.round(a if c else b) - (a if c else b)))\n"
+        "z = tf.nn.relu(a) + (tf.tanh(b - a) + 0.01 * (b - a))\n"
+    )
+
+
 def test_constants_stay_numpy_s(cell: Callable[[str], str]) -> None:
     file = cell("y = np.exp(x) / np.sqrt(2 * np.pi)\n")
     assert applied(file, in_turn(file, [Step((1, 1), in_tensorflow.rewritten)])) == (
