@@ -17,7 +17,7 @@ from tapemagic.equations import Names, NotDerivable, Slice
 from tapemagic.formula import ONE, Name
 from tapemagic.numbers import recognise
 from tapemagic.tensors.algebra import replaced, scaled
-from tapemagic.tensors.complexes import Pair, lifted_pairs
+from tapemagic.tensors.complexes import Pair
 from tapemagic.tensors.lifting import lifted
 from tapemagic.tensors.nodes import (
     Array,
@@ -33,12 +33,13 @@ from tapemagic.tensors.nodes import (
     postorder,
 )
 from tapemagic.tensors.operand import Context, NotLiftable, Operand
+from tapemagic.tensors.pairing import Pairing
 from tapemagic.tensors.recognition import at
+from tapemagic.tensors.recorded import KEPT, Memory
 from tapemagic.trace import Line, Operation, Trace
 
 INLINE = 20  # nodes of an unnamed tensor that is still written inside another
 SHARED = 4  # the same where it is used more than once
-KEPT = 2**16  # entries of a source or constant that are kept for evaluating again
 _DEVICES = {"Identity", "Snapshot", "ReadVariableOp"}
 _ASIDE = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}  # they read no entries
 
@@ -156,8 +157,7 @@ class _Writer:
         self._keys: dict[Leaf, int] = {}
         self._opaque: dict[str, None] = {}
         self._roots: set[Leaf] = set()  # Cholesky's, which are lower triangular
-        self._pairs: dict[int, Pair] = {}  # what is complex
-        self._parts: dict[Leaf, str] = {}  # which part of a complex value a leaf is
+        self._pairing = Pairing(trace, self._names, self._leaf)
         self._taken: set[Name] = set()
         self._varying = self._vary()
         self._at = -1
@@ -174,7 +174,7 @@ class _Writer:
         return found
 
     def write(self) -> Definitions:
-        if any(self._is_complex(key) for key in (self._target, *self._slice.sources)):
+        if any(self._pairing.is_complex(key) for key in (self._target, *self._slice.sources)):
             raise NotDerivable("by or of complex numbers nothing is derived")
         for source in self._sources:
             for key in source.tensors:
@@ -185,14 +185,15 @@ class _Writer:
         target = self._end()
         used = self._reached(target)
         kept = tuple(d for leaf, d in self._definitions.items() if leaf in used)
-        constants = tuple(leaf for leaf in self._constants if leaf in used)
+        every = (*self._constants, *self._pairing.constants)
+        constants = tuple(leaf for leaf in every if leaf in used)
         sources = tuple(
             tuple(self._leaf(self._names.of[k], k) for k in s.tensors) for s in self._sources
         )
         keys = {leaf: self._keys[leaf] for leaf in used | {t for g in sources for t in g}}
         opaque = tuple(dict.fromkeys(d.operation.kind for d in kept if d.operation is not None))
         dtype = self._trace.tensors[self._target].dtype
-        memory = _Memory(self._trace, keys, self._parts)
+        memory = Memory(self._trace, keys, self._pairing.parts)
         read = {
             key
             for operation in self._slice.operations
@@ -247,11 +248,11 @@ class _Writer:
         return leaf
 
     def _knows(self, key: int) -> bool:
-        return key in self._written or key in self._pairs
+        return key in self._written or key in self._pairing.of
 
     def _write(self, operation: Operation) -> None:
         self._at = operation.at
-        if any(self._is_complex(key) for key in (*operation.inputs, *operation.outputs)):
+        if any(self._pairing.is_complex(key) for key in (*operation.inputs, *operation.outputs)):
             self._write_parts(operation)
             return
         shapes = tuple(self._shape(key) for key in operation.outputs)
@@ -292,75 +293,17 @@ class _Writer:
         """An operation on complex tensors, in their real and imaginary parts."""
         shapes = tuple(self._shape(key) for key in operation.outputs)
         inputs = tuple(self._operand(key) for key in operation.inputs)
-        pairs = [self._pair(key) if self._is_complex(key) else None for key in operation.inputs]
         context = Context(operation.kind, inputs, operation.attributes, shapes)
-        try:
-            if operation.given:
-                raise NotLiftable(f"{operation.kind} has a derivative of its own")
-            found = lifted_pairs(context, pairs)
-        except NotLiftable as reason:
-            raise NotDerivable(str(reason)) from reason
-        for key, node in zip(operation.outputs, found):
+        for key, found in zip(operation.outputs, self._pairing.lifted(operation, context)):
             if key not in self._varying or self._knows(key):
                 continue
-            if not isinstance(node, Pair):
-                self._keep(key, at(node), operation)
-            elif not self._is_complex(key):
-                self._keep(key, at(node.real), operation)
+            if self._pairing.is_complex(key):
+                assert isinstance(found, Pair)
+                limit = SHARED if self._uses[key] > 1 else INLINE
+                for leaf, node in self._pairing.keep(key, found, limit).items():
+                    self._definitions[leaf] = Definition(leaf, node, operation.line, at=self._at)
             else:
-                self._pairs[key] = self._named_parts(key, node, operation)
-
-    def _named_parts(self, key: int, pair: Pair, operation: Operation) -> Pair:
-        """The parts under names of their own, where they are long or the user named the whole."""
-        limit = SHARED if self._uses[key] > 1 else INLINE
-        name = self._names.of.get(key)
-        parts: list[Node] = []
-        for which, node in (("re", at(pair.real)), ("im", at(pair.imag))):
-            plain = isinstance(node, Leaf) or (isinstance(node, Contract) and not node.factors)
-            if name is None and not plain and node.size > limit:
-                name = self._names.fresh()
-            if name is None or plain:
-                parts.append(node)
-                continue
-            leaf = self._part(name, which, key)
-            self._definitions[leaf] = Definition(leaf, node, operation.line, at=self._at)
-            parts.append(leaf)
-        return Pair(*parts)
-
-    def _part(self, name: Name, which: str, key: int) -> Leaf:
-        """z_re or z_im."""
-        taken = {other.text for other in self._names.of.values()}
-        text = f"{name.text}_{which}"
-        while text in taken:
-            text += "_"
-        leaf = self._leaf(Name(text, name.version, True), key)
-        self._parts[leaf] = which
-        return leaf
-
-    def _pair(self, key: int) -> Pair:
-        if key not in self._pairs:
-            self._pairs[key] = self._constant_pair(key)
-        return self._pairs[key]
-
-    def _constant_pair(self, key: int) -> Pair:
-        """A complex constant: parts that are the same everywhere as numbers, others by name."""
-        known, name = self._trace.tensors[key], self._names.of.get(key)
-        parts: list[Node] = []
-        dtype = "float32" if known.dtype == "complex64" else "float64"
-        data = self._trace.array(key)
-        for which in ("re", "im"):
-            part = None if data is None else _part_of(np.asarray(data), which)
-            if part is not None and part.size and np.all(part == part.flat[0]):
-                parts.append(constant(recognise(float(part.flat[0]), dtype), core(known.shape)))
-                continue
-            name = name or self._names.fresh()
-            leaf = self._part(name, which, key)
-            self._constants[leaf] = key
-            parts.append(leaf)
-        return Pair(*parts)
-
-    def _is_complex(self, key: int) -> bool:
-        return self._trace.tensors[key].dtype.startswith("complex")
+                self._keep(key, at(found.real if isinstance(found, Pair) else found), operation)
 
     def _keep(self, key: int, node: Node, operation: Operation) -> None:
         limit = SHARED if self._uses[key] > 1 else INLINE
@@ -485,43 +428,3 @@ def _is_scaled_identity(data: Array) -> bool:
         return False
     first = data[0, 0]
     return bool(first) and np.array_equal(data, first * np.eye(len(data), dtype=data.dtype))
-
-
-class _Memory:
-    """The recorded values: those of moderate size kept, the others looked up as long as somebody
-    else keeps them."""
-
-    def __init__(self, trace: Trace, keys: Mapping[Leaf, int], parts: Mapping[Leaf, str]) -> None:
-        self._trace, self._keys, self._parts = trace, keys, parts
-        self._kept: dict[Leaf, Array] = {}
-        for leaf in keys:
-            if math.prod(leaf.shape) <= KEPT:
-                value = self.peek(leaf)
-                if value is not None:
-                    self._kept[leaf] = as_double(value)
-
-    def look(self, leaf: Leaf) -> Array | None:
-        """The value of a leaf."""
-        if leaf in self._kept:
-            return self._kept[leaf]
-        value = self.peek(leaf)
-        return None if value is None else as_double(value)
-
-    def peek(self, leaf: Leaf) -> Array | None:
-        """The value as it was recorded."""
-        key = self._keys.get(leaf)
-        value = None if key is None else self._trace.array(key)
-        which = self._parts.get(leaf)
-        return value if which is None or value is None else _part_of(np.asarray(value), which)
-
-
-def _part_of(value: Array, which: str) -> Array:
-    return np.asarray(value.real if which == "re" else value.imag)
-
-
-def as_double(value: Array) -> Array:
-    """float64 of what the dtype's digits say: 0.1, not 0.10000000149 as float32 has it."""
-    array = np.asarray(value)
-    if array.dtype.kind == "f" and array.dtype.itemsize < 8 and array.size <= 4096:
-        return np.array([float(str(v)) for v in array.flat]).reshape(array.shape)
-    return array if array.dtype == bool else array.astype(np.float64)
