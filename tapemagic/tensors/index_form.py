@@ -17,19 +17,17 @@ from tapemagic.formula import (
     Constant,
     Formula,
     Name,
-    Negative,
     Number,
     Power,
     Product,
     Quotient,
-    Sum,
     Symbol,
     number,
     plus,
     replace,
     times,
 )
-from tapemagic.tensors.matrix_products import signed
+from tapemagic.tensors.matrix_products import NAMES, added, raised, signed
 from tapemagic.tensors.nodes import (
     PLACES,
     Contract,
@@ -46,7 +44,6 @@ from tapemagic.tensors.unmerging import groups
 
 MINUS = number(-1)
 _LETTERS = "ijklmnpqrstuvabcdefgho"
-_NAMES = {"cross_entropy": "CE", "log_softmax": "logsoftmax", "cholesky": "chol"}
 _KEEPS_AXIS = {"softmax", "log_softmax"}
 _OVER_LAST = {*_KEEPS_AXIS, "logsumexp", "cross_entropy"}
 _OVER_AXES = {"max": "max", "min": "min", "prod": "Π"}
@@ -79,9 +76,7 @@ class IndexWriter:
         if isinstance(node, Contract):
             return self._contract(node, at)
         if isinstance(node, Plus):
-            terms = [self.entry(term, at) for term in node.terms]
-            first = next((k for k, t in enumerate(terms) if not isinstance(t, Negative)), 0)
-            return Sum((terms[first], *terms[:first], *terms[first + 1 :]))
+            return added([self.entry(term, at) for term in node.terms])
         if isinstance(node, Map):
             return self._map(node, at)
         if isinstance(node, Reshape):
@@ -115,14 +110,7 @@ class IndexWriter:
         }
         formula = node.formula
         if isinstance(formula, Power) and isinstance(formula.exponent, Number):
-            base, exponent = put[PLACES[0]], formula.exponent
-            if exponent == number(ONE.value / 2):  # type: ignore[attr-defined]
-                return Call("sqrt", (base,))
-            if exponent.value < 0:
-                positive = number(-exponent.value)
-                if positive == number(ONE.value / 2):  # type: ignore[attr-defined]
-                    return Quotient(ONE, Call("sqrt", (base,)))
-                return Quotient(ONE, base if positive == ONE else Power(base, positive))
+            return raised(put[PLACES[0]], formula.exponent)
         return replace(formula, put)
 
     def _function(self, node: Function, at: Sequence[Formula]) -> Formula:
@@ -131,7 +119,7 @@ class IndexWriter:
             rows = (*at[: own - 1], letter("·"))
             return _at(
                 Call(
-                    _NAMES.get(node.function, node.function),
+                    NAMES.get(node.function, node.function),
                     tuple(self.entry(operand, rows) for operand in node.operands),
                 ),
                 at[own - 1 :],
@@ -147,7 +135,7 @@ class IndexWriter:
             return _at(Power(parts[0], MINUS), at)
         if node.function == "logdet":
             return _at(Call("log", (Call("det", parts),)), at)
-        return _at(Call(_NAMES.get(node.function, node.function), parts), at)
+        return _at(Call(NAMES.get(node.function, node.function), parts), at)
 
     def _unused(self, count: int, at: Sequence[Formula]) -> tuple[Symbol, ...]:
         """Letters that do not stand in `at`."""

@@ -11,20 +11,16 @@ from tapemagic.formula import (
     Call,
     Formula,
     Name,
-    Negative,
-    Number,
     Power,
     Product,
-    Quotient,
     Sum,
     Symbol,
     number,
     replace,
-    times,
 )
 from tapemagic.tensors.algebra import contract
 from tapemagic.tensors.contraction_graph import Graph, NotMatrix, power_of
-from tapemagic.tensors.matrix_products import MINUS, signed, transposed
+from tapemagic.tensors.matrix_products import MINUS, NAMES, added, raised, signed, transposed
 from tapemagic.tensors.nodes import (
     PLACES,
     Contract,
@@ -266,7 +262,7 @@ class MatrixWriter:
             return Power(parts[0], MINUS)
         if node.function == "logdet":
             return Call("log", (Call("det", parts),))
-        return Call(_NAMES.get(node.function, node.function), parts)
+        return Call(NAMES.get(node.function, node.function), parts)
 
 
 def _in_whole(leaf: Leaf, places: Sequence[int]) -> tuple[int, ...]:
@@ -301,32 +297,6 @@ _GIVEN = {
     "below": "{} has ones beside the diagonal, below it",
     "weights": "{} counts twice what a real Fourier transform leaves out",
 }
-_NAMES = {"cross_entropy": "CE", "log_softmax": "logsoftmax", "cholesky": "chol"}
-
-
-def raised(shown: Formula, exponent: Formula) -> Formula:
-    """A number to a power: roots and reciprocals written as such."""
-    if exponent == number(ONE.value / 2):  # type: ignore[attr-defined]
-        return _root(shown)
-    if isinstance(exponent, Number) and exponent.value < 0:
-        positive = number(-exponent.value)
-        return Quotient(ONE, shown if positive == ONE else raised(shown, positive))
-    if isinstance(shown, Power) and isinstance(shown.base, d.Norm):
-        return Power(shown.base, times(shown.exponent, exponent))  # (‖x‖²)^{3/2} = ‖x‖³
-    return Power(shown, exponent)
-
-
-def added(terms: Sequence[Formula]) -> Formula:
-    """The sum; what is negative does not begin it, if something else can."""
-    first = next((k for k, t in enumerate(terms) if not isinstance(t, Negative)), 0)
-    return Sum((terms[first], *terms[:first], *terms[first + 1 :]))
-
-
-def _root(shown: Formula) -> Formula:
-    """√(‖x‖²) is ‖x‖."""
-    if isinstance(shown, Power) and isinstance(shown.base, d.Norm) and shown.exponent == number(2):
-        return shown.base
-    return Call("sqrt", (shown,))
 
 
 __all__ = ["MatrixWriter", "NotMatrix"]

@@ -21,10 +21,12 @@ from tapemagic.formula import (
     Value,
     number,
     plus,
+    times,
 )
 from tapemagic.functions import FUNCTIONS
 
 MINUS = number(-1)
+NAMES = {"cross_entropy": "CE", "log_softmax": "logsoftmax", "cholesky": "chol"}
 
 
 def pointwise(parts: Sequence[Formula]) -> Formula:
@@ -151,3 +153,28 @@ def diag(weights: Sequence[Formula]) -> Formula:
 def trace(inner: Formula) -> Formula:
     """tr(inner)"""
     return Call("tr", (inner,))
+
+
+def raised(shown: Formula, exponent: Formula) -> Formula:
+    """A number to a power: roots and reciprocals written as such."""
+    if exponent == number(ONE.value / 2):  # type: ignore[attr-defined]
+        return _root(shown)
+    if isinstance(exponent, Number) and exponent.value < 0:
+        positive = number(-exponent.value)
+        return Quotient(ONE, shown if positive == ONE else raised(shown, positive))
+    if isinstance(shown, Power) and isinstance(shown.base, d.Norm):
+        return Power(shown.base, times(shown.exponent, exponent))  # (‖x‖²)^{3/2} = ‖x‖³
+    return Power(shown, exponent)
+
+
+def added(terms: Sequence[Formula]) -> Formula:
+    """The sum; what is negative does not begin it, if something else can."""
+    first = next((k for k, t in enumerate(terms) if not isinstance(t, Negative)), 0)
+    return Sum((terms[first], *terms[:first], *terms[first + 1 :]))
+
+
+def _root(shown: Formula) -> Formula:
+    """√(‖x‖²) is ‖x‖."""
+    if isinstance(shown, Power) and isinstance(shown.base, d.Norm) and shown.exponent == number(2):
+        return shown.base
+    return Call("sqrt", (shown,))
