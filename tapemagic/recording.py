@@ -53,6 +53,7 @@ _SHARES = {"VarHandleOp", "AssignVariableOp"}
 _MOST_KEPT = 2**22  # entries of the reads for compiled functions that are kept
 _LATEST = 64  # of the reads after these
 _WAYS = 3  # from one user function to one type of op, that are remembered
+_DIRECT = 12  # calls; by a longer way, through a layer, code of the user's may lie in between
 _FUNCTIONS = 256  # compiled ones whose graphs are kept
 _SHAPES_ONLY = {"shape", "ndim", "size", "ones_like", "zeros_like", "empty_like", "full_like"}
 _EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__", "__bool__", "__index__")
@@ -87,8 +88,9 @@ class Recorder:
 
     def __init__(self) -> None:
         self.log = Log()
-        # Where the user's frame was found lately for an op of that type: how deep, in what code.
-        self._places: dict[str, tuple[tuple[int, CodeType], ...]] = {}
+        # Where the user's frame was found lately for an op of that type: how deep, in what code,
+        # and the library's code that it calls.
+        self._places: dict[str, tuple[tuple[int, CodeType, CodeType], ...]] = {}
         self._touched: list[Touch] = []
         self._kept_entries = 0
         self._first_reads: list[Any] = []
@@ -235,10 +237,11 @@ class Recorder:
             if asked_at and op_type[:2] != "__":  # the backward ops of a question
                 write((op_type, inputs, attrs, outputs, *asked_at))
                 return
-            for depth, code in places.get(op_type, ()):
+            for depth, code, called in places.get(op_type, ()):
                 try:
                     frame = frame_at(depth)
-                    if frame.f_code is code:  # the same way as one of the last times
+                    # The same way as one of the last times?
+                    if frame.f_code is code and frame_at(depth - 1).f_code is called:
                         write((op_type, inputs, attrs, outputs, code, frame.f_lasti))
                         return
                 except ValueError:  # the stack is not so deep
@@ -252,15 +255,16 @@ class Recorder:
 
     def _place(self, op_type: str, frame: FrameType | None) -> tuple[CodeType | None, int]:
         """The innermost frame of the user's: its code, and how far it has come."""
-        depth = 1
+        depth, called = 1, None
         while frame is not None:
             code = frame.f_code
             if is_user_code(code):
-                if not _is_special(op_type):  # else the callback must not take the short way
+                # What is special must not take the callback's short way.
+                if called is not None and depth <= _DIRECT and not _is_special(op_type):
                     others = self._places.get(op_type, ())[: _WAYS - 1]
-                    self._places[op_type] = (depth, code), *others
+                    self._places[op_type] = (depth, code, called), *others
                 return code, frame.f_lasti
-            frame, depth = frame.f_back, depth + 1
+            frame, depth, called = frame.f_back, depth + 1, code
         return None, 0
 
     def place(self, frame: FrameType | None) -> Place:

@@ -305,7 +305,7 @@ def _is_nonzero(tensor: Any) -> bool:
 class _Reads:
     """The reads of each variable: one tensor for all reads between two assignments."""
 
-    def __init__(self, log: Sequence[tuple[Any, ...]], tensors: Mapping[int, Any]) -> None:
+    def __init__(self, log: Sequence[tuple[Any, ...]], tensors: dict[int, Any]) -> None:
         self.of: dict[int, tuple[int, ...]] = {}
         self.alias: dict[int, int] = {}
         current: dict[int, int] = {}
@@ -320,6 +320,8 @@ class _Reads:
                         current.pop(handle, None)
                 if handle in current:
                     self.alias[made[0]] = current[handle]
+                    if isinstance(_still_there(tensors.get(current[handle])), Large):
+                        tensors[current[handle]] = tensors[made[0]]  # may be there for longer
                 else:
                     current[handle] = made[0]
                     self.of[handle] = (*self.of.get(handle, ()), made[0])

@@ -304,3 +304,31 @@ def test_graphs_of_functions_that_are_made_anew_do_not_pile_up() -> None:
     finally:
         recorder.stop()
     assert len(recorder.log.functions) == 256
+
+
+def test_the_innermost_function_is_found_each_time() -> None:
+    """An op in one function, then in another that it calls, as deep under the first."""
+    w, x = tf.Variable(1.0), tf.constant(2.0)
+
+    def inner(a: Any) -> Any:
+        return a + 1.0
+
+    def outer(a: Any) -> Any:
+        b = w + a
+        return inner(a) * b
+
+    trace, _ = recorded(lambda: outer(x))
+    lines = [op.line for op in trace.operations if op.kind == "AddV2"]
+    assert [line.function for line in lines if line] == ["outer", "inner"]
+
+
+def test_a_large_variable_s_value_is_there_while_any_read_of_it_is() -> None:
+    w = tf.Variable(tf.ones(100))
+
+    def run() -> Any:
+        tf.reduce_sum(w)
+        return w.value()
+
+    trace, read = recorded(run)
+    (first,) = trace.variables[w.handle._id]
+    assert read is not None and trace.array(first) is not None
