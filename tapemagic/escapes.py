@@ -51,7 +51,7 @@ def returns(trace: Trace, extra: Mapping[int, Line | None]) -> list[Return]:
     entries = _entering(trace, extra)
     if not entries:
         return []
-    names = _Names(trace)
+    names, programs = _Names(trace), _programs(trace)
     found = [
         Return(escape.tensor, key, escape.line, escape.method, back)
         for escape in trace.escapes
@@ -59,10 +59,19 @@ def returns(trace: Trace, extra: Mapping[int, Line | None]) -> list[Return]:
         and escape.method != "bool"  # decides which way the code goes, and is no number
         and _is_floating(trace, escape.tensor)
         for key, (at, back) in entries.items()
-        if at >= escape.at and back is not None and _carries(escape.line, back, names, at)
+        if at >= escape.at and back is not None and _carries(escape.line, back, programs, names, at)
     ]
     seen = {one.constant for one in found}
-    return [*found, *_unseen(trace, {k: v for k, v in entries.items() if k not in seen}, names)]
+    others = {k: v for k, v in entries.items() if k not in seen}
+    return [*found, *_unseen(trace, others, programs, names)]
+
+
+def _programs(trace: Trace) -> dict[str, Program]:
+    """For each file the program that has most of its callers: a helper of an earlier cell takes
+    and gives what a line of this one hands on."""
+    files = dict.fromkeys(op.line.file for op in trace.operations if op.line is not None)
+    every = sorted(map(program, files), key=lambda whole: len(whole.files))
+    return {file: whole for whole in every for file in whole.files}
 
 
 def _entering(trace: Trace, extra: Mapping[int, Line | None]) -> dict[int, tuple[int, Line | None]]:
@@ -85,9 +94,11 @@ def _is_floating(trace: Trace, key: int) -> bool:
     return known is not None and known.dtype.startswith(("float", "bfloat", "complex"))
 
 
-def _carries(left: Line, back: Line, names: _Names, until: int) -> bool:
+def _carries(
+    left: Line, back: Line, programs: Mapping[str, Program], names: _Names, until: int
+) -> bool:
     """Whether what left at one line may be what comes in at another."""
-    whole = program(back.file)
+    whole = programs.get(back.file) or program(back.file)
     if left.file not in whole.files:
         return False
     start, end = whole.at(left.file, left.number), whole.at(back.file, back.number)
@@ -103,12 +114,15 @@ def _between(whole: Program, start: Statement, end: Statement) -> frozenset[str]
 
 
 def _unseen(
-    trace: Trace, entries: Mapping[int, tuple[int, Line | None]], tensors: _Names
+    trace: Trace,
+    entries: Mapping[int, tuple[int, Line | None]],
+    programs: Mapping[str, Program],
+    tensors: _Names,
 ) -> Iterator[Return]:
     """Values that NumPy read from memory: a call with a tensor's name, in a line on the way."""
     unused = _unused(trace)
     for key, (entered, back) in entries.items():
-        whole = program(back.file) if back is not None else None
+        whole = programs.get(back.file) or program(back.file) if back is not None else None
         end = whole.at(back.file, back.number) if whole and back else None
         if whole is None or end is None:
             continue
