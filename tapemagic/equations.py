@@ -33,6 +33,13 @@ class NotDerivable(Exception):
     """Why there are no equations, in plain words."""
 
 
+class NotDependent(NotDerivable):
+    """The target does not depend on the sources in what was recorded."""
+
+    def __init__(self) -> None:
+        super().__init__("the target does not depend on the source in what was recorded")
+
+
 @dataclass(frozen=True)
 class Leaf:
     """A source: `tensors` are its tensor, or the reads of a variable, in versions. `shown` is a
@@ -153,7 +160,7 @@ def derive_equations(
     """
     slice_ = Slice(trace, target, leaves)
     if target not in slice_.active:
-        raise NotDerivable("the target does not depend on the source in what was recorded")
+        raise NotDependent
     return _Writer(trace, slice_, target, text, leaves, names, most).write()
 
 
@@ -186,7 +193,8 @@ class Slice:
             self.reach.update(operation.inputs, operation.outputs)
         for operation in self.operations:
             if not operation.off_tape and self.active.intersection(operation.inputs):
-                self.active.update(set(operation.outputs) - self.sources)
+                chosen = _chosen(trace, operation)
+                self.active.update(set(operation.outputs) - self.sources - chosen)
         self.operations = [op for op in self.operations if self.active.intersection(op.inputs)]
         self.named = self._from_names(trace)
         self.uses = Counter(key for op in self.operations for key in set(op.inputs))
@@ -216,6 +224,15 @@ class Slice:
             needed.add(id(operation))
             pending.extend(operation.inputs)
         return needed
+
+
+def _chosen(trace: Trace, operation: Operation) -> set[int]:
+    """What of an op's results is an index, found by comparing the entries: argmax, a random draw.
+    No slope passes, and it is written as the number that it was, as a branch that was taken."""
+    row = rules.row(operation.kind)
+    if row is not None and row.elementwise:
+        return set()
+    return {key for key in operation.outputs if trace.tensors[key].dtype.startswith("int")}
 
 
 class Names:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tapemagic import rules
 from tapemagic.derivation import derive
-from tapemagic.equations import Leaf, NotDerivable, Slice, derive_equations
+from tapemagic.equations import Leaf, NotDependent, NotDerivable, Slice, derive_equations
 from tapemagic.tensors.definitions import define
 from tapemagic.tensors.evaluation import TooLarge
 from tapemagic.tensors.forms import WORK
@@ -123,6 +123,8 @@ def _own(
             known.get(group[0], np.zeros(group[0].shape)).reshape(group[0].whole)
             for group in definitions.sources
         ]
+    except NotDependent:
+        whole = [np.zeros(trace.tensors[key].shape) for leaf in leaves for key in leaf.tensors]
     except (NotDerivable, LookupError, TooLarge):
         equations = derive_equations(trace, output, "y", leaves, {})
         whole = [derive(equations, i, seed).value for i in range(len(leaves))]

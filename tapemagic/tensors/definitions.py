@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tapemagic.equations import Leaf as Source
-from tapemagic.equations import Names, NotDerivable, Slice
+from tapemagic.equations import Names, NotDependent, NotDerivable, Slice
 from tapemagic.formula import ONE, Name
 from tapemagic.numbers import recognise
 from tapemagic.tensors.algebra import replaced, scaled
@@ -130,7 +130,7 @@ def define(
     """
     part = Slice(trace, target, sources)
     if target not in part.active:
-        raise NotDerivable("the target does not depend on the source in what was recorded")
+        raise NotDependent
     return _Writer(trace, part, target, text, sources, names).write()
 
 
