@@ -64,7 +64,9 @@ def above(trace: Trace, target: int) -> tuple[Operation, ...]:
 
 
 def _point(trace: Trace, leaf: Leaf) -> Array:
-    data = trace.tensors[leaf.tensors[0]].data if leaf.tensors else None
+    if not leaf.tensors:
+        raise NotReplayable("the source was not read while the cell was recorded")
+    data = trace.tensors[leaf.tensors[0]].data
     if data is None:
         raise NotReplayable("the source is too large to be moved entry by entry")
     if data.dtype.kind not in "fV":

@@ -8,6 +8,7 @@ import numpy as np
 
 from tapemagic import births, edges, remedies, stability
 from tapemagic.case import Case
+from tapemagic.check import MEET
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.findings import finding, is_float, repaired
 from tapemagic.nonfinite import DEGENERATE
@@ -73,9 +74,10 @@ def _kink(case: Case) -> Iterator[Diagnosis]:
     if at is None:
         return
     sides = case.check.note.split("one-sided slopes are ")[-1].split(";")[0]
+    choice = MEET if MEET in case.check.note else "TensorFlow's answer is a choice between them"
     message = (
         f"{at.kind} has a corner exactly here: from the two sides the slopes are {sides}, and "
-        "TensorFlow's answer is a choice between them."
+        f"{choice}."
     )
     yield finding("kink", at.line, message, None)
 

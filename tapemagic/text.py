@@ -242,7 +242,7 @@ def _items(items: Sequence[d.Item], width: int) -> list[str]:
     label = max((min(columns(s.label), width // 4) for s in statements), default=0)
     printer = TextPrinter()
     sides = [printer.show(s.sides[0]).width for s in statements if s.relations]
-    left = max((side for side in sides if side <= width // 4), default=0)
+    left = max((side for side in sides if side <= width // 3), default=0)
     for item in items:
         if isinstance(item, d.Statement):
             lines += _statement(item, label + 2 if label else 0, left, width)

@@ -374,3 +374,44 @@ def test_what_is_not_explained_is_named(shell: Shell) -> None:
     done = shell.run("%%grad\ng = compiled_step.python_function()")
     done.raise_error()
     assert done.result["dy/dx"].value.numpy() == 4.0
+
+
+CHOSEN = (
+    "y = p[:, tf.argmax(p[0])]",
+    "y = tf.gather(p, tf.argmax(p, axis=1), axis=1)",
+    "y = tf.reduce_sum(p * tf.one_hot(tf.argmax(p, axis=1), 3))",
+    "y = tf.gather(p, tf.random.categorical(p, 1)[:, 0], axis=1)",
+)
+
+
+@pytest.mark.parametrize("body", CHOSEN)
+def test_an_index_that_the_values_choose(shell: Shell, body: str) -> None:
+    done = shell.run(
+        "%%grad\nx = tf.Variable([[0.3, 0.4]])\nwith tf.GradientTape() as t:\n"
+        "    p = tf.nn.softmax(x @ tf.constant([[1.0, 2.0, 3.0], [0.0, 1.0, -1.0]]))\n"
+        f"    {body}\ndy = t.gradient(y, x)"
+    )
+    done.raise_error()
+    derivative = done.result["dy/dx"]
+    assert derivative.expression is not None and derivative.check.agrees is True
+
+
+def test_corners_that_meet(shell: Shell) -> None:
+    """The slope 0 at each of two corners does not lie between 0.2 and 3, nor is it wrong."""
+    done = shell.run(
+        "%%grad\nx = tf.Variable(0.0)\nwith tf.GradientTape() as t:\n"
+        "    y = 3 * tf.nn.relu(x) - 0.2 * tf.nn.relu(-x)\ndy = t.gradient(y, x)"
+    )
+    done.raise_error()
+    derivative = done.result["dy/dx"]
+    assert derivative.value.numpy() == 0.0 and derivative.check.agrees is True
+    assert "several corners meet" in derivative.diagnosis.message
+
+
+def test_a_source_that_was_not_read_is_not_called_large(shell: Shell) -> None:
+    shell.run(
+        "x = tf.Variable([1.0, 3.0])\nwith tf.GradientTape() as t:\n    y = tf.reduce_sum(x**2)"
+    ).raise_error()
+    done = shell.run("%%grad\ndy = t.gradient(y, x)")
+    done.raise_error()
+    assert "not read while the cell was recorded" in done.result["dy/dx"].check.note
