@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import opt_einsum
@@ -153,10 +154,18 @@ def _contracted(node: Contract, arrays: Sequence[Array]) -> Array:
     scale = number(node.coefficient)
     if not arrays:
         return np.full(node.shape, scale)
-    found = opt_einsum.contract(_equation(node), *(array.astype(np.float64) for array in arrays))
+    by = _contraction(_equation(node), *(array.shape for array in arrays))
+    found = by(*(array.astype(np.float64) for array in arrays))
     kept = _kept(node)
     shape = [node.shape[k] if k in kept else 1 for k in range(node.rank)]
     return np.array(np.broadcast_to(scale * np.reshape(found, shape), node.shape))
+
+
+@lru_cache(maxsize=1024)
+def _contraction(equation: str, *shapes: tuple[int, ...]) -> Callable[..., Array]:
+    """In the cheapest order, which takes longer to find than a small product itself."""
+    found: Callable[..., Array] = opt_einsum.contract_expression(equation, *shapes)
+    return found
 
 
 def number(formula: Formula, values: Mapping[Symbol, float] | None = None) -> float:
