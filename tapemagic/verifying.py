@@ -80,6 +80,10 @@ def _in_numbers(
     except TooLarge as error:
         return None, f"not evaluated in NumPy: it would take {error}"
     if found is None:
+        opaque = [d.operation for d in tensor.definitions.definitions if d.operation is not None]
+        python = next((operation.kind for operation in opaque if operation.vjp is None), "")
+        if python:
+            return None, f"the Python code in {python} is not run again"
         return None, "a value that it needs is not kept any more"
     return _whole_shape(trace, question, found), ""
 

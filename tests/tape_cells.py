@@ -3223,6 +3223,56 @@ while True:
 """,
         calls=4,
     ),
+    TapeCell(
+        "Grad-CAM, the class chosen by the answer",
+        """%%grad
+inputs = keras.Input((6, 6, 1))
+maps = keras.layers.Conv2D(2, 3, activation="relu", name="last_conv")(inputs)
+scores = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(maps))
+both = keras.Model(inputs, [maps, scores])
+photo = tf.random.uniform((1, 6, 6, 1), seed=5)
+with tf.GradientTape() as tape:
+    features, answer = both(photo)
+    best = tf.argmax(answer[0])
+    score = answer[:, best]
+slopes = tape.gradient(score, features)
+weights = tf.reduce_mean(slopes, axis=(0, 1, 2))
+heat = tf.nn.relu(tf.squeeze(features[0] @ weights[..., tf.newaxis]))
+""",
+        keys=("dscore/dfeatures",),
+    ),
+    TapeCell(
+        "style against content, features asked for before the tape",
+        """%%grad
+conv = keras.layers.Conv2D(3, 3, activation="softplus")
+photo, painting = tf.random.uniform((1, 6, 6, 3), seed=6), tf.random.uniform((1, 6, 6, 3), seed=7)
+def gram(maps):
+    return tf.einsum("bijc,bijd->bcd", maps, maps) / 16.0
+wanted_style, wanted_content = gram(conv(painting)), conv(photo)
+image = tf.Variable(photo)
+with tf.GradientTape() as tape:
+    maps = conv(image)
+    style = tf.reduce_mean((gram(maps) - wanted_style) ** 2)
+    content = tf.reduce_mean((maps - wanted_content) ** 2)
+    loss = 0.1 * style + content
+grad = tape.gradient(loss, image)
+""",
+        keys=("dloss/dimage",),
+    ),
+    TapeCell(
+        "straight-through codebook",
+        """%%grad
+codebook = tf.Variable([[0.5, -1.0], [1.5, 0.2], [-0.7, 0.9]])
+z = tf.Variable([[0.4, -0.3], [-0.2, 0.6]])
+with tf.GradientTape() as tape:
+    far = tf.reduce_sum((z[:, None] - codebook[None]) ** 2, axis=-1)
+    nearest = tf.gather(codebook, tf.argmin(far, axis=1))
+    passed = z + tf.stop_gradient(nearest - z)
+    loss = tf.reduce_sum(passed**2) + tf.reduce_sum((nearest - tf.stop_gradient(z)) ** 2)
+dz, dbook = tape.gradient(loss, [z, codebook])
+""",
+        keys=("dloss/dz", "dloss/dcodebook"),
+    ),
 )
 
 

@@ -415,3 +415,15 @@ def test_a_source_that_was_not_read_is_not_called_large(shell: Shell) -> None:
     done = shell.run("%%grad\ndy = t.gradient(y, x)")
     done.raise_error()
     assert "not read while the cell was recorded" in done.result["dy/dx"].check.note
+
+
+def test_python_code_in_an_op_is_not_run_again(shell: Shell) -> None:
+    done = shell.run(
+        "%%grad\nran = []\ndef root(v):\n    ran.append(1)\n    return tf.sqrt(v)\n"
+        "x = tf.Variable([1.0, 4.0])\nwith tf.GradientTape() as t:\n"
+        "    y = tf.reduce_sum(tf.py_function(root, inp=[x], Tout=tf.float32))\n"
+        "dy = t.gradient(y, x)"
+    )
+    done.raise_error()
+    assert shell.names["ran"] == [1]
+    assert "the Python code in EagerPyFunc is not run again" in done.result["dy/dx"].check.note
