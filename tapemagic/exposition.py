@@ -225,6 +225,8 @@ def _section(derivative: Derivative, told: _Told) -> Section:
         items += teller.items()
     items += _substitution(derivative, heading)
     items += _in_tensors(derivative, heading, told)
+    if _is_of_a_sum(derivative):
+        items.append(Note(_OF_A_SUM))
     if derivative.check.derived is False and items:
         # What does not give the tape's value is not shown as if it did.
         items = [Fold("what was derived, which is not what the tape returned", tuple(items))]
@@ -240,6 +242,24 @@ def _section(derivative: Derivative, told: _Told) -> Section:
         items.insert(0, _value(derivative, heading))
     items.append(_verdict(derivative))
     return Section(tuple(items), heading=heading)
+
+
+_OF_A_SUM = (
+    "of the sum of the gradient's entries, as the tape's is: the rows of the Hessian are added up, "
+    "and --hessian keeps them apart"
+)
+
+
+def _is_of_a_sum(derivative: Derivative) -> bool:
+    """Whether it is a scalar's second derivative by a tensor, whose gradient's entries were
+    summed."""
+    if derivative.order < 2 or derivative.along or not derivative.is_gradient:
+        return False
+    if len(set(derivative.sources)) > 1 or np.prod(np.shape(derivative.value)) <= 1:
+        return False
+    if derivative.derivation is not None:
+        return not derivative.derivation.seed.shape
+    return derivative.tensor is not None and not derivative.tensor.definitions.target.whole
 
 
 def _in_tensors(derivative: Derivative, heading: Formula, told: _Told) -> list[Item]:

@@ -350,3 +350,18 @@ W, b = tf.Variable(0.1*tf.random.normal((1024, 10))), tf.Variable(tf.zeros(10))"
         assert not derivative.tensor.definitions.opaque
         assert derivative.check.agrees is not False
     assert "not evaluated in NumPy" in repr(shell.names["res"]).replace("\n  ", " ")
+
+
+@pytest.mark.parametrize("size", [3, 40])
+def test_a_second_derivative_says_that_it_is_of_a_sum(shell: Shell, size: int) -> None:
+    words = "the rows of the Hessian are added up"
+    setup = f"x = tf.range({size}.0) / {size}"
+    for line, body, said in (
+        ("x -n 2", "f = tf.reduce_logsumexp(x)", True),
+        ("x --hessian", "f = tf.reduce_logsumexp(x)", False),
+        ("x -n 2 --seed x", "f = tf.reduce_logsumexp(x)", False),
+        ("x -n 2", "f = x**3", False),
+    ):
+        only(shell, setup, f"%%grad {line} -q -o res\n{body}")
+        told = " ".join(repr(shell.names["res"]).split())
+        assert (words in told) == said, line
