@@ -71,9 +71,12 @@ function forget(id, handle) {
 function wire(model, handle) {
   let timer = 0;
   let latest = null;
+  let sending = false;
   const send = () => {
     timer = 0;
-    model.set("point", latest);
+    sending = true;
+    model.set("point", latest); // which the model tells us too
+    sending = false;
     model.save_changes();
   };
   const stopListening = handle.onPoint((point) => {
@@ -81,7 +84,7 @@ function wire(model, handle) {
     timer ||= setTimeout(send, POINT);
   });
   const moved = () => {
-    if (!timer) handle.setPoint([model.get("point")].flat());
+    if (!timer && !sending) handle.setPoint([model.get("point")].flat());
   };
   const told = (content) => {
     if (content.piece) handle.addPiece(content.piece);
