@@ -162,19 +162,22 @@ def counted(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
+def _told(
+    parts: Sequence[T], tell: Callable[[int, T], list[Item]], first: int, last: int
+) -> list[Item]:
+    return [item for k in range(first, last) for item in tell(k, parts[k])]
+
+
 def abridged(parts: Sequence[T], tell: Callable[[int, T], list[Item]]) -> list[Item]:
     """Many parts told, of very many (a recurrent layer's steps) the first and the last; `tell` is
     not called for what is left out."""
 
-    def told(first: int, last: int) -> list[Item]:
-        return [item for k in range(first, last) for item in tell(k, parts[k])]
-
     count = len(parts)
     if count <= INSIDE:
-        return told(0, count)
+        return _told(parts, tell, 0, count)
     head, tail = INSIDE * 2 // 3, INSIDE // 3
     left = Note(f"… and {count - tail - head} more, in the steps of the result")
-    return [*told(0, head), left, *told(count - tail, count)]
+    return [*_told(parts, tell, 0, head), left, *_told(parts, tell, count - tail, count)]
 
 
 def folded(parts: Sequence[T], tell: Callable[[int, T], list[Item]], what: str) -> list[Item]:
@@ -183,16 +186,13 @@ def folded(parts: Sequence[T], tell: Callable[[int, T], list[Item]], what: str) 
     `tell(position, part)` makes a part's lines; it is not called for what is left out.
     """
 
-    def told(first: int, last: int) -> list[Item]:
-        return [item for k in range(first, last) for item in tell(k, parts[k])]
-
     count = len(parts)
     if count <= SHOWN:
-        return told(0, count)
+        return _told(parts, tell, 0, count)
     head, tail = SHOWN // 2, SHOWN // 3
     until = min(count - tail, head + FOLDED)
-    middle = told(head, until)
+    middle = _told(parts, tell, head, until)
     if until < count - tail:
         middle.append(Note(f"… and {count - tail - until} more, in the steps of the result"))
     fold = Fold(f"{count - tail - head} more {what}", tuple(middle))
-    return [*told(0, head), fold, *told(count - tail, count)]
+    return [*_told(parts, tell, 0, head), fold, *_told(parts, tell, count - tail, count)]

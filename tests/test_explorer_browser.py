@@ -440,6 +440,25 @@ def test_run_again_leaves_nothing_behind(page: Any) -> None:
     assert _tensorflow(page)["told"][0] == -3
 
 
+def test_nothing_is_drawn_again_when_the_widget_was_told(page: Any) -> None:
+    explorer = _explorer(page, ONE)
+    explorer.locator("input[type=range]").first.focus()
+    page.keyboard.press("Home")
+    page.wait_for_timeout(500)
+    page.keyboard.press("ArrowRight")
+    _until(explorer, "input.number", "e.value === '−2.95'")
+    explorer.locator(".stage").evaluate("""stage => {
+      window.drawn = 0;
+      const watched = { subtree: true, attributes: true };
+      new MutationObserver(() => window.drawn++).observe(stage, watched);
+    }""")
+    page.wait_for_timeout(500)  # the kernel learns the point a little later
+    assert page.evaluate("window.drawn") == 0
+    page.keyboard.press("ArrowRight")
+    _until(explorer, "input.number", "e.value === '−2.9'")
+    assert page.evaluate("window.drawn") > 0
+
+
 def test_keys_of_the_notebook(page: Any) -> None:
     """Letters and arrows stay in the explorer; a command reaches the notebook from within it."""
     cells = page.locator(".jp-Cell").count()

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-import numpy as np
-
 from tapemagic.deriving import Explained
+from tapemagic.explorer.anew import Anew, Rerun
 from tapemagic.explorer.answers import Answers, At
 from tapemagic.explorer.branches import decisions
 from tapemagic.explorer.curve import run
@@ -16,14 +15,13 @@ from tapemagic.explorer.limits import branch_words, domain_words, finite
 from tapemagic.explorer.paths import Paths
 from tapemagic.explorer.program import NotExplorable
 from tapemagic.explorer.replay import Replay
-from tapemagic.explorer.sliders import Sliders, grid, sliders
+from tapemagic.explorer.sliders import Sliders, sliders, stops
 from tapemagic.explorer.subject import Subject, subject
-from tapemagic.explorer.table import Table, tabulate
-from tapemagic.explorer.trust import POINTS, Anew, Rerun, Trial, as_recorded
+from tapemagic.explorer.table import POINTS, Table, tabulate
+from tapemagic.explorer.trust import Trial, as_recorded
 from tapemagic.explorer.view import View
 from tapemagic.options import Options
 from tapemagic.result import Result
-from tapemagic.trace import Array
 
 
 def view(
@@ -83,7 +81,7 @@ class _Opening:
         if len(self.sliders) > 1:
             return None
         try:
-            points = self._points()
+            points = stops(self.sliders[0], POINTS)
             points = points[run(paths.pieces[0].program, [points])[2]]
             return tabulate(Replay(self._subject.trace, self._subject.question), points, 1)
         except Exception:  # noqa: BLE001 - the program does without
@@ -116,7 +114,7 @@ class _Opening:
             if len(self.sliders) > 1 or self.sliders[0].symbol.index:
                 told = "TensorFlow computes each point in the kernel."
                 return self._by_kernel(replay.at, said, told, word)
-            table = tabulate(replay, self._points(), chosen.order)
+            table = tabulate(replay, stops(self.sliders[0], POINTS), chosen.order)
         except NotExplorable as other:
             if self._rerun is not None:
                 return self._anew(said)
@@ -131,9 +129,9 @@ class _Opening:
         anew = Anew(self._rerun, self.sliders, self._subject.first.target)
         as_recorded(self._subject, anew.at(self.sliders.point)[0])
         table = anew.table() if len(self.sliders) == 1 else None
-        self._subject = replace(self._subject, order=1)
         if table is None:
             return self._by_kernel(anew.at, *said, "The kernel runs the cell again for each point.")
+        self._subject = replace(self._subject, order=1)
         word = "The curve shows the cell run at single points."
         return self._view([*said, word], table=table)
 
@@ -153,7 +151,3 @@ class _Opening:
         found = View(self._result, self._subject.light, self.sliders, words, paths, table, answers)
         found.words = (*words, *domain_words(self.sliders, found.curves))
         return found
-
-    def _points(self) -> Array:
-        """Of the one slider's range, the recorded point among them."""
-        return np.unique(np.append(grid(self.sliders[0], POINTS), self.sliders[0].value))

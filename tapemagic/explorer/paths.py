@@ -12,7 +12,7 @@ from tapemagic.deriving import Explained
 from tapemagic.explorer.branches import decisions
 from tapemagic.explorer.curve import along, at, moved
 from tapemagic.explorer.payload import Piece, piece
-from tapemagic.explorer.program import NotExplorable, Program
+from tapemagic.explorer.program import NotExplorable, Program, in_words
 from tapemagic.explorer.sliders import Sliders, grid
 from tapemagic.explorer.subject import Subject, subject
 from tapemagic.result import Result
@@ -74,8 +74,7 @@ class Paths:
         except NotExplorable as reason:
             raise NotExplorable(f"there {reason}") from reason
         except Exception as error:
-            first = (str(error).splitlines() or [""])[0]
-            raise NotExplorable(f"the cell raises there {type(error).__name__}: {first}") from error
+            raise NotExplorable(f"the cell raises there {in_words(error)}") from error
         if at([found.program], point) is None:
             raise NotExplorable("the cell's decisions there cannot be followed")
         self.pieces.append(found)

@@ -28,6 +28,11 @@ class NotExplorable(Exception):
     """Why there is no program, in plain words."""
 
 
+def in_words(error: Exception) -> str:
+    """An exception's type and the first line of what it says."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+
+
 @dataclass(frozen=True)
 class Program:
     """Code and where in it the answers are, by register.
@@ -237,4 +242,4 @@ def _ways(terms: Sequence[Any], index: tuple[int, ...]) -> Iterator[tuple[Symbol
                 yield Symbol(partial.of, own), partial.formulas[own + index]
 
 
-__all__ = ["Compiler", "NotExplorable", "Program", "inputs_of", "number_or_text"]
+__all__ = ["Compiler", "NotExplorable", "Program", "in_words", "inputs_of", "number_or_text"]

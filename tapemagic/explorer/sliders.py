@@ -120,3 +120,8 @@ def grid(slider: Slider, count: int = GRID) -> Array:
     if slider.range.scale == "log":
         return np.geomspace(low, high, count)
     return np.linspace(low, high, count)
+
+
+def stops(slider: Slider, count: int) -> Array:
+    """Points over a slider's range, the recorded one among them."""
+    return np.unique(np.append(grid(slider, count), slider.value))

@@ -18,6 +18,7 @@ from tapemagic.explorer.program import NotExplorable, number_or_text
 from tapemagic.explorer.replay import Replay
 from tapemagic.trace import Array
 
+POINTS = 41
 SECONDS = 0.15  # for points one by one
 Function = Callable[[Any], Any]
 

@@ -7,38 +7,22 @@ again is compared. Where it differs, running it at each point is what there is t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 
 from tapemagic.check import EPSILON
-from tapemagic.deriving import Explained
+from tapemagic.explorer.anew import Rerun
 from tapemagic.explorer.curve import moved
 from tapemagic.explorer.program import NotExplorable
 from tapemagic.explorer.sliders import Sliders, grid
 from tapemagic.explorer.subject import Subject
-from tapemagic.explorer.table import Table
-from tapemagic.result import Result
-from tapemagic.trace import Array, Escaped
+from tapemagic.trace import Escaped
 
-POINTS = 41  # of a table
-SECONDS = 2.0  # for a table by running the cell again and again, or for comparing
+SECONDS = 2.0  # for comparing
 PROBES = 7  # along a source, where the cell is run again to compare
 QUICK = 0.03  # seconds of a cell that is compared without a reason
-
-
-class Rerun(Protocol):
-    """Runs the cell again, elsewhere, in a copy of the namespace."""
-
-    def result(self, values: Mapping[str, Any]) -> tuple[Result, list[Explained]]: ...
-
-    def value(self, values: Mapping[str, Any], target: str) -> float: ...
-
-    def gradient(
-        self, values: Mapping[str, Any], target: str
-    ) -> tuple[float, dict[str, Array]]: ...
 
 
 @dataclass
@@ -117,37 +101,3 @@ def _close(known: float, found: float, dtype: str) -> bool:
         return True  # the dtype's range ends before float64's
     loose = max(1e-3, 64 * epsilon)
     return bool(np.isclose(found, known, rtol=loose, atol=loose, equal_nan=True))
-
-
-class Anew:
-    """The target and its gradient from running the cell anew at each point: true whatever
-    decides."""
-
-    def __init__(self, rerun: Rerun, sliders: Sliders, target: str) -> None:
-        self._rerun, self._sliders, self._target = rerun, sliders, target
-
-    def at(self, point: Sequence[float]) -> tuple[float, list[float]]:
-        """Value and gradient; raises `NotExplorable` with what the cell raised."""
-        try:
-            value, gradient = self._rerun.gradient(self._sliders.named(point), self._target)
-        except Exception as error:
-            first = (str(error).splitlines() or [""])[0]
-            raise NotExplorable(f"the cell raises there {type(error).__name__}: {first}") from error
-        symbols = [slider.symbol for slider in self._sliders]
-        return value, [float(gradient[symbol.name.text][symbol.index]) for symbol in symbols]
-
-    def table(self) -> Table | None:
-        """Along the one source, from end to end; None where that would take too long."""
-        x = np.unique(np.append(grid(self._sliders[0], POINTS), self._sliders.point))
-        until = time.perf_counter() + SECONDS
-        rows: list[tuple[float, float]] = []
-        for point in x:
-            try:
-                value, slopes = self.at([float(point)])
-                rows.append((value, slopes[0]))
-            except NotExplorable:
-                rows.append((np.nan, np.nan))
-            if time.perf_counter() > until:
-                return None
-        y, slopes = np.array(rows).T
-        return Table(x, y, (slopes,))

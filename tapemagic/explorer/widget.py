@@ -17,7 +17,7 @@ import traitlets
 
 from tapemagic.explorer import fragment
 from tapemagic.explorer.payload import Piece
-from tapemagic.explorer.program import NotExplorable
+from tapemagic.explorer.program import NotExplorable, in_words
 from tapemagic.explorer.view import View
 
 _OPEN: dict[str, Explorer] = {}  # by the cell that made it
@@ -124,8 +124,7 @@ class Explorer(anywidget.AnyWidget):
         except NotExplorable as reason:
             self.send({"message": str(reason)})
         except Exception as error:  # noqa: BLE001 - of the user's ops, at a point of the page's
-            first = (str(error).splitlines() or [""])[0]
-            self.send({"message": f"the kernel cannot tell: {type(error).__name__}: {first}"})
+            self.send({"message": f"the kernel cannot tell: {in_words(error)}"})
 
     def _piece(self, point: Sequence[float]) -> Piece:
         paths = self._view.paths
