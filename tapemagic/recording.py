@@ -19,7 +19,6 @@ from bisect import bisect
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any
 
@@ -55,6 +54,7 @@ _LATEST = 64  # of the reads after these
 _WAYS = 3  # from one user function to one type of op, that are remembered
 _DIRECT = 12  # calls; by a longer way, through a layer, code of the user's may lie in between
 _FUNCTIONS = 256  # compiled ones whose graphs are kept
+_ANSWERS = 4096
 _SHAPES_ONLY = {"shape", "ndim", "size", "ones_like", "zeros_like", "empty_like", "full_like"}
 _EXITS = ("numpy", "__array__", "__float__", "__int__", "__complex__", "__bool__", "__index__")
 _FOLDS = tensor_util.constant_value.__code__  # a graph takes what it captures for a constant
@@ -103,7 +103,7 @@ class Recorder:
 
     def trace(self, functions: Collection[CodeType] = ()) -> Trace:
         """All that was recorded, as data; the local names of `functions` name values too."""
-        return Tracer(self.log, _is_user_file).trace(functions)
+        return Tracer(self.log, _user_files.__getitem__).trace(functions)
 
     # -- start and stop --------------------------------------------------------------------
 
@@ -211,7 +211,7 @@ class Recorder:
         """What TensorFlow calls after each op. A closure: names are looked up once, not per op."""
         log, touched, asked_at = self.log, self._touched, self._asked_at
         write, places = log.raw.append, self._places
-        frame_at, size = sys._getframe, EagerTensor._num_elements
+        frame_at, size, special = sys._getframe, EagerTensor._num_elements, _special
 
         def on_op(
             op_type: str,
@@ -246,7 +246,7 @@ class Recorder:
                         return
                 except ValueError:  # the stack is not so deep
                     pass
-            if _is_special(op_type):
+            if special[op_type]:
                 self._on_special(op_type, inputs)
             place = asked_at or self._place(op_type, frame_at(1))
             write((op_type, inputs, attrs, outputs, *place))
@@ -255,12 +255,12 @@ class Recorder:
 
     def _place(self, op_type: str, frame: FrameType | None) -> tuple[CodeType | None, int]:
         """The innermost frame of the user's: its code, and how far it has come."""
-        depth, called = 1, None
+        depth, called, is_users = 1, None, _user_files
         while frame is not None:
             code = frame.f_code
-            if is_user_code(code):
+            if is_users[code.co_filename]:
                 # What is special must not take the callback's short way.
-                if called is not None and depth <= _DIRECT and not _is_special(op_type):
+                if called is not None and depth <= _DIRECT and not _special[op_type]:
                     others = self._places.get(op_type, ())[: _WAYS - 1]
                     self._places[op_type] = (depth, code, called), *others
                 return code, frame.f_lasti
@@ -465,9 +465,24 @@ def _address(tensor: Any) -> object:
 
 def is_user_code(code: CodeType) -> bool:
     """Whether code is neither a library's nor Python's nor ours."""
-    return _is_user_file(code.co_filename)
+    return _user_files[code.co_filename]
 
 
-@lru_cache(maxsize=4096)
-def _is_user_file(name: str) -> bool:
-    return not name.startswith(_LIBRARIES) and not name.startswith("<frozen")
+class _Remembered(dict[Any, bool]):
+    """A question's answers, at a dictionary's speed: it is asked for each op, or each frame above
+    it. Names of cells and of functions are new for ever, so that old ones are forgotten."""
+
+    def __init__(self, question: Callable[[Any], bool]) -> None:
+        self._question = question
+
+    def __missing__(self, key: Any) -> bool:
+        if len(self) > _ANSWERS:
+            self.clear()
+        found = self[key] = self._question(key)
+        return found
+
+
+_user_files = _Remembered(
+    lambda name: not name.startswith(_LIBRARIES) and not name.startswith("<frozen")
+)
+_special = _Remembered(_is_special)
