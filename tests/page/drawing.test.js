@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { contour, levelsOf } from "../../tapemagic/explorer/page/contours.js";
 import { fittingRange, trace } from "../../tapemagic/explorer/page/curve.js";
+import { oncePerFrame } from "../../tapemagic/explorer/page/dom.js";
 import { Scale } from "../../tapemagic/explorer/page/scale.js";
 
 /** The graph of f from a to b; `known(x)` says where a branch is known. */
@@ -109,4 +110,29 @@ test("contours of a cone are circles", () => {
   }
   assert.ok(levelsOf(values).length >= 5);
   assert.deepEqual(contour(values.fill(NaN), n, n, 10), []);
+});
+
+test("the first request is met at once, the rest together in the next frame", () => {
+  const frames = [];
+  globalThis.requestAnimationFrame = (work) => frames.push(work);
+  globalThis.cancelAnimationFrame = (number) => delete frames[number - 1];
+  let done = 0;
+  const request = oncePerFrame(() => (done += 1));
+  const frame = () => frames.splice(0).forEach((work) => work());
+  request();
+  assert.equal(done, 1);
+  request();
+  request();
+  assert.equal(done, 1);
+  frame();
+  assert.equal(done, 2);
+  frame();
+  request();
+  assert.equal(done, 3);
+  request();
+  request.cancel();
+  frame();
+  assert.equal(done, 3);
+  request();
+  assert.equal(done, 4);
 });

@@ -42,18 +42,31 @@ export function math(markup) {
   return holder;
 }
 
-/** `work` at most once a frame, when the browser is about to draw. */
+/** `work` right away, which leaves the next frame nothing but to be drawn; what else is asked
+ * for until then is done once, in that frame. */
 export function oncePerFrame(work) {
-  let asked = 0;
-  const request = () => {
-    asked ||= requestAnimationFrame(() => {
-      asked = 0;
+  let frame = 0;
+  let asked = false;
+  const begin = () => {
+    frame = requestAnimationFrame(() => {
+      frame = 0;
+      if (!asked) return;
+      asked = false;
       work();
     });
   };
+  const request = () => {
+    if (frame) {
+      asked = true;
+      return;
+    }
+    begin();
+    work();
+  };
   request.cancel = () => {
-    cancelAnimationFrame(asked);
-    asked = 0;
+    cancelAnimationFrame(frame);
+    frame = 0;
+    asked = false;
   };
   return request;
 }
