@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tapemagic.memory import Shape, available, entries, fits, written
+from tapemagic.memory import Shape, available, entries, room, written
 from tapemagic.options import GradError
 
 _LONG = 2**24  # entries whose computing is announced
+_SMALL = 2**20  # bytes that are never refused
+_PIECE = 2**24  # entries on the way that one step takes, if there need not be too many steps
+_STEPS = 16  # of one Jacobian, unless memory asks for more: TensorFlow prepares each anew
 _NAMES = {
     "jacobian": "the Jacobian",
     "batch_jacobian": "the batch Jacobian",
@@ -21,8 +22,8 @@ _NAMES = {
 @dataclass(frozen=True)
 class Plan:
     """What one question takes. `shapes` are those of its answers; each needs as many backward
-    passes as it has `rows`, and if all of them run at once (`parallel`), each op on the way is
-    there once a row: its `widest` tensor is what counts."""
+    passes as it has `rows`, and where some of them run at once, each op on the way is there
+    once a row: its `widest` tensor is what counts."""
 
     kind: str
     shapes: tuple[Shape, ...]
@@ -40,26 +41,39 @@ class Plan:
         """Bytes of the answers."""
         return self.entries * self.itemsize
 
-    def needs(self, parallel: bool) -> int:
-        """Bytes at the peak: the answers, the largest once more while it is put together."""
+    def needs(self, rows: int) -> int:
+        """Bytes at the peak where so many rows run at once: the answers, the largest once more
+        while it is put together, and what is on the way."""
         largest = max((entries(shape) for shape in self.shapes), default=0)
-        on_the_way = self.rows * self.widest if parallel else self.widest
-        return self.result + (largest + on_the_way) * self.itemsize
+        return self.result + (largest + rows * self.widest) * self.itemsize
 
-    def parallel(self, instead: str) -> bool:
-        """Whether all rows can run at once; if not, one by one. Raises `GradError`, which says
-        what to do `instead`, where not even that would fit."""
-        if self.result < 2**20 or fits(self.needs(parallel=True)):
-            return True
-        if fits(self.needs(parallel=False)):
-            return False
+    @property
+    def is_long(self) -> bool:
+        """Whether it is sure to take a while."""
+        return self.entries >= _LONG
+
+    @property
+    def text(self) -> str:
+        """What is computed, in words."""
+        return f"{_NAMES[self.kind]}, {self.entries:,} entries, {written(self.result)}"
+
+    def at_once(self, instead: str) -> int:
+        """How many rows to compute in one step: all, if they fit and do not take long. Raises
+        `GradError`, which says what to do `instead`, where not even one would fit."""
+        left = room()
+        if self.result >= _SMALL and self.needs(1) > left:
+            self._refuse(instead)
+        steps = min(_STEPS, 1 + self.rows * self.widest // _PIECE)
+        fitting = (left - self.needs(0)) // max(1, self.widest * self.itemsize)
+        return max(1, min(-(-self.rows // steps), fitting))
+
+    def _refuse(self, instead: str) -> None:
         shape = " + ".join(str(tuple(shape)) for shape in self.shapes[:3])
         more = " + …" if len(self.shapes) > 3 else ""
         raise GradError(
             f"{_NAMES[self.kind]} would not fit in memory: {shape}{more} makes "
-            f"{self.entries:,} entries, {written(self.result)}, "
-            f"{written(self.needs(parallel=False))} while it is computed, and "
-            f"{written(available())} are free; {instead}"
+            f"{self.entries:,} entries, {written(self.result)}, {written(self.needs(1))} while "
+            f"it is computed, and {written(available())} are free; {instead}"
         )
 
 
@@ -76,22 +90,6 @@ def instead(kind: str, target: str, source: str) -> str:
         f"the gradient needs none of it, %%grad {source} --of {target}, nor does the product of "
         f"{target}'s weights v with it, {product}{rows}"
     )
-
-
-@contextmanager
-def announced(plan: Plan) -> Iterator[None]:
-    """A line in the terminal while something long is computed; it is wiped out afterwards."""
-    if plan.entries < _LONG or not sys.stderr.isatty():
-        yield
-        return
-    text = f"{_NAMES[plan.kind]}: {plan.entries:,} entries, {written(plan.result)} …"
-    sys.stderr.write(f"\r{text}")
-    sys.stderr.flush()
-    try:
-        yield
-    finally:
-        sys.stderr.write("\r" + " " * len(text) + "\r")
-        sys.stderr.flush()
 
 
 def plan(kind: str, target: Shape, sources: Sequence[Shape], widest: int, itemsize: int) -> Plan:

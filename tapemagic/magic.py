@@ -16,19 +16,21 @@ from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
 from . import completion, running
+from .bar import Bar
 from .collector import no_full_rounds
 from .options import GradError, Options, parse, usage
+from .progress import Terminal
 from .running import Shell
 
 NAMES = (("cell", "grad"), ("line", "grad"), ("line", "%grad"))
 
 
-def make_session(options: Options, namespace: dict[str, Any], cell: str, filename: str) -> Any:
+def make_session(*arguments: Any) -> Any:
     """A session; it imports TensorFlow, hence not before the first `%%grad` runs."""
     with no_full_rounds():
         from .session import Session
 
-    return Session(options, namespace, cell, filename)
+    return Session(*arguments)
 
 
 def _grad_cell(shell: Shell, line: str, body: str) -> object:
@@ -42,7 +44,8 @@ def _grad_cell(shell: Shell, line: str, body: str) -> object:
 
         explored = Exploring(shell, cell, options, body)
         options = explored.options
-    session = make_session(options, shell.user_ns, cell.text, cell.filename)
+    progress = Bar() if getattr(shell, "kernel", None) is not None else Terminal()
+    session = make_session(options, shell.user_ns, cell.text, cell.filename, progress)
     with session, explored or nullcontext():
         session.before()
         last = _shown_as_plain(shell, cell.filename, lambda: running.run(shell, cell, session))

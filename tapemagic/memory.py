@@ -43,9 +43,9 @@ def entries(*shapes: Shape) -> int:
     return int(np.prod([size for shape in shapes for size in shape], dtype=object))
 
 
-def fits(amount: int) -> bool:
-    """Whether so many bytes can still be taken."""
-    return amount <= _RESERVE * available()
+def room() -> int:
+    """Bytes that one work may take."""
+    return int(_RESERVE * available())
 
 
 def written(amount: int) -> str:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tapemagic.keys import is_plain_name
 from tapemagic.options import GradError, Options
+from tapemagic.progress import Terminal
 from tapemagic.result import Result
 from tapemagic.session import Session
 
@@ -34,7 +35,7 @@ def differentiate(
     if not is_plain_name(target) or target in namespace:
         target = "y"
     sources = tuple(n for n, v in namespace.items() if not isinstance(v, (int, str, list)))
-    session = Session(Options(sources, (target,), order, **options), namespace, "", "")
+    session = Session(Options(sources, (target,), order, **options), namespace, "", "", Terminal())
     with session, _as_value_error():
         session.before()
         with _locals_bound(function, session):
@@ -99,7 +100,7 @@ def record(*wrt: str, **options: Any) -> Iterator[Recorded]:
     targets = (of,) if isinstance(of, str) else tuple(of)
     namespace = {**frame.f_globals, **frame.f_locals}
     before = dict(namespace)
-    session = Session(Options(wrt, targets, **options), namespace, "", "")
+    session = Session(Options(wrt, targets, **options), namespace, "", "", Terminal())
     recorded = Recorded()
     with session, _as_value_error():
         session.before()

@@ -23,6 +23,7 @@ from tapemagic.layers import Layers
 from tapemagic.lives import TapeLives
 from tapemagic.mistakes import attach, explained, is_about_none, raised_at
 from tapemagic.options import GradError, Options
+from tapemagic.progress import Progress
 from tapemagic.questions import Explainer, aliases, answers
 from tapemagic.recording import EagerTensor, Recorder, is_user_code, tensor_id
 from tapemagic.replicas import Replicas, mirrored
@@ -43,9 +44,14 @@ class Session:
     """One cell. A context manager: leaving it undoes all that entering did, on any error."""
 
     def __init__(
-        self, options: Options, namespace: dict[str, Any], cell: str, filename: str
+        self,
+        options: Options,
+        namespace: dict[str, Any],
+        cell: str,
+        filename: str,
+        progress: Progress | None = None,
     ) -> None:
-        self.options, self._namespace = options, namespace
+        self.options, self._namespace, self._progress = options, namespace, progress
         self._magic = Line(1, (cell.splitlines() or [""])[0], filename)
         self._recorder = Recorder()
         self.tape = CellTape(options.persistent, not options.only)
@@ -323,7 +329,8 @@ class Session:
         self._target = targets[0].value if last is not None else None
         # First all answers, then the trace: custom gradients remember what they answered.
         values = [s.value for s in sources]
-        asked = Asked(self.tape, values, options.zero, by, self._recorder.widest())
+        widest = self._recorder.widest()
+        asked = Asked(self.tape, values, options.zero, by, widest, self._progress)
         answered = [answers(options, target, sources, asked) for target in targets]
         life = self._lives.of(self.tape)
         explainer = Explainer(

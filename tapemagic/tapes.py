@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tapemagic.jacobians import Plan, announced, plan
+from tapemagic.jacobians import Plan, plan
 from tapemagic.options import GradError
+from tapemagic.progress import Progress, told
 from tapemagic.sources import is_differentiable, unwrapped
 from tapemagic.trace import LARGE, Array
 from tapemagic.tracing import view
@@ -129,10 +130,16 @@ class Asked:
     """Asks one tape for the derivatives of one target."""
 
     def __init__(
-        self, tape: CellTape, sources: Sequence[Any], zero: bool, seed: Seed, widest: int = 0
+        self,
+        tape: CellTape,
+        sources: Sequence[Any],
+        zero: bool,
+        seed: Seed,
+        widest: int = 0,
+        progress: Progress | None = None,
     ) -> None:
         self._tape, self._sources, self._seed = tape, [unwrapped(s) for s in sources], seed
-        self._widest = widest
+        self._widest, self._progress = widest, progress or Progress()
         self._unconnected = tf.UnconnectedGradients.ZERO if zero else tf.UnconnectedGradients.NONE
 
     def gradients(self, target: Any, order: int, mixed: bool) -> dict[tuple[int, ...], Any]:
@@ -163,9 +170,14 @@ class Asked:
 
     def _ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """What the tape answers, or its complaint in one line."""
+        with self._answering():
+            return getattr(tf.GradientTape, method)(self._tape, *args, **kwargs)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
         with self._tape.asked_by_us():
             try:
-                return getattr(tf.GradientTape, method)(self._tape, *args, **kwargs)
+                yield
             except Exception as error:
                 first = (str(error).strip().splitlines() or [""])[0]
                 kind = type(error).__name__
@@ -183,45 +195,112 @@ class Asked:
         return self._blocks("batch_jacobian", target, advice)
 
     def _blocks(self, kind: str, target: Any, advice: str) -> dict[tuple[int, ...], Any]:
-        planned = self._plan(kind, target)
-        parallel = planned.parallel(advice)
-        with announced(planned):
-            return {
-                (i,): self._block(kind, target, source, parallel)
-                for i, source in enumerate(self._sources)
-            }
+        pairs = {(i,): (target, source) for i, source in enumerate(self._sources)}
+        return self._computed(kind, pairs, self._plan(kind, target), advice)
 
     def _plan(self, kind: str, target: Any) -> Plan:
         shapes = [tuple(source.shape) for source in self._sources]
         return plan(kind, tuple(target.shape), shapes, self._widest, target.dtype.size)
 
-    def _block(self, method: str, target: Any, source: Any, parallel: bool) -> Any:
-        """A Jacobian, its rows all at once (some ops cannot) or one by one."""
-        if target is None:
-            return None
-        if parallel:
+    def _computed(
+        self,
+        kind: str,
+        pairs: Mapping[Any, tuple[Any, Any]],
+        planned: Plan,
+        advice: str,
+    ) -> dict[tuple[int, ...], Any]:
+        """The Jacobian of each target by its source, some rows at a time."""
+        at_once = planned.at_once(advice)
+        method = "batch_jacobian" if kind == "batch_jacobian" else "jacobian"
+        blocks = {
+            key: _Block(method, target, source, at_once)
+            for key, (target, source) in pairs.items()
+            if target is not None
+        }
+        steps = sum(len(block.starts) for block in blocks.values())
+        found: dict[tuple[int, ...], Any] = dict.fromkeys(pairs)
+        with told(self._progress, planned.text, steps, planned.is_long) as step:
+            for key, block in blocks.items():
+                found[key] = self._block(block, step)
+        return found
+
+    def _block(self, block: _Block, step: Callable[[], None]) -> Any:
+        """One Jacobian, the rows of a piece all at once (some ops cannot) or one by one."""
+        if not block.one_by_one:
             try:
-                return self._ask(method, target, source, self._unconnected)
+                return self._joined(block, self._compiled(block), step)
             except GradError:
-                if method == "batch_jacobian":
+                if block.method == "batch_jacobian":
                     raise
-        return self._ask(method, target, source, self._unconnected, experimental_use_pfor=False)
+        return self._joined(block, lambda first: self._rows(block, first, False), step)
+
+    def _joined(self, block: _Block, rows: Callable[[Any], Any], step: Callable[[], None]) -> Any:
+        answers: list[Any] = []
+        for first in block.starts:
+            with self._answering():
+                answers.append(rows(tf.constant(first)))
+            if answers[-1] is None:
+                return None
+            step()
+        return block.joined(answers)
+
+    def _rows(self, block: _Block, first: Any, vectorised: bool) -> Any:
+        with self._tape.recording_again():
+            piece = tf.reshape(block.target, block.flat)[..., first : first + block.at_once]
+        piece.set_shape((*block.flat[:-1], block.at_once))
+        method = getattr(tf.GradientTape, block.method)
+        return method(self._tape, piece, block.source, self._unconnected, None, vectorised)
+
+    def _compiled(self, block: _Block) -> Callable[[Any], Any]:
+        """The rows from a given one on. Made once: eagerly TensorFlow would prepare each piece
+        anew, and warn the user of it."""
+        made: list[Any] = []
+
+        def rows(first: Any) -> Any:
+            if not made:
+                function = tf.function(lambda at: self._rows(block, at, True), autograph=False)
+                made.append(function.get_concrete_function(tf.TensorSpec((), tf.int32)))
+            return made[0](first)
+
+        return rows
 
     def hessians(self, target: Any, advice: str) -> dict[tuple[int, ...], Any]:
         """The blocks ∂²target/∂source∂source, and the gradients that they are Jacobians of;
         raises as `jacobians` does."""
         planned = self._plan("hessian", target)
-        parallel = planned.parallel(advice)
         positions = list(range(len(self._sources)))
         with self._tape.recording_again():
             slopes = self._gradient(target, positions, self._seed.value, again=False)
             slopes = [s if s is None else tf.convert_to_tensor(s) for s in slopes]
+        pairs = {(i, j): (slopes[i], self._sources[j]) for i in positions for j in positions[i:]}
         found: dict[tuple[int, ...], Any] = {(i,): slopes[i] for i in positions}
-        with announced(planned):
-            for i in positions:
-                for j in positions[i:]:
-                    found[(i, j)] = self._block("jacobian", slopes[i], self._sources[j], parallel)
-        return found
+        return found | self._computed("hessian", pairs, planned, advice)
+
+
+class _Block:
+    """One Jacobian: the target, `flat` but for the batch, in pieces of so many rows, all of one
+    size: the last begins where rows have been already."""
+
+    def __init__(self, method: str, target: Any, source: Any, at_once: int) -> None:
+        self.method, self.target, self.source = method, target, source
+        batch = tuple(target.shape[:1]) if method == "batch_jacobian" else ()
+        self.flat = (*batch, -1)
+        rows = int(np.prod(target.shape[len(batch) :], dtype=int))
+        self.at_once = min(at_once, rows)
+        self.starts = [
+            min(first, rows - self.at_once) for first in range(0, max(rows, 1), max(at_once, 1))
+        ]
+        self._again = len(self.starts) * self.at_once - rows
+        # A batch Jacobian is vectorised over the batch at least.
+        self.one_by_one = self.at_once == 1 < rows and method == "jacobian"
+
+    def joined(self, answers: list[Any]) -> Any:
+        """The pieces' answers as one tensor: the target's shape, then the source's."""
+        axis = len(self.flat) - 1
+        if self._again:
+            answers[-1] = answers[-1][:, self._again :] if axis else answers[-1][self._again :]
+        whole = answers[0] if len(answers) == 1 else tf.concat(answers, axis)
+        return tf.reshape(whole, (*self.target.shape, *whole.shape[axis + 1 :]))
 
 
 def _follows(choice: tuple[int, ...], i: int, mixed: bool) -> bool:

@@ -32,7 +32,9 @@ class NotingSession:
     note: str | None = None
     last_made: NotingSession
 
-    def __init__(self, options: Any, namespace: dict[str, Any], cell: str, filename: str) -> None:
+    def __init__(
+        self, options: Any, namespace: dict[str, Any], cell: str, filename: str, progress: Any
+    ) -> None:
         self.options, self.namespace, self.cell, self.filename = options, namespace, cell, filename
         self.events: list[str] = []
         self.bindings: list[tuple[str, object, int | None]] = []

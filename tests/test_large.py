@@ -3,6 +3,7 @@ would not fit."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -150,18 +151,119 @@ def test_the_limit_is_what_the_process_may_take(light: dict[str, Any]) -> None:
     assert "2,250,000 entries" in light["told"]
 
 
-def test_rows_come_one_by_one_where_all_at_once_would_not_fit() -> None:
+def test_as_many_rows_come_at_once_as_fit() -> None:
     from tapemagic.jacobians import plan
-    from tapemagic.memory import available
+    from tapemagic.memory import room
     from tapemagic.options import GradError
 
-    room = available()
-    rows = plan("jacobian", (1000,), [(1000,)], room // 1000, 4)
-    assert rows.needs(parallel=True) > room > rows.needs(parallel=False)
-    assert rows.parallel("…") is False
-    assert plan("jacobian", (1000,), [(1000,)], 1000, 4).parallel("…") is True
+    wide = plan("jacobian", (1000,), [(1000,)], room() // 40, 4)
+    assert wide.needs(1000) > room() > wide.needs(wide.at_once("…")) > room() // 2
+    assert plan("jacobian", (1000,), [(1000,)], room() // 5, 4).at_once("…") == 1
+    assert plan("jacobian", (1000,), [(1000,)], 1000, 4).at_once("…") == 1000
     with pytest.raises(GradError, match="do that"):
-        plan("jacobian", (10**6,), [(10**6,)], 10**6, 4).parallel("do that")
+        plan("jacobian", (10**6,), [(10**6,)], 10**6, 4).at_once("do that")
+
+
+PIECES = [
+    ("x -J", "y = tf.tanh(tf.linalg.matvec(A, x)) * x[0]", "dy/dx", "jacobian(y, x)"),
+    ("X -J", "Y = tf.einsum('ij,jk->kij', tf.sin(X), X[:3])", "dY/dX", "jacobian(Y, X)"),
+    ("X --batch-jacobian", "Y = tf.cumsum(X**2, 1)", "dY/dX", "batch_jacobian(Y, X)"),
+    ("x --hessian", "y = tf.reduce_sum(tf.sin(x))**3", "d2y/dx2", "jacobian(g, x)"),
+]
+
+
+@pytest.mark.parametrize("piece", [8, 1])  # 1: row by row
+@pytest.mark.parametrize(("line", "body", "key", "question"), PIECES)
+def test_pieces_make_the_whole(
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+    body: str,
+    key: str,
+    question: str,
+    piece: int,
+) -> None:
+    from tapemagic import jacobians
+
+    shell.run(
+        "A = tf.random.normal((5, 5)); x = tf.random.normal((5,)); X = tf.random.normal((4, 3))"
+    )
+    inside = f"{body}\ng = t.gradient(y, x)" if question == "jacobian(g, x)" else body
+    tape = "with tf.GradientTape(persistent=True) as t:\n t.watch([x, X])\n "
+    shell.run(f"{tape}{inside.replace(chr(10), chr(10) + ' ')}\nwhole = t.{question}")
+    monkeypatch.setattr(jacobians, "_PIECE", piece)
+    done = shell.run(f"%%grad {line}\n{body}")
+    done.raise_error()
+    np.testing.assert_allclose(done.result[key].value, shell.names["whole"], rtol=1e-6, atol=1e-6)
+    assert done.result[key].check.agrees is True
+
+
+def test_pieces_of_what_is_not_connected(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tapemagic import jacobians
+
+    monkeypatch.setattr(jacobians, "_PIECE", 8)
+    shell.run("x = tf.random.normal((5,)); z = tf.random.normal((5,))")
+    assert shell.run("%%grad z x -J\ny = x**2").result["dy/dz"].value is None
+    zeros = shell.run("%%grad z x -J --zero\ny = x**2").result["dy/dz"].value
+    assert zeros.shape == (5, 5) and not np.any(zeros)
+
+
+LONG = "%%grad x -J -q -o found\ny = tf.sin(x)"
+
+
+def test_a_long_jacobian_tells_in_a_notebook_how_far_it_is(kernel: Any) -> None:
+    said: list[tuple[str, str, str]] = []
+
+    def heard(message: dict[str, Any]) -> None:
+        if message["msg_type"] in ("display_data", "update_display_data"):
+            content = message["content"]
+            bar = content["data"]["text/html"]
+            said.append((message["msg_type"], content["data"]["text/plain"], bar))
+            assert content["transient"]["display_id"]
+
+    setup = "%load_ext tapemagic\nimport tensorflow as tf\nx = tf.linspace(0.0, 1.0, {})"
+    for size, code in ((6000, LONG), (10, LONG.replace("sin", "cos"))):
+        kernel.execute_interactive(setup.format(size), timeout=120)
+        reply = kernel.execute_interactive(code, timeout=300, output_hook=heard)
+        assert reply["content"]["status"] == "ok"
+    kinds, words, bars = zip(*said)
+    assert kinds == ("display_data", *["update_display_data"] * (len(said) - 1))
+    shares = [text.rpartition(" ")[2] for text in words[:-1]]
+    assert shares == ["0%", "33%", "67%", "100%"]
+    assert words[0].startswith("the Jacobian, 36,000,000 entries, 137 MiB")
+    assert '<progress value="0.333"' in bars[1]
+    assert words[-1] == bars[-1] == ""
+
+
+def test_a_long_jacobian_tells_on_a_terminal_how_far_it_is() -> None:
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    code = f"""
+import sys; sys.path.insert(0, {str(ROOT / "tests")!r})
+import tensorflow as tf
+from cells import open_shell
+with open_shell() as shell:
+    shell.names["x"] = tf.linspace(0.0, 1.0, 6000)
+    sys.stderr.write("begin")
+    shell.run({LONG!r}).raise_error()
+    sys.stderr.write("end")
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, stderr=theirs, timeout=300, check=True
+    )
+    assert done.returncode == 0
+    os.close(theirs)
+    told = b""
+    with contextlib.suppress(OSError):  # no more to read
+        while part := os.read(ours, 65536):
+            told += part
+    os.close(ours)
+    lines = told.decode().partition("begin")[2].partition("end")[0].split("\r")
+    assert [line.strip().rpartition(" ")[2] for line in lines] == [
+        *["", "0%", "33%", "67%", "100%"],
+        *["", ""],
+    ]
 
 
 def test_the_hessian_vector_product(shell: Shell) -> None:
