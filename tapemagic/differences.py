@@ -128,6 +128,6 @@ def _followed(
 
     def run(shifts: Sequence[Array]) -> Array:
         moved = {form.source[0]: point + shifts[0]}
-        return np.asarray(np.sum(weights * forms.target_value(definitions, moved)))
+        return np.asarray(np.sum(weights * forms.target_value(form, moved)))
 
-    return run, [point], forms.definitions_cost(definitions)
+    return run, [point], forms.definitions_cost(form)

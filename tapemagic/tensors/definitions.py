@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -60,6 +61,11 @@ class Definition:
     @property
     def opaque(self) -> bool:
         return self.operation is not None
+
+    @cached_property
+    def reads(self) -> frozenset[Leaf]:
+        """The names in its formula."""
+        return frozenset(part for part in postorder([self.node]) if isinstance(part, Leaf))
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,14 @@ def adjoint_leaf(leaf: Leaf, front: Shape) -> Leaf:
 
 
 def forward(
-    definitions: Definitions, chosen: Mapping[Leaf, Array] | None = None
+    definitions: Definitions,
+    chosen: Mapping[Leaf, Array] | None = None,
+    at_rest: Mapping[Leaf, Array] | None = None,
 ) -> dict[Leaf, Array]:
     """All names in float64, from the recorded values of what is given (and of what an opaque
-    operation made) or those `chosen` in their place. Raises `LookupError` where one is gone."""
+    operation made) or those `chosen` in their place; what depends on none of these is taken from
+    the values `at_rest`, where they are known. Raises `LookupError` where one is gone."""
+    moved = set(chosen or ())
     known: dict[Leaf, Array] = {}
     opaque = [d.leaf for d in definitions.definitions if d.opaque]
     for leaf in (*definitions.given, *opaque):
@@ -30,8 +34,13 @@ def forward(
             raise LookupError(leaf.name.text)
         known[leaf] = value
     for d in definitions.definitions:
-        if not d.opaque:
+        if d.opaque:
+            continue
+        if at_rest is None or not moved.isdisjoint(d.reads):
             known[d.leaf] = evaluate([d.node], known)[0]
+            moved.add(d.leaf)
+        else:
+            known[d.leaf] = at_rest[d.leaf]
     return known
 
 

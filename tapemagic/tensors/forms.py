@@ -92,14 +92,24 @@ def value(form: TensorForm) -> Array | None:
     return form.followed()
 
 
-def target_value(definitions: Definitions, moved: Mapping[Leaf, Array]) -> Array:
+def target_value(form: TensorForm, moved: Mapping[Leaf, Array]) -> Array:
     """The target in float64, with values `moved`; `LookupError` where one is gone."""
-    return forward(definitions, moved)[definitions.target]
+    memo = None if form.memo is None else form.memo()
+    if memo is not None and memo.at_rest is None:
+        memo.at_rest = forward(form.definitions)
+    at_rest = None if memo is None else memo.at_rest
+    return forward(form.definitions, moved, at_rest)[form.definitions.target]
 
 
-def definitions_cost(definitions: Definitions) -> float:
-    """About how many multiplications it takes to follow them once."""
-    return cost([d.node for d in definitions.definitions if not d.opaque])
+def definitions_cost(form: TensorForm) -> float:
+    """About how many multiplications it takes to follow the definitions once."""
+    memo = None if form.memo is None else form.memo()
+    if memo is None or memo.definitions_cost is None:
+        found = cost([d.node for d in form.definitions.definitions if not d.opaque])
+        if memo is None:
+            return found
+        memo.definitions_cost = found
+    return memo.definitions_cost
 
 
 def stops(definitions: Definitions) -> bool:

@@ -90,6 +90,8 @@ class Memo:
     """What the forms of one target have in common, in numbers at the recorded point."""
 
     arrays: dict[Node, Array] = field(default_factory=dict)
+    at_rest: dict[Leaf, Array] | None = None  # the definitions
+    definitions_cost: float | None = None
 
 
 @dataclass(frozen=True)
