@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tapemagic import codes
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.lives import TapeLives
 from tapemagic.log import SMALL, Handle, Large, Place, TapeLife
@@ -70,7 +71,8 @@ class OwnCall:
     @cached_property
     def variables(self) -> Mapping[int, str]:
         """The names of variables by id; found out when they are asked for, not in the cell."""
-        return names_in(self.scope)
+        code, _ = self.place
+        return names_in(self.scope, codes.looped(code.co_filename) if code is not None else ())
 
     def argument(self, position: int, name: str) -> Any:
         """An argument by position or name; None if it was not given."""

@@ -200,6 +200,18 @@ def statements_below(file: str, number: int) -> list[int]:
     return sorted({n.lineno for n in nodes if isinstance(n, ast.stmt) and n.lineno > number})
 
 
+def looped(file: str) -> set[str]:
+    """The names that loops and comprehensions of a file bind, to one thing after another."""
+    loops = (ast.For, ast.AsyncFor, ast.comprehension)
+    return {
+        part.id
+        for node in ast.walk(tree(file) or ast.Module([], []))
+        if isinstance(node, loops)
+        for part in ast.walk(node.target)
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+    }
+
+
 def last_assignment(file: str, name: str, before: int) -> ast.Assign | None:
     """The last `name = …` above a line."""
     found = [

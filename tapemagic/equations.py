@@ -9,7 +9,7 @@ one, else its number.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -158,7 +158,7 @@ def derive_equations(
     have up to `most` entries.
     Raises `NotDerivable` with the reason where there are none.
     """
-    slice_ = Slice(trace, target, leaves)
+    slice_ = Slice(trace, target, leaves, names)
     if target not in slice_.active:
         raise NotDependent
     return _Writer(trace, slice_, target, text, leaves, names, most).write()
@@ -179,7 +179,13 @@ def depend_on_each_other(trace: Trace, leaves: Sequence[Leaf]) -> bool:
 class Slice:
     """The operations between the leaves and the target, and the values that vary."""
 
-    def __init__(self, trace: Trace, target: int, leaves: Sequence[Leaf]) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        target: int,
+        leaves: Sequence[Leaf],
+        names: Collection[int] = (),
+    ) -> None:
         self.producer: dict[int, Operation] = {}
         for operation in trace.operations:
             for made in operation.outputs:
@@ -196,15 +202,15 @@ class Slice:
                 chosen = _chosen(trace, operation)
                 self.active.update(set(operation.outputs) - self.sources - chosen)
         self.operations = [op for op in self.operations if self.active.intersection(op.inputs)]
-        self.named = self._from_names(trace)
+        self.named = self._from_names(trace, names)
         self.uses = Counter(key for op in self.operations for key in set(op.inputs))
 
     def _choose(self, made: int, operation: Operation) -> None:
         self.producer[made] = operation
 
-    def _from_names(self, trace: Trace) -> set[int]:
+    def _from_names(self, trace: Trace, names: Collection[int]) -> set[int]:
         """The constants that came, by few ops, from small tensors with names."""
-        named = {b.tensor for b in trace.bindings if b.tensor in self.reach}
+        named = self.reach.intersection([*names, *(b.tensor for b in trace.bindings)])
         depth = dict.fromkeys(named, 0)
         for operation in trace.operations:
             under = [depth[key] for key in operation.inputs if key in depth]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapemagic import origins
+from tapemagic import codes, origins
 from tapemagic.asked import Circumstances
 from tapemagic.blocks import shorter, with_outputs
 from tapemagic.deriving import explain
@@ -86,7 +86,7 @@ class Explainer:
         self._several = len(sources) > 1 or not _scalars(sources)
         self._seed = None if seed.value is None else np.asarray(seed.value, dtype=np.float64)
         self._by = seed
-        own = names_in(namespace)
+        own = names_in(namespace, codes.looped(call.file) if call is not None else ())
         names = {**own, **{_id(s.value): s.alias or s.text for s in sources}}
         names.update({key: text for key, text in own.items() if text.isidentifier()})
         short = shorter(self._trace, names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -176,12 +176,14 @@ def _holds_variables(value: Any) -> bool:
     return hasattr(value, "__dict__")
 
 
-def names_in(namespace: Mapping[str, Any]) -> dict[int, str]:
-    """What the namespace calls its variables, members of layers and containers included."""
+def names_in(namespace: Mapping[str, Any], passing: Collection[str] = ()) -> dict[int, str]:
+    """What the namespace calls its variables, members of layers and containers included; by a
+    name that is only `passing`, a loop's, those that have no other."""
     found: dict[int, str] = {}
     items = [(k, v) for k, v in list(namespace.items()) if not k.startswith("_")]
-    for name, value in items:
-        if is_variable(value):
+    plain = [(name, value) for name, value in items if is_variable(value)]
+    for name, value in plain:
+        if name not in passing:
             found.setdefault(_id(value), name)
     for name, value in items:
         if _holds_variables(value):
@@ -194,6 +196,8 @@ def names_in(namespace: Mapping[str, Any]) -> dict[int, str]:
             for key, part in pairs:
                 if is_variable(part):
                     found.setdefault(_id(part), f"{name}[{key!r}]")
+    for name, value in plain:
+        found.setdefault(_id(value), name)
     return found
 
 

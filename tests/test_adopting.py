@@ -427,3 +427,38 @@ def test_python_code_in_an_op_is_not_run_again(shell: Shell) -> None:
     done.raise_error()
     assert shell.names["ran"] == [1]
     assert "the Python code in EagerPyFunc is not run again" in done.result["dy/dx"].check.note
+
+
+IN_A_LIST = {
+    "a Hessian by comprehensions": (
+        "p = [tf.Variable(2.0), tf.Variable(3.0)]\n"
+        "with tf.GradientTape(persistent=True) as t:\n"
+        "    with tf.GradientTape() as s:\n        L = p[0]**2*p[1]**2 + p[1]\n"
+        "    g = s.gradient(L, p)\n"
+        "H = [[t.gradient(gi, pj) for pj in p] for gi in g]",
+        ["dgi/dp[0] = 2 p[1]²", "dgi/dp[1] = 2 p[0]²"],
+    ),
+    "a loop over a dict": (
+        "d = {'a': tf.Variable(2.0), 'b': tf.Variable(3.0)}\n"
+        "with tf.GradientTape(persistent=True) as t:\n    L = tf.sin(d['a'])*d['b']**2\n"
+        "for v in d.values():\n    g = t.gradient(L, v)",
+        ["cos(d['a']) · d['b']²", "2 sin(d['a']) · d['b']"],
+    ),
+    "a loop over names": (
+        "W, b = tf.Variable(2.0), tf.Variable(3.0)\n"
+        "with tf.GradientTape(persistent=True) as t:\n    L = W**2*b**2\n"
+        "for p in [W, b]:\n    g = t.gradient(L, p)",
+        ["dL/dW = 2Wb²", "dL/db = 2W²b"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", IN_A_LIST)
+def test_a_loop_s_name_is_not_the_variable_s(shell: Shell, case: str) -> None:
+    body, forms = IN_A_LIST[case]
+    shell.clean()
+    done = shell.run(f"%%grad\n{body}")
+    done.raise_error()
+    for form in forms:
+        assert form in repr(done.result), form
+    assert all(derivative.check.agrees for derivative in done.result.values())

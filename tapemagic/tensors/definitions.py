@@ -134,7 +134,7 @@ def define(
 
     Raises `NotDerivable` with the reason where there are none.
     """
-    part = Slice(trace, target, sources)
+    part = Slice(trace, target, sources, names)
     if target not in part.active:
         raise NotDependent
     return _Writer(trace, part, target, text, sources, names).write()
