@@ -8,7 +8,7 @@ substitution, and the check. What is too long to be read stands one click away.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ from tapemagic.substitution import (
     with_values,
 )
 from tapemagic.tensors import telling as tensors
-from tapemagic.tensors.sweep import Sweep
+from tapemagic.tensors.sweep import Sweep, TensorForm
 from tapemagic.trace import Array
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ _FIX = 12  # lines of a fix that are shown
 class _Told:
     """What stands on the page already."""
 
+    matrices: Collection[object]  # definitions that are told in whole tensors
     content: object = None  # of the definitions told last
     sweeps: list[Sweep] = field(default_factory=list)  # whose adjoints were told
     teller: tensors.Teller | None = None
@@ -67,10 +68,9 @@ class _Told:
 def whole(result: Result) -> Document:
     """The whole result: definitions that are shared are told once."""
     sections: list[Section] = []
-    told = _Told()
+    told = _Told(_matrices(result.values()))
     for derivative in result.values():
-        before = _defined(derivative, told)
-        sections += [*before, _section(derivative, told)]
+        sections += _sections(derivative, told)
     if result.notes:
         sections.append(Section(tuple(Note(text) for text in result.notes)))
     return Document(tuple(sections))
@@ -79,7 +79,7 @@ def whole(result: Result) -> Document:
 def calls(result: Result) -> Document:
     """The calls of the user's own tapes, in their order; a loop's middle ones are folded."""
     sections: list[Section] = []
-    told = _Told()
+    told = _Told(_matrices(one for call in result.calls for one in call.derivatives))
     for call in result.calls:
         parts = _call(call, told)
         if call.count > 1 and 1 < call.number < call.count:
@@ -104,8 +104,7 @@ def _call(call: Call, told: _Told) -> list[Section]:
         return [Section((note, *told_of), title)]
     sections: list[Section] = []
     for derivative in call.derivatives:
-        before = _defined(derivative, told)
-        sections += [*before, _section(derivative, told)]
+        sections += _sections(derivative, told)
     if not sections:
         sections = [Section((Note("no source was asked for: the list is empty", "warning"),))]
     if sections[0].heading is not None:
@@ -115,9 +114,24 @@ def _call(call: Call, told: _Told) -> list[Section]:
 
 def single(derivative: Derivative) -> Document:
     """One derivative by itself."""
-    told = _Told()
-    before = _defined(derivative, told)
-    return Document((*before, _section(derivative, told)))
+    return Document(tuple(_sections(derivative, _Told(_matrices([derivative])))))
+
+
+def _sections(derivative: Derivative, told: _Told) -> list[Section]:
+    """What it needs of definitions, and the derivative itself."""
+    form = derivative.tensor
+    if form is not None and form.closed is not None and _whole_content(form) in told.matrices:
+        derivative = replace(derivative, derivation=None, closed_form=None)
+    return [*_defined(derivative, told), _section(derivative, told)]
+
+
+def _matrices(derivatives: Iterable[Derivative]) -> set[object]:
+    """The definitions that some derivative needs in whole tensors: so they are told for all."""
+    return {
+        _whole_content(derivative.tensor)
+        for derivative in derivatives
+        if derivative.tensor is not None and derivative.derivation is None
+    }
 
 
 # -- definitions -------------------------------------------------------------------------------
@@ -136,8 +150,8 @@ def _defined(derivative: Derivative, told: _Told) -> list[Section]:
     if derivative.tensor is None:
         return []
     found = []
-    definitions, sweep = derivative.tensor.definitions, derivative.tensor.sweep
-    content = tuple((part.leaf, part.node) for part in definitions.definitions)
+    sweep = derivative.tensor.sweep
+    content = _whole_content(derivative.tensor)
     teller = _teller(derivative, told)
     if content != told.content:
         told.content = content
@@ -157,6 +171,10 @@ def _teller(derivative: Derivative, told: _Told) -> tensors.Teller:
         derivative.tensor, derivative.style, several, meanings, told.teller
     )
     return told.teller
+
+
+def _whole_content(form: TensorForm) -> object:
+    return tuple((part.leaf, part.node) for part in form.definitions.definitions)
 
 
 def _content(equations: Equations) -> tuple[object, ...]:

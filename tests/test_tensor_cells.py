@@ -247,6 +247,21 @@ def test_how_it_reads(shell: Shell, case: str) -> None:
     assert wanted in repr(shell.names["res"]) + shell.names["res"].latex
 
 
+def test_one_notation_for_all_sources(shell: Shell) -> None:
+    shell.clean()
+    shell.run(
+        "S = tf.constant([[2., .3], [.3, 1.]]); mu = tf.constant([[1.], [.5]])\n"
+        "x = tf.constant([[2.], [3.]])"
+    ).raise_error()
+    body = "d = x - mu\nm = tf.transpose(d) @ tf.linalg.inv(S) @ d"
+    shell.run(f"%%grad x, mu, S -q -o res\n{body}").raise_error()
+    shown = repr(shell.names["res"])
+    assert shown.count("Definitions") == 1
+    assert "∂m/∂x = (S⁻¹ + S⁻ᵀ)(x − μ)" in shown and "∂m/∂S = −S⁻ᵀ(x − μ)" in shown
+    shell.run(f"%%grad x --hessian --notation matrix -q -o res\n{body}").raise_error()
+    assert "⎡⎡" not in repr(shell.names["res"])  # of shape (2, 1, 2, 1), and told as a matrix
+
+
 # ---- where there is no closed form --------------------------------------------------------------
 
 OPAQUE = {

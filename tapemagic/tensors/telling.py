@@ -22,7 +22,7 @@ from tapemagic.tensors.following import adjoint_leaf
 from tapemagic.tensors.index_form import IndexWriter
 from tapemagic.tensors.matrix_form import MatrixWriter, NotMatrix
 from tapemagic.tensors.matrix_products import transposed
-from tapemagic.tensors.nodes import Array, Leaf, Node, Plus, Structure, postorder
+from tapemagic.tensors.nodes import Array, Leaf, Node, Plus, Structure, core, postorder
 from tapemagic.tensors.shapes import with_shapes
 from tapemagic.tensors.sweep import AdjointForm, TensorForm
 
@@ -356,6 +356,9 @@ class Teller:
         return [d.Note("numerator layout: the tape's own answer is the transpose")]
 
     def _laid_out(self, value: Array) -> Array:
+        """As the formula beside it stands: in rows and columns."""
+        if self._in_matrices and value.ndim > 2:
+            value = value.reshape(core(value.shape))
         if self._transposes and value.ndim == 1:
             return value.reshape(1, -1)
         return value.T if self._transposes and value.ndim == 2 else value
