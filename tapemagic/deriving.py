@@ -158,7 +158,7 @@ def _in_components(
             return None, None, []
     derivation = None
     try:
-        derivation = entrywise(trace, question)
+        derivation = entrywise(trace.abridged(), question)
         closed = _closed(question, derivation, lower)
         if whole and (closed is None or is_long(closed.formulas)):
             return None, None, []

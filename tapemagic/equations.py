@@ -401,7 +401,7 @@ class _Writer:
         inputs = [k for k in operation.inputs if k in self._slice.active]
         arguments = [self._as_symbols(key) for key in inputs]
         if operation.vjp is None:
-            raise NotDerivable(f"{operation.kind} runs Python code that cannot be seen through")
+            raise NotDerivable(f"the entries of {operation.kind} cannot be seen through")
         for position, key in enumerate(operation.outputs):
             if not self._slice.uses[key] and key != self._target:
                 continue

@@ -110,7 +110,8 @@ class Log:
     `bindings` are (position, name, tensor, code, offset) with the line where it was bound;
     `function_reads` has the variables' values at each call of a compiled function; `calls`
     are questions to tapes, each with the positions `start` and `at` around its answer;
-    `layers` are the calls of layers, in the order in which they began."""
+    `layers` are the calls of layers, in the order in which they began, `wholes` those of
+    TensorFlow's functions of many ops."""
 
     def __init__(self) -> None:
         self.raw: list[Entry] = []
@@ -123,6 +124,7 @@ class Log:
         self.lives: list[TapeLife] = []
         self.calls: list[Any] = []
         self.layers: list[LayerCall] = []
+        self.wholes: list[LayerCall] = []
         self.large: dict[int, Large] = {}  # what is not kept itself, by id
         self._settled = self._named = 0  # how much of `raw` and `bindings` is in `tensors`
 
@@ -182,8 +184,9 @@ class Log:
             life.watched = [(key, moved(at), place) for key, at, place in life.watched]
             for stop in life.stops:
                 stop.first, stop.last = moved(stop.first), moved(stop.last)
-        self.layers = [c for c in self.layers if not (inside(c.first) and c.last <= last)]
-        for layer in self.layers:
+        for calls in (self.layers, self.wholes):
+            calls[:] = [c for c in calls if not (inside(c.first) and c.last <= last)]
+        for layer in (*self.layers, *self.wholes):
             layer.first, layer.last = moved(layer.first), moved(layer.last)
         for call in self.calls:
             call.start, call.at = moved(call.start), moved(call.at)

@@ -20,6 +20,7 @@ from tapemagic.elsewhere import Elsewhere
 from tapemagic.intent import asks_a_tape
 from tapemagic.keys import bound_name, is_plain_name
 from tapemagic.layers import Layers
+from tapemagic.libraries import Libraries
 from tapemagic.lives import TapeLives
 from tapemagic.mistakes import attach, explained, is_about_none, raised_at
 from tapemagic.options import GradError, Options
@@ -63,6 +64,7 @@ class Session:
         self.wants_reads = bool(self._looked_up)
         self._replicas = Replicas(self._recorder)
         self._layers = Layers(self._recorder, namespace)
+        self._libraries = Libraries(self._recorder)
         self._own_calls = OwnCalls(self._recorder, self._lives, self._adopt)
         self._bound: dict[str, None] = {}  # the names of tensors and variables, the latest last
         self._awaited = set(self._plain)  # those that the cell has not bound yet
@@ -92,6 +94,8 @@ class Session:
             self._own_calls.start()
             undo.callback(self._layers.stop)
             self._layers.start()
+            undo.callback(self._libraries.stop)
+            self._libraries.start()
             undo.callback(self._replicas.stop)
             self._replicas.start()
             undo.callback(self.tape.close)

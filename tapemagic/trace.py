@@ -118,7 +118,8 @@ class Trace:
 
     A variable gives a new tensor at each read: those between two assignments count as one.
     `variables` has these reads, in order, by the variable's id; `aliases` maps each further
-    read to the one that it counts as. `local` are names inside functions.
+    read to the one that it counts as. `local` are names inside functions. `wholes` are the calls
+    of library functions of many ops that a book writes as one.
     """
 
     operations: tuple[Operation, ...]
@@ -130,6 +131,7 @@ class Trace:
     local: tuple[Binding, ...] = ()
     look: Callable[[int], Array | None] | None = None
     blocks: tuple[Block, ...] = ()
+    wholes: tuple[Block, ...] = ()
 
     def canonical(self, tensor: int) -> int:
         """The id under which the operations know this tensor."""
@@ -162,6 +164,22 @@ class Trace:
             local=tuple(b for b in self.local if b.at <= until),
             blocks=tuple(b for b in self.blocks if b.first < until and not off(b.first)),
         )
+
+    def abridged(self) -> Trace:
+        """The trace with each of the `wholes` as one operation, in place of those inside."""
+        if not self.wholes:
+            return self
+        last = {key: whole for whole in self.wholes for key in whole.outputs}
+        found = []
+        for op in self.operations:
+            whole = next((last[key] for key in op.outputs if key in last), None)
+            if whole is not None:
+                attributes = {"dtype": self.tensors[op.outputs[0]].dtype}
+                one = Operation(whole.name, whole.inputs, whole.outputs, attributes)
+                found.append(replace(one, line=op.line, at=op.at, off_tape=op.off_tape))
+            elif not any(other.holds(op.at) for other in self.wholes):
+                found.append(op)
+        return replace(self, operations=tuple(found))
 
     def inside(self) -> Trace:
         """The trace with the lines of compiled functions, in place of those that called them."""

@@ -78,8 +78,18 @@ class Tracer:
         escapes += tuple(Escaped(at, "bool", key, line(place)) for at, key, place in self._decided)
         local = tuple(binding for _, binding in stored)
         blocks = tuple(_block(call, reads.alias) for call in self._log.layers)
+        wholes = tuple(_block(call, reads.alias) for call in self._log.wholes)
         return Trace(
-            operations, values, tuple(bindings), reads.of, reads.alias, escapes, local, look, blocks
+            operations,
+            values,
+            tuple(bindings),
+            reads.of,
+            reads.alias,
+            escapes,
+            local,
+            look,
+            blocks,
+            wholes,
         )
 
     def _opened(self) -> tuple[list[tuple[Any, ...]], dict[int, Array]]:

@@ -13,6 +13,7 @@ from rule_examples import Example
 from tensorflow.python.framework import op_callbacks
 
 from tapemagic.formula import Name
+from tapemagic.libraries import NAMES
 from tapemagic.tensors.evaluation import evaluate
 from tapemagic.tensors.lifting import lifted
 from tapemagic.tensors.nodes import Leaf, Node, core, ones
@@ -63,6 +64,8 @@ def _moves(example: Example, place: int, array: Any) -> bool:
 
 
 def _run(example: Example, inputs: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+    if example.kind in NAMES:
+        return [_raw(example, inputs)[0].numpy()], {"dtype": inputs[0].dtype.name}
     seen: list[dict[str, Any]] = []
 
     def watch(kind: Any, given: Any, attributes: Any, outputs: Any, *rest: Any) -> None:
@@ -82,6 +85,8 @@ def _raw(example: Example, tensors: list[Any]) -> list[Any]:
     rest, groups = iter(tensors), []
     for entry in example.inputs:
         groups.append([next(rest) for _ in entry] if isinstance(entry, list) else next(rest))
+    if example.kind in NAMES:
+        return [getattr(tf.linalg, example.kind)(*groups)]
     return raw_op(example.kind, groups, example.options)
 
 

@@ -107,6 +107,8 @@ _SYMMETRIC = spd(3, 3)
 MATRICES = [
     E("MatrixInverse", (spd(2, 3, 3),), {"adjoint": True}),
     E("MatrixInverse", (n(2, 1, 1),)),
+    *(E("expm", (scale * n(*s),)) for s in ((3, 3), (2, 1, 2, 2), (2, 1, 1)) for scale in (1, 9)),
+    *(E("pinv", (n(*s),)) for s in ((3, 3), (4, 2), (2, 4), (2, 3, 2), (3, 1), (2, 1, 3))),
     E("MatrixDeterminant", (n(3, 1, 1),)),
     E("MatrixDeterminant", (n(3, 3),)),
     E("LogMatrixDeterminant", (spd(2, 3, 3),)),

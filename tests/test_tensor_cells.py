@@ -236,6 +236,20 @@ READ = {
         "A, x = tf.random.normal((2, 3)), tf.random.normal((3,))",
         "%%grad x --notation matrix --layout numerator",
         "u = tf.linalg.matvec(A, x)\nv = u**3\nL = tf.reduce_sum(v**2)", "∂L/∂v = 2vᵀ"),
+    "the exponential of a matrix": (
+        "A = tf.random.normal((4, 4))", "%%grad A",
+        "E = tf.linalg.expm(A)\nL = tf.linalg.trace(E)", "∂L/∂A = expm(Aᵀ)"),
+    "the exponential of a matrix, in a direction": (
+        "A, v = tf.random.normal((4, 4)), tf.random.normal((4,))", "%%grad A",
+        "x = tf.linalg.matvec(tf.linalg.expm(A), v)\nL = tf.reduce_sum(x**2)",
+        "∂L/∂A = L_exp(Aᵀ, 2 expm(A) vvᵀ)"),
+    "the same twice": (
+        "A = tf.random.normal((4, 4))", "%%grad A -n 2",
+        "L = tf.linalg.trace(tf.linalg.expm(A))", "∂²L/∂A² = L_exp(A, 𝟏𝟏ᵀ)ᵀ"),
+    "a pseudoinverse": (
+        "T, y = tf.random.normal((5, 3)), tf.random.normal((5,))", "%%grad T",
+        "P = tf.linalg.pinv(T)\nw = tf.linalg.matvec(P, y)\nL = tf.reduce_sum(w**2)",
+        "∂L/∂T = 2(I − TP) ywᵀPPᵀ − 2PᵀwyᵀPᵀ + 2PᵀPywᵀ(I − PT)"),
 }  # fmt: skip
 
 

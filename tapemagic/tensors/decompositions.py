@@ -178,6 +178,25 @@ def _log_determinant(context: Context) -> Sequence[Node | None]:
     return (None, whole.make("logdet", shape, operand.node))
 
 
+def _exponential(context: Context) -> Sequence[Node]:
+    (operand,) = context.inputs
+    if operand.shape[-1] == 1:
+        return (applied(call("exp", PLACES[0]), [operand.node], core(operand.shape)),)
+    return (whole.make("expm", core(operand.shape), operand.node),)
+
+
+def _pseudoinverse(context: Context) -> Sequence[Node]:
+    (operand,) = context.inputs
+    if 1 in operand.shape[-2:]:  # aᵀ/‖a‖²
+        axes = list(operand.axes)
+        batch = [axis for axis in axes if axis < len(operand.shape) - 2]
+        total = contract([(to_power(operand.node, number(2)), axes)], batch, {})
+        factors = [(operand.node, axes), (to_power(total, MINUS), batch)]
+        return (contract(factors, axes, {}),)
+    least = 10.0 * max(operand.shape[-2:]) * np.finfo(str(context.attributes["dtype"])).eps
+    return (whole.make("pinv", core(context.output), operand.node, parameters=(float(least),)),)
+
+
 def _cholesky(context: Context) -> Sequence[Node]:
     (operand,) = context.inputs
     if operand.shape[-1] == 1:
@@ -229,6 +248,8 @@ ROWS: dict[str, Rule] = {
     "MatrixDeterminant": _determinant,
     "LogMatrixDeterminant": _log_determinant,
     "Cholesky": _cholesky,
+    "expm": _exponential,  # these two are functions of TensorFlow's, made of many ops
+    "pinv": _pseudoinverse,
     "SelfAdjointEigV2": _eigenvalues,
     "Svd": _singular_values,
     "Cross": _cross,

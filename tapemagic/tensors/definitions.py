@@ -134,6 +134,7 @@ def define(
 
     Raises `NotDerivable` with the reason where there are none.
     """
+    trace = trace.abridged()
     part = Slice(trace, target, sources, names)
     if target not in part.active:
         raise NotDependent

@@ -27,6 +27,11 @@ from tapemagic.functions import FUNCTIONS
 
 MINUS = number(-1)
 NAMES = {"cross_entropy": "CE", "log_softmax": "logsoftmax", "cholesky": "chol"}
+LEGEND = {
+    "expm": "expm(A) = I + A + A²/2! + ⋯, the exponential of a matrix",
+    "L_exp": "L_exp(A, G) is the derivative of expm at A in the direction G",
+    "pinv": "pinv(A) is the pseudoinverse of A",
+}
 
 
 def pointwise(parts: Sequence[Formula]) -> Formula:

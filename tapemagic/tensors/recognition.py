@@ -36,7 +36,7 @@ from tapemagic.tensors.nodes import (
 )
 from tapemagic.tensors.unmerging import apart, summed_apart
 from tapemagic.tensors.vectorising import over_all
-from tapemagic.tensors.whole import make, softmax
+from tapemagic.tensors.whole import exponential, make, softmax
 
 MINUS = number(-1)
 Rule = Callable[[Node], "Node | None"]
@@ -489,6 +489,36 @@ def _expanded(node: Node) -> list[Node]:
     return [node]
 
 
+def _along_identity(node: Node) -> Node | None:
+    """The derivative of exp at A in the direction c I is c exp(A)."""
+    assert isinstance(node, Function)
+    scale = _of_identity(node.operands[1]) if node.function == "L_exp" else None
+    if scale is None:
+        return None
+    axes = tuple(range(node.rank))
+    factors = [(scale, axes[:-2]), (exponential(node.operands[0]), axes)]
+    return contract(factors, axes, dict(enumerate(node.shape)))
+
+
+def _of_identity(node: Node) -> Node | None:
+    """c of c I, where I is the identity of the last two axes; None for any other."""
+    if _is_identity(node):
+        return constant(ONE)
+    if not isinstance(node, Contract):
+        return None
+    own = {node.rank - 2, node.rank - 1}
+    eyes = [f for f in node.factors if _is_identity(f[0]) and set(f[1]) == own]
+    rest = [f for f in node.factors if f not in eyes]
+    if len(eyes) != 1 or any(own.intersection(labels) for _, labels in rest):
+        return None
+    out = range(node.rank - 2)
+    return contract(rest, out, dict(enumerate(node.shape[:-2])), node.coefficient)
+
+
+def _is_identity(node: Node) -> bool:
+    return isinstance(node, Structure) and node.kind == "identity"
+
+
 RULES: Mapping[type, tuple[Rule, ...]] = {
     Contract: (
         summed_apart,
@@ -503,4 +533,5 @@ RULES: Mapping[type, tuple[Rule, ...]] = {
     Plus: (over_all, _logsumexp_shifted, _log_softmax, _softplus, _factored, _cancelled),
     Map: (_log_of_sum, _log_of_softmax, _sigmoid),
     Reshape: (apart,),
+    Function: (_along_identity,),
 }

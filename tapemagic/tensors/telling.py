@@ -21,8 +21,8 @@ from tapemagic.tensors.definitions import Definition, Definitions, Layer
 from tapemagic.tensors.following import adjoint_leaf
 from tapemagic.tensors.index_form import IndexWriter
 from tapemagic.tensors.matrix_form import MatrixWriter, NotMatrix
-from tapemagic.tensors.matrix_products import transposed
-from tapemagic.tensors.nodes import Array, Leaf, Node, Plus, Structure, core, postorder
+from tapemagic.tensors.matrix_products import LEGEND, transposed
+from tapemagic.tensors.nodes import Array, Function, Leaf, Node, Plus, Structure, core, postorder
 from tapemagic.tensors.shapes import with_shapes
 from tapemagic.tensors.sweep import AdjointForm, TensorForm
 
@@ -259,10 +259,12 @@ class Teller:
         return self._meanings_in(nodes)
 
     def _meanings_in(self, nodes: list[Node]) -> list[d.Item]:
+        functions = [n.function for n in postorder(nodes) if isinstance(n, Function)]
+        texts = [LEGEND[name] for name in dict.fromkeys(functions) if name in LEGEND]
         if not self._in_matrices:
-            return []
+            return [d.Note(text) for text in texts]
         written = set(parts([self._matrix.write(node) for node in nodes if self._can_write(node)]))
-        said: dict[str, None] = {}
+        said = dict.fromkeys(texts)
         for node in postorder(nodes):
             text = self._matrix.meaning(node) if isinstance(node, Structure) else ""
             if text and {symbol := self._matrix.symbol(node), transposed(symbol)} & written:  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ where calculus leaves a choice (ties of max) they follow TensorFlow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,7 +28,15 @@ from tapemagic.tensors.algebra import (
     scaled,
     to_power,
 )
-from tapemagic.tensors.nodes import PLACES, Array, Function, Node, Shape, Structure
+from tapemagic.tensors.nodes import (
+    PLACES,
+    Array,
+    Function,
+    Node,
+    Shape,
+    Structure,
+    identity,
+)
 
 Pullback = Callable[[Function, Node, int], "Sequence[Node | None]"]
 MINUS = number(-1)
@@ -65,6 +74,11 @@ def inverse(matrix: Node) -> Node:
 def softmax(logits: Node) -> Node:
     """softmax over the last axis"""
     return make("softmax", logits.shape, logits)
+
+
+def exponential(matrix: Node) -> Node:
+    """I + A + A²/2! + …, of the last two axes."""
+    return make("expm", matrix.shape, matrix)
 
 
 def product(node: Node, count: int, has_zero: bool = False) -> Node:
@@ -125,6 +139,51 @@ def _cholesky_back(node: Function, g: Node, lead: int) -> list[Node | None]:
     one = _join(factors, (*front, *batch, i, j))
     other = _join(factors, (*front, *batch, j, i))
     return [scaled(plus([one, other], one.shape), number(Fraction(1, 2)))]
+
+
+def _turned(node: Node, ahead: Shape = ()) -> Node:
+    """The transpose of the last two axes; the same for all of the axes `ahead`."""
+    front, (*batch, i, j) = fresh(len(ahead)), fresh(node.rank)
+    out = (*front, *batch, i, j)
+    return contract([(node, (*batch, j, i))], out, dict(zip(front, ahead)))
+
+
+def _exponential_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """The derivative of the exponential at Aᵀ in the direction ḡ"""
+    return [make("L_exp", g.shape, _turned(node.operands[0], g.shape[:lead]), g)]
+
+
+def _frechet_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """Linear in the direction; by the matrix it would be a second derivative."""
+    matrix, _ = node.operands
+    if not isinstance(matrix, Structure):
+        return _not_derived(node, g, lead)
+    return [None, make("L_exp", g.shape, _turned(matrix, g.shape[:lead]), g)]
+
+
+def _pseudoinverse_back(node: Function, g: Node, lead: int) -> list[Node | None]:
+    """−Pᵀ ḡ Pᵀ + (I − AP) ḡᵀ P Pᵀ + Pᵀ P ḡᵀ (I − PA), of Golub and Pereyra (1973)"""
+    matrix = node.operands[0]
+    front, (*batch, p, q) = _axes(g, lead)
+    i, j, k = fresh(3)
+    out = (*front, *batch, i, j)
+    back = (g, (*front, *batch, p, q))
+
+    def gap(one: Node, other: Node) -> Node:
+        """I − one other"""
+        size = one.shape[-2]
+        ahead = dict(zip(batch, one.shape))
+        eye = contract([(identity(size), (i, j))], (*batch, i, j), ahead)
+        factors = [(one, (*batch, i, k)), (other, (*batch, k, j))]
+        return plus([eye, _join(factors, (*batch, i, j), MINUS)], eye.shape)
+
+    inner = [(node, (*batch, p, i)), back, (node, (*batch, j, q))]
+    square = [(node, (*batch, p, k)), (node, (*batch, j, k))]
+    left = [(gap(matrix, node), (*batch, i, q)), back, *square]
+    square = [(node, (*batch, k, i)), (node, (*batch, k, q))]
+    right = [*square, back, (gap(node, matrix), (*batch, p, j))]
+    terms = [_join(inner, out, MINUS), _join(left, out), _join(right, out)]
+    return [plus(terms, terms[0].shape)]
 
 
 def _eigenvalues_back(node: Function, g: Node, lead: int) -> list[Node | None]:
@@ -272,6 +331,28 @@ def _product_of_others(array: Array, count: int) -> Array:
     return np.asarray((ahead * behind).reshape(array.shape))
 
 
+def _exponential(matrix: Array) -> Array:
+    """By a Padé approximant of a part of the matrix, squared again and again (Higham, 2005)."""
+    norm = float(np.max(np.sum(np.abs(matrix), axis=-2), initial=0.0))
+    halvings = max(0, math.ceil(math.log2(norm / 5.4))) if 0 < norm < math.inf else 0
+    part, eye = matrix / 2.0**halvings, np.eye(matrix.shape[-1])
+    above = below = np.zeros_like(matrix)
+    for k in range(13, -1, -1):
+        weight = math.comb(13, k) / math.perm(26, k) * eye
+        above, below = above @ part + weight, weight - below @ part
+    found = np.linalg.solve(below, above)
+    for _ in range(halvings):
+        found = found @ found
+    return np.asarray(found)
+
+
+def _frechet(matrix: Array, direction: Array) -> Array:
+    """The upper right block of exp of [[A, G], [0, A]]."""
+    size = matrix.shape[-1]
+    whole = np.block([[matrix, direction], [np.zeros_like(matrix), matrix]])
+    return _exponential(whole)[..., :size, size:]
+
+
 def _cross_entropy(logits: Array, labels: Array) -> Array:
     terms = np.where(labels == 0, 0.0, -labels * _log_softmax(logits))
     return np.asarray(np.sum(terms, axis=-1))
@@ -309,6 +390,9 @@ FUNCTIONS: dict[str, Row] = {
         Row("inverse", "inverse matrix rule", np.linalg.inv, _inverse_back),
         Row("det", "determinant rule", np.linalg.det, _determinant_back),
         Row("logdet", "log-determinant rule", lambda a: np.linalg.slogdet(a)[1], _logdet_back),
+        Row("expm", "matrix exponential rule", _exponential, _exponential_back),
+        Row("L_exp", "a derivative of the matrix exponential", _frechet, _frechet_back),
+        Row("pinv", "pseudoinverse rule", np.linalg.pinv, _pseudoinverse_back),
         Row("cholesky", "Cholesky rule", np.linalg.cholesky, _cholesky_back),
         Row("eigenvalues", "eigenvalue rule", np.linalg.eigvalsh, _eigenvalues_back),
         Row("eigenvectors", "eigenvectors", lambda a: np.linalg.eigh(a)[1], _not_derived),
