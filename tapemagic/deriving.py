@@ -112,7 +112,7 @@ def _verified(
 def _reasons(tensor: TensorForm | None, why: str, reasons: list[str]) -> list[str]:
     """Why there is no closed form, if so: `why` there is none in whole tensors, or `reasons` why
     there is none in components."""
-    if tensor is not None and tensor.closed is not None:
+    if tensor is not None and (tensor.closed or tensor.in_adjoints) is not None:
         return []
     if why and (tensor is not None or not reasons or "entries" in reasons[0]):
         return [why]

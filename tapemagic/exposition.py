@@ -292,15 +292,20 @@ def _in_tensors(derivative: Derivative, heading: Formula, told: _Told) -> list[I
         return teller.beside(heading, names) if derivative.style.steps != "result" else []
     if derivative.derivation is not None:
         return []
-    label = "by substitution" if derivative.order == 1 else f"order {derivative.order}"
     chain = teller.chain() if derivative.style.steps != "result" else []
+    order = "by substitution" if derivative.order == 1 else f"order {derivative.order}"
+    label = order if chain else ""
+    if derivative.tensor.closed is None:  # its last line
+        if derivative.style.steps == "result":
+            return []
+        label = "" if chain else "chain rule"
     value = derivative.check.tape
     origins = None
     if value is not None and value.shape != tuple(getattr(derivative.value, "shape", ())):
         value = None  # of a large table, the rows that were used
     elif value is not None and printable(value):
         origins = _origins(derivative, heading, value)
-    return [*chain, *teller.closed(heading, value, label if chain else "", origins)]
+    return [*chain, *teller.closed(heading, value, label, origins)]
 
 
 _REMARKS = {"kink", "summed", "convention", "custom", "degenerate"}  # nothing is broken
@@ -445,7 +450,8 @@ def _verdict(derivative: Derivative) -> Note:
     # Where they differ, rounding to the tape's dtype may hide by how much: 1e-8 is 0 in float16.
     other = "float64" if check.agrees is False else dtype
     if check.symbolic is not None:
-        by_tensor = derivative.tensor is not None and derivative.tensor.closed is not None
+        form = derivative.tensor
+        by_tensor = form is not None and (form.closed or form.in_adjoints) is not None
         has_form = derivative.closed_form is not None or by_tensor
         name = "closed form" if has_form else "derivation"
         parts.append(f"{name} {_brief(check.symbolic, other)}")

@@ -336,6 +336,64 @@ def test_many_steps_stay_light(shell: Shell) -> None:
     assert len(html) < 3e6
 
 
+GATED = {  # how its step reads, and its derivatives by kernel, recurrent kernel and bias
+    "K.layers.LSTMCell(5)": (
+        "h, c",
+        "out, (_, c1) = cell(x, [h, c])",
+        ["xW + hU + 𝟏bᵀ", "σ(u₁ E_{6:10}ᵀ)", "c1 = u₃ ∘ c + u₂ ∘ u₄", "out = u₅ ∘ tanh(c1)"],
+        ["∂L/∂W = xᵀ · ∂L/∂u₁", "∂L/∂U = hᵀ · ∂L/∂u₁", "∂L/∂b = (∂L/∂u₁)ᵀ 𝟏"],
+    ),
+    "K.layers.GRUCell(5)": (
+        "h",
+        "out, _ = cell(x, [h])",
+        ["tanh(u₁ E_{11:15}ᵀ + u₄ ∘ (u₂ E_{11:15}ᵀ))", "out = u₃ ∘ h + (1 − u₃) ∘ u₅"],
+        ["∂L/∂W = xᵀ · ∂L/∂u₁", "∂L/∂U = hᵀ · ∂L/∂u₂"],
+    ),
+}
+
+
+@pytest.mark.parametrize("layer", GATED)
+def test_a_step_of_gates_reads_as_in_a_textbook(shell: Shell, layer: str) -> None:
+    states, body, definitions, forms = GATED[layer]
+    run(
+        shell,
+        f"cell = {layer}\nx = tf.random.normal((4, 3))\nh, c, goal = tf.random.normal((3, 4, 5))\n"
+        f"_ = cell(x, [{states}])",
+    )
+    body += "\nL = tf.reduce_sum((out - goal)**2)"
+    result = run(shell, f"%%grad cell\n{body}")
+    shown = repr(result)
+    for text in (f"out = cell(x, {states})", *definitions, *forms):
+        assert text in shown, text
+    assert "no closed form" not in shown
+    for derivative in result.values():
+        assert derivative.check.agrees is True
+        again = derivative.evaluate()
+        np.testing.assert_allclose(again, derivative.value, rtol=1e-3, atol=1e-5)
+    # What varies or not, the layer was called with all of it.
+    assert f"out = cell(x, {states})" in repr(run(shell, f"%%grad cell.kernel\n{body}"))
+
+
+def test_a_step_of_gates_by_hand(shell: Shell) -> None:
+    run(
+        shell,
+        "W = tf.Variable(tf.random.normal((8, 20))); b = tf.Variable(tf.zeros((20,)))\n"
+        "x = tf.random.normal((4, 3)); h, c = tf.random.normal((2, 4, 5))",
+    )
+    result = run(
+        shell,
+        "%%grad W, b\ni, f, g, o = tf.split(tf.concat([x, h], 1) @ W + b, 4, axis=1)\n"
+        "c1 = tf.sigmoid(f)*c + tf.sigmoid(i)*tf.tanh(g)\nh1 = tf.sigmoid(o)*tf.tanh(c1)\n"
+        "L = tf.reduce_sum(h1**2)",
+    )
+    shown = repr(result)
+    assert "u₁ = [x  h] W + 𝟏bᵀ" in shown and "i = u₁ E_{1:5}ᵀ" in shown
+    assert "∂L/∂u₁ = [∂L/∂i  ∂L/∂f  ∂L/∂g  ∂L/∂o]" in shown
+    assert "∂L/∂b = (∂L/∂u₁)ᵀ 𝟏" in shown and "no closed form" not in shown
+    for derivative in result.values():
+        np.testing.assert_allclose(derivative.evaluate(), derivative.value, 1e-3, 1e-5)
+
+
 COMPILED = [(name, "tf.function") for name in GRAPHS]
 # XLA refuses the gradient of loops.
 COMPILED += [(name, "tf.function(jit_compile=True)") for name in ("if", "return", "elif", "case")]

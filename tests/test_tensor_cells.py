@@ -349,7 +349,7 @@ def test_a_long_recurrence_grows_in_a_line(shell: Shell) -> None:
         derivative = only(shell, setup, RECURRENCE.format(steps))
         form = derivative.tensor
         assert form.closed is None
-        assert "too long" in " ".join(derivative.reasons)
+        assert form.in_adjoints is not None and not derivative.reasons
         assert derivative.check.agrees is True
         sweep = form.sweep
         nodes = [d.node for d in form.definitions.definitions]

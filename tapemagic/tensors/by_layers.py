@@ -14,6 +14,7 @@ from tapemagic.tensors.nodes import Leaf, Node
 from tapemagic.tensors.sweep import AdjointForm
 
 OPEN = 4  # definitions of a model that still stand open
+ALONE = 10  # and those of a layer, where there is no other
 _Numbered = tuple[int, Definition]
 
 
@@ -61,22 +62,33 @@ def grouped(parts: Sequence[_Numbered], layers: Sequence[Layer]) -> tuple[Part, 
     return tuple(found)
 
 
+def alone(parts: Sequence[Part]) -> bool:
+    """Whether a single layer ran, of not too many equations: these are what there is to read."""
+    groups = [part for part in parts if isinstance(part, Group)]
+    return (
+        len(groups) == 1
+        and len(groups[0].definitions) <= ALONE
+        and not any(isinstance(part, Group) for part in groups[0].parts)
+    )
+
+
 class LayerTeller:
     """Tells groups. `tell` makes a definition's line, with the layer whose only one it is;
-    `write` an argument of a layer, None where it cannot be written."""
+    `write` an argument of a layer."""
 
     def __init__(
         self,
         tell: Callable[[Definition, int, Layer | None], d.Item],
-        write: Callable[[Node], Formula | None],
+        write: Callable[[Node | None], Formula],
     ) -> None:
         self._tell, self._write = tell, write
 
     def items(self, parts: Sequence[Part]) -> list[d.Item]:
         """The lines of some parts."""
-        return [item for part in parts for item in self._part(part)]
+        openly = alone(parts)
+        return [item for part in parts for item in self._part(part, openly)]
 
-    def _part(self, part: Part) -> list[d.Item]:
+    def _part(self, part: Part, openly: bool = False) -> list[d.Item]:
         if not isinstance(part, Group):
             number, definition = part
             return [self._tell(definition, number, None)]
@@ -90,7 +102,7 @@ class LayerTeller:
         count = f"{len(layers)} layers, " if len(layers) > 1 else ""
         summary = f"inside {part.layer.name}: {count}{len(inside)} equations"
         told = abridged(part.parts, lambda _, one: self._part(one))
-        return [*self._header(part), d.Fold(summary, tuple(told))]
+        return [*self._header(part), *(told if openly else [d.Fold(summary, tuple(told))])]
 
     def _header(self, group: Group) -> list[d.Item]:
         """output = layer(input)"""
@@ -106,11 +118,8 @@ class LayerTeller:
 
     def call(self, layer: Layer) -> Formula | None:
         """dense(X)"""
-        arguments = [self._write(node) for node in layer.arguments]
-        known = [one for one in arguments if one is not None]
-        if not known or len(known) < len(arguments):
-            return None
-        return Call(layer.name, tuple(known))
+        arguments = tuple(self._write(node) for node in layer.arguments)
+        return Call(layer.name, arguments) if arguments else None
 
 
 def _innermost(group: Group) -> Layer:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tapemagic.equations import Leaf as Source
 from tapemagic.equations import Names, NotDependent, NotDerivable, Slice
-from tapemagic.formula import ONE, Name
+from tapemagic.formula import ONE, Call, Name
 from tapemagic.numbers import recognise
 from tapemagic.tensors.algebra import replaced, scaled
 from tapemagic.tensors.complexes import Pair
@@ -25,6 +25,7 @@ from tapemagic.tensors.nodes import (
     Contract,
     Function,
     Leaf,
+    Map,
     Node,
     Shape,
     Structure,
@@ -41,6 +42,7 @@ from tapemagic.trace import Line, Operation, Trace
 
 INLINE = 20  # nodes of an unnamed tensor that is still written inside another
 SHARED = 4  # the same where it is used more than once
+GATE = 2  # and where, inside a layer, it is a function that something is multiplied by
 _DEVICES = {"Identity", "Snapshot", "ReadVariableOp"}
 _ASIDE = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}  # they read no entries
 
@@ -77,7 +79,7 @@ class Layer:
     depth: int
     first: int
     last: int
-    arguments: tuple[Node, ...]
+    arguments: tuple[Node | None, ...]  # None: nowhere written
     outputs: tuple[Leaf, ...]
 
     def holds(self, at: int) -> bool:
@@ -168,9 +170,8 @@ class _Writer:
         self._taken: set[Name] = set()
         self._varying = self._vary()
         self._at = -1
-        self._uses = Counter(
-            key for op in part.operations if op.kind not in _ASIDE for key in set(op.inputs)
-        )
+        self._uses = self._counted()
+        self._gates = self._multiplied()
 
     def _vary(self) -> set[int]:
         """The tensors whose entries depend on the sources: a shape does not."""
@@ -179,6 +180,26 @@ class _Writer:
             if operation.kind not in _ASIDE and found.intersection(operation.inputs):
                 found.update(self._slice.active.intersection(operation.outputs))
         return found
+
+    def _counted(self) -> Counter[int]:
+        """How often each tensor is read; by what splits it, once for each part that is."""
+        operations = [op for op in self._slice.operations if op.kind not in _ASIDE]
+        read = {key for op in operations for key in op.inputs}
+        found: Counter[int] = Counter()
+        for op in operations:
+            times = max(1, len(read.intersection(op.outputs)))
+            found.update(dict.fromkeys(op.inputs, times))
+        return found
+
+    def _multiplied(self) -> set[int]:
+        """What layers multiply entry by entry."""
+        return {
+            key
+            for op in self._slice.operations
+            if op.kind == "Mul" and len({self._shape(key) for key in op.inputs}) == 1
+            if any(block.holds(op.at) for block in self._trace.blocks)
+            for key in op.inputs
+        }
 
     def write(self) -> Definitions:
         if any(self._pairing.is_complex(key) for key in (self._target, *self._slice.sources)):
@@ -226,11 +247,16 @@ class _Writer:
         found = []
         for block in self._trace.blocks:
             if any(block.holds(definition.at) for definition in kept):
-                arguments = tuple(self._written[k] for k in block.inputs if k in self._written)
+                arguments = tuple(self._argument(key) for key in block.inputs)
                 outputs = tuple(leaves[key] for key in block.outputs if key in leaves)
                 span = block.depth, block.first, block.last
                 found.append(Layer(block.name, *span, arguments, outputs))
         return tuple(found)
+
+    def _argument(self, key: int) -> Node | None:
+        """What a layer was called with, as it is written; a constant may not be."""
+        name = self._names.of.get(key)
+        return self._written.get(key) or (None if name is None else self._leaf(name, key))
 
     def _reached(self, target: Leaf) -> set[Leaf]:
         """The leaves that the target is made of, through the definitions."""
@@ -314,6 +340,8 @@ class _Writer:
 
     def _keep(self, key: int, node: Node, operation: Operation) -> None:
         limit = SHARED if self._uses[key] > 1 else INLINE
+        if key in self._gates and isinstance(node, Map) and isinstance(node.formula, Call):
+            limit = GATE
         name = self._alias if key == self._target else self._names.of.get(key)
         if name is None and node.size > limit and operation.kind not in _DEVICES:
             name = self._names.fresh()

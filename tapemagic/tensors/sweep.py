@@ -157,6 +157,15 @@ class TensorForm:
             return replaced(self.closed, {n: leaf for leaf, n in self.sweep.expanded.items()})
         return known.named
 
+    @property
+    def in_adjoints(self) -> Node | None:
+        """The derivative by the adjoints of what uses the source, each of which has its own
+        formula, where written in the sources alone it is too long to read."""
+        if self.closed is not None or self.sweep is None or self.definitions.opaque:
+            return None
+        known = [self.sweep.adjoints.get(leaf) for leaf in self.source]
+        return known[0].node if len(known) == 1 and known[0] is not None else None
+
     @cached_property
     def path(self) -> tuple[AdjointForm, ...]:
         """The adjoints that lead from the target to this source, in the order of the sweep."""

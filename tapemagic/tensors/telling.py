@@ -16,7 +16,7 @@ from tapemagic.formula import postorder as parts
 from tapemagic.style import Style
 from tapemagic.substitution import abridged, counted, folded, shown
 from tapemagic.tensors.algebra import plus
-from tapemagic.tensors.by_layers import LayerTeller, Part, grouped, outside
+from tapemagic.tensors.by_layers import LayerTeller, Part, alone, grouped, outside
 from tapemagic.tensors.definitions import Definition, Definitions, Layer
 from tapemagic.tensors.following import adjoint_leaf
 from tapemagic.tensors.index_form import IndexWriter
@@ -30,7 +30,7 @@ LONG = 45  # nodes of a closed form that still stands open
 LONG_BY_INDEX = 24  # the same in index notation
 NAMED = 16  # from so many nodes on, a closed form keeps the names of what is in between
 ONCE = 2  # adjoints between target and sources: more are told once for all of these
-_SUM = 500  # nodes of a sum that is written whole
+_SUM = 150  # nodes of a sum that is written whole
 _TERMS = 4  # and terms of one that is not
 _SMALL = 9  # entries of a value that is written out
 
@@ -105,7 +105,7 @@ class Teller:
         parts = list(enumerate(self._definitions.definitions, 1))
         return grouped(parts, self._definitions.layers)
 
-    def _argument(self, node: Node) -> Formula | None:
+    def _argument(self, node: Node | None) -> Formula:
         if isinstance(node, Leaf):
             return d.Tensor(node.name)
         return d.Words("⋯")
@@ -142,6 +142,8 @@ class Teller:
     def chain(self) -> list[d.Item]:
         """The adjoints from the target down to the source."""
         path = [a for a in self._form.path if a.leaf != self._definitions.target]
+        if self._form.in_adjoints is not None:  # the last line, which `closed` tells
+            path = path[:-1]
         if self._shares:
             path = [a for a in path if a.leaf in self._form.source]
             return [self._adjoint(a, "" if k else "chain rule") for k, a in enumerate(path)]
@@ -172,7 +174,7 @@ class Teller:
             name, adjoints = part
             label = "" if k else "chain rule"
             told = abridged(adjoints, lambda _, a: [self._adjoint(a, label)])
-            if not name:
+            if not name or alone(self._grouped()):
                 return told
             count = counted(len(adjoints), "adjoint", "adjoints")
             return [d.Fold(f"inside {name}: {count}", tuple(told))]
@@ -180,12 +182,16 @@ class Teller:
         return folded(parts, tell, "adjoints")
 
     def _adjoint(self, adjoint: AdjointForm, label: str) -> d.Item:
-        leaf = adjoint_leaf(adjoint.leaf, self._form.sweep.front if self._form.sweep else ())
+        leaf = self._of(adjoint.leaf)
         if adjoint.node is None:
             left, _ = self._equation(leaf, leaf)
             return d.Statement((left, d.Words("from the tape")), ("=",), label)
         left, right = self._summed(leaf, adjoint.node)
         return d.Statement((left, *self._sides(right)), ("=",) * len(self._sides(right)), label)
+
+    def _of(self, leaf: Leaf) -> Leaf:
+        """The symbol of its adjoint."""
+        return adjoint_leaf(leaf, self._form.sweep.front if self._form.sweep else ())
 
     def _summed(self, leaf: Leaf, node: Node) -> tuple[Formula, Formula]:
         """The equation; of a long sum, over all steps of a loop, the first terms and the last."""
@@ -211,10 +217,14 @@ class Teller:
         """The closed form and its value, whose entries are those of `origins`; what is long
         stands one click away."""
         node = self._form.closed
-        if node is None:
+        if node is not None:
+            node = self._with_names(node)
+            left, right = self._closed_sides(heading, node)
+        elif self._form.in_adjoints is not None:
+            node = self._form.in_adjoints
+            left, right = self._summed(self._of(self._form.source[0]), node)
+        else:
             return []
-        node = self._with_names(node)
-        left, right = self._closed_sides(heading, node)
         sides = [left, *self._sides(right)]
         relations = ["="] * (len(sides) - 1)
         if value is not None:
@@ -229,7 +239,8 @@ class Teller:
         told = d.Statement(tuple(sides), tuple(relations), label)
         notes: list[d.Item] = [told]
         notes += self._layout()
-        if node.size > (LONG if self._in_matrices else LONG_BY_INDEX):
+        long = LONG if self._in_matrices else LONG_BY_INDEX
+        if self._form.closed is not None and node.size > long:
             summary = f"a closed form of {node.size} parts"
             return [d.Fold(f"{label}: {summary}" if label else summary, tuple(notes))]
         return notes
@@ -349,7 +360,8 @@ class Teller:
     @property
     def _transposes(self) -> bool:
         """Whether the layout is not the tape's; a Jacobian is the same in both."""
-        whole = self._form.closed is not None and self._form.closed.rank > 0
+        form = self._form.closed if self._form.closed is not None else self._form.in_adjoints
+        whole = form is not None and form.rank > 0
         return self._style.numerator and whole and not self._form.lead
 
     def _layout(self) -> list[d.Item]:
