@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from tapemagic.spelling import unused
 from tapemagic.trace import Binding, Block, Trace
 
 _LETTERS = {
@@ -51,8 +52,7 @@ def with_outputs(trace: Trace, taken: Collection[str] = ()) -> Trace:
     """The trace with a name for each output of a layer that the user gave none."""
     known = {binding.tensor for binding in trace.bindings}
     used = {*(binding.name for binding in trace.bindings), *taken}
-    letters = {name.rstrip("0123456789") for name in used}
-    letter = next((c for c in _OUTPUTS if c not in letters), "h_")
+    letter = unused(_OUTPUTS, used)
     units = _units(trace.blocks)
     bindings: list[Binding] = []
     for number, block in enumerate(units, 1):

@@ -20,6 +20,7 @@ from tapemagic.calculus import derivative
 from tapemagic.document import Tensor, Words
 from tapemagic.formula import ZERO, Call, Formula, Name, Product, Symbol, tidied
 from tapemagic.numbers import recognise
+from tapemagic.spelling import unused
 from tapemagic.trace import Array, Line, Operation, TensorValue, Trace
 
 INLINE = 24  # nodes of an unnamed value that are still written inside the next equation
@@ -264,11 +265,8 @@ class Names:
         for key, (_, text) in sorted(first.items(), key=lambda item: item[1][0]):
             self.of[key] = Name(text, counts[text], text in apart, text in self._plain)
             counts[text] += 1
-        self._letter = next(c for c in "uvsqrhkabcdefg_" if not self._used(c))
+        self._stem = unused("uvsqrhkabcdefg", self._taken)
         self._count = 0
-
-    def _used(self, letter: str) -> bool:
-        return any(t == letter or t.rstrip("0123456789") == letter for t in self._taken)
 
     def next(self, text: str) -> Name:
         """A further version of a name, for the target where its tensor has another name first."""
@@ -277,7 +275,7 @@ class Names:
 
     def fresh(self) -> Name:
         self._count += 1
-        return Name(f"{self._letter}{self._count}")
+        return Name(f"{self._stem}{self._count}")
 
 
 def _tidied(formulas: Array) -> Array:

@@ -7,8 +7,10 @@ them, upright, so that two different names never look the same.
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tapemagic.formula import Name
@@ -39,6 +41,25 @@ class Spelling:
     core: Piece
     below: tuple[Piece, ...] = ()
     above: str = ""
+
+
+_LETTERS = "wyzxpmntcjfgabehikqrsuvd"
+_ALPHABET = "xi zeta eta phi psi omega rho tau kappa mu nu chi alpha beta gamma delta theta".split()
+
+
+def unused(preferred: str, taken: Iterable[str]) -> str:
+    """What numbered names of ours may begin with so that none looks like one that is `taken`: a
+    preferred letter, another one, a Greek one, a letter with another below."""
+    seen = {_stem(text) for text in taken}
+    pairs = (f"{letter}_{below}" for letter in preferred for below in _LETTERS)
+    every = itertools.chain(preferred, _LETTERS, _ALPHABET, pairs)
+    return next(text for text in every if _stem(text) not in seen)
+
+
+def _stem(text: str) -> str:
+    """A name without its number: x of x1 and x_1."""
+    text = text.rstrip("0123456789").rstrip("_")
+    return GREEK.get(text, text)
 
 
 def spell(name: Name, index: tuple[int, ...] = ()) -> Spelling:

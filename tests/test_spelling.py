@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tapemagic import latex, mathml, text
 from tapemagic.formula import Name, Symbol
-from tapemagic.spelling import spell
+from tapemagic.spelling import spell, unused
 from tapemagic.text import columns
 
 identifiers = st.one_of(
@@ -97,3 +97,15 @@ def test_ascii_names_that_differ_look_different(names: list[str]) -> None:
 
 def test_wide_and_combining_characters_are_measured_as_terminals_do() -> None:
     assert (columns("变量"), columns("x\u0302"), columns("x₁")) == (4, 1, 2)
+
+
+def test_names_of_ours_look_like_none_of_the_users() -> None:
+    taken: list[str] = []
+    for _ in range(60):  # as if each name of ours were bound before the next is chosen
+        stem = unused("uv", taken)
+        ours = spell(Name(f"{stem}1"))
+        assert all(ours != spell(Name(text)) for text in taken), stem
+        assert ours.core.letter and ours.below, stem
+        taken.append(f"{stem}1")
+    assert unused("uv", ["u_1", "v2"]) not in "uv"
+    assert unused("", ["ξ", *"wyzxpmntcjfgabehikqrsuvd"]) != "xi"

@@ -13,6 +13,7 @@ import numpy as np
 
 from tapemagic.equations import NotDerivable
 from tapemagic.formula import ZERO, Name, number
+from tapemagic.spelling import unused
 from tapemagic.tensors.algebra import contract, is_zero, plus, replaced
 from tapemagic.tensors.definitions import Definitions
 from tapemagic.tensors.evaluation import cost, evaluate
@@ -261,7 +262,8 @@ def _started(
 def with_constant(definitions: Definitions, name: str, value: Array) -> tuple[Definitions, Leaf]:
     """The definitions with one more constant, under a name that is not taken."""
     texts = {leaf.name.text for leaf in (*definitions.given, definitions.target)}
-    leaf = Leaf(core(value.shape), Name(name if name not in texts else f"{name}_"), value.shape)
+    name = name if name not in texts else unused("gwcp", texts)
+    leaf = Leaf(core(value.shape), Name(name), value.shape)
 
     def look(wanted: Leaf) -> Array | None:
         return value if wanted == leaf else definitions.look(wanted)
