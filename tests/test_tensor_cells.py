@@ -236,6 +236,16 @@ READ = {
         "A, x = tf.random.normal((2, 3)), tf.random.normal((3,))",
         "%%grad x --notation matrix --layout numerator",
         "u = tf.linalg.matvec(A, x)\nv = u**3\nL = tf.reduce_sum(v**2)", "∂L/∂v = 2vᵀ"),
+    "a modulus between real ends": (
+        "x, y, v, w = tf.unstack(tf.random.normal((4, 20)))", "%%grad x",
+        "L = tf.abs(tf.reduce_sum(tf.exp(tf.complex(y, x))*tf.complex(v, w)))",
+        "∂L/∂u₂_re = u₂_re/√(u₂_re² + u₂_im²)"),
+    "the states of a loop": (
+        "W, U = tf.random.normal((4, 4)), tf.random.normal((3, 4)); X = tf.random.normal((6, 3))",
+        "%%grad W",
+        "_, h = tf.while_loop(lambda i, h: i < 6,\n"
+        "    lambda i, h: (i + 1, tf.tanh(X[i:i+1] @ U + h @ W)), (0, tf.zeros((1, 4))))\n"
+        "L = tf.reduce_sum(h**2)", "u₅ = tanh(UᵀXᵀ e₅ + Wᵀu₄ᵀ)ᵀ"),
     "the exponential of a matrix": (
         "A = tf.random.normal((4, 4))", "%%grad A",
         "E = tf.linalg.expm(A)\nL = tf.linalg.trace(E)", "∂L/∂A = expm(Aᵀ)"),

@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from tapemagic import rules
 from tapemagic.equations import Leaf as Source
 from tapemagic.equations import Names, NotDependent, NotDerivable, Slice
 from tapemagic.formula import ONE, Call, Name
@@ -42,8 +43,9 @@ from tapemagic.trace import Line, Operation, Trace
 
 INLINE = 20  # nodes of an unnamed tensor that is still written inside another
 SHARED = 4  # the same where it is used more than once
-GATE = 2  # and where, inside a layer, it is a function that something is multiplied by
+GATE = 2  # and of a function's values, where a layer multiplies by them or a loop goes on with them
 _DEVICES = {"Identity", "Snapshot", "ReadVariableOp"}
+_OF_PARTS = {"ComplexAbs", "Angle"}  # they take a real and an imaginary part, and each twice
 _ASIDE = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}  # they read no entries
 
 
@@ -171,7 +173,7 @@ class _Writer:
         self._varying = self._vary()
         self._at = -1
         self._uses = self._counted()
-        self._gates = self._multiplied()
+        self._apart = self._multiplied() | self._states()
 
     def _vary(self) -> set[int]:
         """The tensors whose entries depend on the sources: a shape does not."""
@@ -182,12 +184,12 @@ class _Writer:
         return found
 
     def _counted(self) -> Counter[int]:
-        """How often each tensor is read; by what splits it, once for each part that is."""
+        """How often each tensor is read; by what splits it, once for each part that is read."""
         operations = [op for op in self._slice.operations if op.kind not in _ASIDE]
         read = {key for op in operations for key in op.inputs}
         found: Counter[int] = Counter()
         for op in operations:
-            times = max(1, len(read.intersection(op.outputs)))
+            times = 2 if op.kind in _OF_PARTS else max(1, len(read.intersection(op.outputs)))
             found.update(dict.fromkeys(op.inputs, times))
         return found
 
@@ -200,6 +202,21 @@ class _Writer:
             if any(block.holds(op.at) for block in self._trace.blocks)
             for key in op.inputs
         }
+
+    def _states(self) -> set[int]:
+        """What a loop makes again and again of what it made the last time."""
+        found: set[int] = set()
+        known: dict[int, dict[object, int]] = {}  # of each tensor, what it is made of, by place
+        for op in self._slice.operations:
+            made = {place: key for k in op.inputs for place, key in known.get(k, {}).items()}
+            row = rules.row(op.kind)
+            line = op.inside or op.line
+            if line and row is not None and row.elementwise and len(op.inputs) == 1:
+                place = op.kind, line
+                found.update({made[place], op.outputs[0]} if place in made else ())
+                made[place] = op.outputs[0]
+            known.update(dict.fromkeys(op.outputs, made))
+        return found
 
     def write(self) -> Definitions:
         if any(self._pairing.is_complex(key) for key in (self._target, *self._slice.sources)):
@@ -340,7 +357,7 @@ class _Writer:
 
     def _keep(self, key: int, node: Node, operation: Operation) -> None:
         limit = SHARED if self._uses[key] > 1 else INLINE
-        if key in self._gates and isinstance(node, Map) and isinstance(node.formula, Call):
+        if key in self._apart and isinstance(node, Map) and isinstance(node.formula, Call):
             limit = GATE
         name = self._alias if key == self._target else self._names.of.get(key)
         if name is None and node.size > limit and operation.kind not in _DEVICES:

@@ -242,7 +242,8 @@ class Teller:
         long = LONG if self._in_matrices else LONG_BY_INDEX
         if self._form.closed is not None and node.size > long:
             summary = f"a closed form of {node.size} parts"
-            return [d.Fold(f"{label}: {summary}" if label else summary, tuple(notes))]
+            summary = f"{label}: {summary}" if label else f"{summary}: nothing between has a name"
+            return [d.Fold(summary, tuple(notes))]
         return notes
 
     def beside(self, heading: Formula, told: Collection[Name]) -> list[d.Item]:
