@@ -47,7 +47,7 @@ class Trial:
             return self._doubt(f", and the cell is not run again, for {effect}" if effect else "")
         began = time.perf_counter()
         if self.subject.question.seed is not None or not self._agrees(rerun, self.sliders.point):
-            return "", True
+            return self._doubt(", and the cell cannot be compared")
         if not self.unknown and time.perf_counter() - began > QUICK:
             return "", True
         for place, slider in enumerate(self.sliders.each[:2]):
