@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import CodeType
 from typing import Any
@@ -43,36 +44,50 @@ class Rerun:
         scratch = self._scratch(values)
         for name in self.old.intersection(values):
             scratch[name] = _Mover(values).moved(name, scratch[name])
-        with capture_output(), keeping() as explained:
+        with self._kept_back(), keeping() as explained:
             session = Session(options, scratch, self.cell.text, self.cell.filename)
             with session:
                 session.before()
                 last = self._run(scratch, session)
                 return session.finish(last), explained
 
-    def gradient(self, values: Values, target: str) -> tuple[float, dict[str, Any]]:
-        """The target (summed, if it is a tensor) and its first derivative by each source, from a
-        tape alone: nothing is recorded."""
-        with tf.GradientTape() as tape:
-            found, mover = self._target(values, target, tape)
-            total = tf.reduce_sum(found)
-        slopes = tape.gradient(total, mover.moved_to, unconnected_gradients="zero")
+    def gradients(
+        self, values: Values, target: str, order: int
+    ) -> tuple[float, list[dict[str, Any]]]:
+        """The target (summed, if it is a tensor) and its derivatives of order 1, 2 … by each
+        source, from tapes alone: nothing is recorded."""
+        total, slopes, _ = self._differentiated(values, target, order, [])
         # NumPy refuses bfloat16.
-        dense = {
-            k: np.asarray(tf.cast(tf.convert_to_tensor(v), tf.float64)) for k, v in slopes.items()
-        }
-        return float(total), {name: np.zeros(np.shape(v)) for name, v in values.items()} | dense
+        dense = [
+            {k: np.asarray(tf.cast(tf.convert_to_tensor(v), tf.float64)) for k, v in found.items()}
+            for found in slopes
+        ]
+        none = {name: np.zeros(np.shape(value)) for name, value in values.items()}
+        return float(total), [none | found for found in dense]
+
+    def _differentiated(
+        self, values: Values, target: str, order: int, tapes: list[Any]
+    ) -> tuple[Any, list[dict[str, Any]], _Mover]:
+        """By nested tapes, each of which watches the sources."""
+        if order == 0:
+            found, mover = self._target(values, target, tapes)
+            return tf.reduce_sum(found), [], mover
+        with tf.GradientTape() as tape:
+            total, lower, mover = self._differentiated(values, target, order - 1, [*tapes, tape])
+        by = mover.moved_to
+        slopes = tape.gradient(lower[-1] if lower else total, by, unconnected_gradients="zero")
+        return total, [*lower, slopes], mover
 
     def value(self, values: Values, target: str) -> float:
         """The target alone."""
         return float(tf.reduce_sum(tf.cast(self._target(values, target)[0], tf.float64)))
 
-    def _target(self, values: Values, target: str, tape: Any = None) -> tuple[Any, _Mover]:
+    def _target(self, values: Values, target: str, tapes: Sequence[Any] = ()) -> tuple[Any, _Mover]:
         scratch = self._scratch(values)
-        mover = _Mover(values, tape)
+        mover = _Mover(values, tapes)
         for name in self.old.intersection(values):
             scratch[name] = mover.moved(name, scratch[name])
-        with capture_output():
+        with self._kept_back():
             last = self._run(scratch, mover)
         own = last is not None and " ".join(last.source.split()) == target
         # The text of the magic line, or a name of the cell: the user's own words.
@@ -87,6 +102,15 @@ class Rerun:
             return within(SECONDS, lambda: running.run(shell, self.cell, watcher), again=0.2)
         except TooLong:
             raise TimeoutError(f"it takes longer than {SECONDS:g} s") from None
+
+    @contextmanager
+    def _kept_back(self) -> Iterator[None]:
+        """No output. A kernel takes messages meanwhile, and tells the publisher of each."""
+        told = getattr(self.shell.display_pub, "set_parent", None)
+        with capture_output():
+            if told is not None:
+                self.shell.display_pub.set_parent = told
+            yield
 
     def _scratch(self, values: Values) -> dict[str, Any]:
         """A copy of the namespace, with a copy of each variable that is to be moved; a source
@@ -115,8 +139,8 @@ class _Mover:
 
     wants_reads = False
 
-    def __init__(self, values: Values, tape: Any = None) -> None:
-        self._left, self._tape = dict(values), tape
+    def __init__(self, values: Values, tapes: Sequence[Any] = ()) -> None:
+        self._left, self._tapes = dict(values), tapes
         self.moved_to: dict[str, Any] = {}
 
     def bound(self, name: str, value: Any, code: CodeType | None = None, offset: int = 0) -> Any:
@@ -127,8 +151,9 @@ class _Mover:
         if is_variable(value):
             unwrapped(value).assign(new)
             new = value
-        elif self._tape is not None:
-            self._tape.watch(new)
+        else:
+            for tape in self._tapes:
+                tape.watch(new)
         self.moved_to[name] = unwrapped(new)
         return new
 

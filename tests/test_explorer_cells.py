@@ -17,6 +17,7 @@ import pytest
 from tapemagic.explorer import ranges
 from tapemagic.explorer.fragment import source
 from tapemagic.explorer.purity import effect
+from tapemagic.explorer.wishes import Line, Wish
 
 PAGE = Path(ranges.__file__).with_name("page")
 S3 = "x = tf.constant(2.0)\ny = 2*x**3 + 5*x**2 + 3*x"
@@ -606,31 +607,51 @@ def _by_hand(a: float, b: float) -> float:
     return float(np.sum(found**3))
 
 
+def _line(along: int, low: float, high: float, *also: float) -> dict[str, Any]:
+    return {"along": along, "span": [low, high], "also": list(also)}
+
+
 def test_the_kernel_answers_where_nothing_else_can(cells: Cells) -> None:
     result = cells.run("a b --explore b=(0,2)", SINGULAR)
     view, widget = result.view, result.widget
     payload = json.loads(json.dumps(view.payload, allow_nan=False))
     assert payload["program"] is None and payload["table"] is None
     assert "in the kernel" in payload["limits"] and payload["derivation"]
-    assert [answer["along"] for answer in payload["kernel"]] == [0, 1]
+    known = payload["kernel"]
+    assert [curve["along"] for curve in known["curves"]] == [0, 1]
+    assert known["plane"]["side"] >= 5 and known["plane"]["ranges"][1] == [0, 2]
     sent: list[Any] = []
     widget.send = lambda content, buffers=None: sent.append(content["answer"])
-    widget._told(widget, {"need": [2.0, 0.25], "along": 1}, [])
+    wish = {"point": [2.0, 0.25], "lines": [_line(1, 0, 2, 0.3)], "plane": None}
+    widget._told(widget, {"wish": wish, "side": 0}, [])
     (answer,) = sent
+    assert json.loads(json.dumps(answer["wish"])) == wish
     step = 1e-4
     slopes = [
         (_by_hand(2 + step, 0.25) - _by_hand(2 - step, 0.25)) / (2 * step),
         (_by_hand(2, 0.25 + step) - _by_hand(2, 0.25 - step)) / (2 * step),
     ]
     assert answer["value"] == pytest.approx(_by_hand(2.0, 0.25), rel=1e-5)
-    assert answer["gradient"] == pytest.approx(slopes, rel=1e-4)
-    curve = answer["curve"]
-    assert len(curve["x"]) > 2 and (curve["x"][0], curve["x"][-1]) == (0, 2)
-    assert curve["y"] == pytest.approx([_by_hand(2.0, b) for b in curve["x"]], rel=1e-4)
+    assert answer["slopes"] == pytest.approx(slopes, rel=1e-4)
+    (curve,) = answer["curves"]
+    assert {0.0, 0.25, 0.3, 2.0} <= set(curve["x"])
+    assert curve["columns"][0] == pytest.approx([_by_hand(2.0, b) for b in curve["x"]], rel=1e-4)
     widget.point = {"a": 2.0, "b": 0.25}
     assert widget.value == answer["value"]
-    assert [widget.derivative[name] for name in "ab"] == answer["gradient"]
-    for nonsense in ({"need": [1.0]}, {"need": [1.0, 2.0], "along": 2}, {"along": "x"}):
+    assert [widget.derivative[name] for name in "ab"] == answer["slopes"]
+    for part in (
+        {"point": [1.0]},
+        {"point": [1.0, None]},
+        {"point": "12"},
+        {"lines": [_line(2, 0, 1)]},
+        {"lines": [_line(1, 2, 0)]},
+        {"lines": [{"along": 1}]},
+        {"lines": [_line(0, 0, 1)] * 3},
+        {"plane": [[0, 1]]},
+        {"plane": [[0, 1], [0, float("nan")]]},
+    ):
+        widget._told(widget, {"wish": wish | part, "side": 0}, [])
+    for nonsense in ({}, "wish", {"wish": wish}, {"wish": 1, "side": 0}):
         widget._told(widget, nonsense, [])
     assert len(sent) == 1
 
@@ -716,13 +737,18 @@ if float(w) < -0.75:
         assert value == pytest.approx(times * np.mean(off**2), rel=1e-5, abs=1e-6)
         expected = [times * np.mean(2 * off * x), times * np.mean(2 * off)]
         assert slopes == pytest.approx(expected, rel=1e-4, abs=1e-6)
-    curve = view.answers.first[0].curve
+    curve = view.curves[0]
     assert np.isnan(curve.y[curve.x < -0.75]).all() and np.isfinite(curve.y[curve.x > -0.75]).all()
     assert "infinite at" in view.limits  # of the cell that raises there
     sent: list[Any] = []
     view.widget.send = lambda content, buffers=None: sent.append(content)
-    view.widget._told(view.widget, {"need": [-0.9, 0.0], "along": 0}, [])
-    assert "ValueError: too steep" in sent[0]["message"]
+    wish = {"point": [-0.9, 0.0], "lines": [_line(0, -1, 3)], "plane": None}
+    view.widget._told(view.widget, {"wish": wish, "side": 0}, [])
+    answer = sent[0]["answer"]
+    assert answer["value"] == "nan" and "ValueError: too steep" in answer["word"]
+    assert np.isfinite(float(answer["curves"][0]["columns"][0][-1]))
+    view.widget.point = {"w": -0.9, "b": 0.0}
+    assert view.widget.value is None and view.widget.derivative is None
 
 
 def test_what_cannot_be_replayed_runs_again_with_its_cell(cells: Cells) -> None:
@@ -745,23 +771,60 @@ def test_what_draws_numbers_has_no_curve(cells: Cells) -> None:
     assert ratio == pytest.approx(2.5 * igamma[0] / igamma[1], rel=1e-4)
 
 
-def test_a_curve_gets_finer_while_only_its_entry_moves(cells: Cells) -> None:
+def test_answers_get_finer_while_the_point_rests(cells: Cells) -> None:
     answers = cells.run("a b --explore b=(0,2)", SINGULAR).view.answers
     asked: list[Any] = []
-    at = answers.at
+    compute = answers.compute
 
     def slow(point: Any) -> Any:
-        asked.append(point)
+        asked.append(tuple(point))
         time.sleep(0.005)
-        return at(point)
+        return compute(point)
 
-    answers.at = slow
-    sizes = [len(answers.answer([2.0, b], 1).curve.x) for b in (0.25, 0.5, 0.75)]
-    assert not answers.answer([2.0, 0.75], 1).data()["finished"]
-    assert 2 < sizes[0] < sizes[1] <= 65 and len(asked) <= 65 + 4
-    assert answers.answer([2.0, 0.75], 1, 10.0).data()["finished"]
-    curve = answers.answer([2.5, 0.75], 1).curve
-    assert curve.y == pytest.approx([_by_hand(2.5, b) for b in curve.x], rel=1e-4)
+    answers.compute = slow
+    wish = Wish((2.0, 0.25), (Line(0, (1, 3)), Line(1, (0, 2))), ((1, 3), (0, 2)))
+    found = [answers.answer(wish)]
+    while not found[-1].finished:
+        side = max(answer.plane[0] if answer.plane else 0 for answer in found)
+        found.append(answers.answer(wish, side, 0.5))
+    sizes = [len(answer.curves[1][0]) for answer in found]
+    assert sizes == sorted(sizes) and 2 < sizes[0] < sizes[-1] == 65
+    assert asked[0] == wish.point and len(set(asked)) == len(asked)  # nothing is computed twice
+    sides = [answer.plane[0] for answer in found if answer.plane is not None]
+    assert sides == sorted(set(sides)) and sides[-1] == 33  # and none is told twice
+    _, columns = next(answer.plane for answer in reversed(found) if answer.plane)
+    corners = [_by_hand(a, b) for b in (0, 2) for a in (1, 3)]
+    assert columns[0][[0, 32, -33, -1]] == pytest.approx(corners, rel=1e-4)
+    other = answers.answer(Wish((2.0, 0.75), wish.lines), 0, 0.0)
+    assert len(other.curves[1][0]) == 66 and not other.finished  # the same line
+    assert len(other.curves[0][0]) < 65
+
+
+def test_a_slow_cell_gets_a_coarse_plane(cells: Cells) -> None:
+    answers = cells.run("a b --explore b=(0,2)", SINGULAR).view.answers
+    answers._spent = 0.2 * answers._count
+    plane = ((1.0, 3.0), (0.0, 2.0))
+    found = answers.answer(Wish((2.0, 0.25), (), plane), 0, 10.0)
+    assert found.finished and found.plane[0] == 9
+
+
+def test_a_single_entry_has_the_orders_asked_for(cells: Cells) -> None:
+    body = "x = tf.Variable([1.5])\ns = tf.reduce_sum(tf.math.igamma(2.0, x))"
+    view = cells.run("x -n 3 --explore x=(1,2)", body).view
+    x = 1.5
+    expected = [x, 1 - x, x - 2]  # times exp(-x)
+    found = view.answers.at([x])
+    assert found.slopes == pytest.approx([v * np.exp(-x) for v in expected], rel=1e-4)
+    assert view.payload["order"] == 3 and len(view.payload["kernel"]["curves"][0]["columns"]) == 4
+
+
+def test_the_cell_run_anew_has_the_orders_asked_for(cells: Cells) -> None:
+    body = "x = tf.constant(1.5)\ny = x**3\nif float(y) > 3:\n    y = 2 * y"
+    view = cells.run("x -n 2 --explore x=(1,2)", body).view
+    table = view.table
+    times = np.where(table.x**3 > 3, 2, 1)
+    assert view.payload["order"] == 2
+    np.testing.assert_allclose(table.d, [3 * times * table.x**2, 6 * times * table.x], rtol=1e-5)
 
 
 def test_what_tensorflow_refuses_there_is_said(cells: Cells) -> None:
@@ -771,5 +834,6 @@ s = s + tf.math.igamma(2.0, a)"""
     result = cells.run("a b --explore a=(1.5,3) b=(0,1)", body)
     widget, sent = result.widget, []
     widget.send = lambda content, buffers=None: sent.append(content)
-    widget._told(widget, {"need": [-1.0, 1.0], "along": 0}, [])
-    assert "message" in sent[0] or not np.isfinite(float(sent[0]["answer"]["value"]))
+    wish = {"point": [-1.0, 1.0], "lines": [], "plane": None}
+    widget._told(widget, {"wish": wish, "side": 0}, [])
+    assert not np.isfinite(float(sent[0]["answer"]["value"]))

@@ -25,38 +25,45 @@ class Rerun(Protocol):
 
     def value(self, values: Mapping[str, Any], target: str) -> float: ...
 
-    def gradient(
-        self, values: Mapping[str, Any], target: str
-    ) -> tuple[float, dict[str, Array]]: ...
+    def gradients(
+        self, values: Mapping[str, Any], target: str, order: int
+    ) -> tuple[float, list[dict[str, Array]]]: ...
 
 
 class Anew:
-    """The target and its gradient, from a `rerun` at each point."""
+    """The target and its gradient, or the derivatives up to `order` by a single entry, from a
+    `rerun` at each point."""
 
-    def __init__(self, rerun: Rerun, sliders: Sliders, target: str) -> None:
+    def __init__(self, rerun: Rerun, sliders: Sliders, target: str, order: int) -> None:
         self._rerun, self._sliders, self._target = rerun, sliders, target
+        self._order = order
 
     def at(self, point: Sequence[float]) -> tuple[float, list[float]]:
-        """Value and gradient; raises `NotExplorable` with what the cell raised."""
+        """Value and slopes; raises `NotExplorable` with what the cell raised."""
+        values = self._sliders.named(point)
         try:
-            value, gradient = self._rerun.gradient(self._sliders.named(point), self._target)
+            value, gradients = self._rerun.gradients(values, self._target, self._order)
         except Exception as error:
             raise NotExplorable(f"the cell raises there {in_words(error)}") from error
         symbols = [slider.symbol for slider in self._sliders]
-        return value, [float(gradient[symbol.name.text][symbol.index]) for symbol in symbols]
+        return value, [
+            float(gradient[symbol.name.text][symbol.index])
+            for gradient in gradients
+            for symbol in symbols
+        ]
 
     def table(self) -> Table | None:
         """Along the one source, from end to end; None where that would take too long."""
         x = stops(self._sliders[0], POINTS)
         until = time.perf_counter() + SECONDS
-        rows: list[tuple[float, float]] = []
+        rows: list[tuple[float, ...]] = []
         for point in x:
             try:
                 value, slopes = self.at([float(point)])
-                rows.append((value, slopes[0]))
+                rows.append((value, *slopes))
             except NotExplorable:
-                rows.append((np.nan, np.nan))
+                rows.append((np.nan,) * (self._order + 1))
             if time.perf_counter() > until:
                 return None
-        y, slopes = np.array(rows).T
-        return Table(x, y, (slopes,))
+        y, *d = np.array(rows).T
+        return Table(x, y, tuple(d))

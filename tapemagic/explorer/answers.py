@@ -1,7 +1,8 @@
-"""What the kernel computes for a page that cannot: value, gradient, the curve along one entry.
+"""What the kernel computes for a page that cannot: value and slopes, curves, the plane.
 
-The recorded ops run again in TensorFlow, compiled once, or the cell does. The page asks for one
-point at a time and then for the newest that is wanted by then, so that a drag never queues.
+The recorded ops run again in TensorFlow, compiled once, or the cell does. The page asks one
+question at a time, then for what is wanted by then, so that a drag never queues; while nothing
+moves it asks again, and each answer is finer than the one before.
 """
 
 from __future__ import annotations
@@ -13,76 +14,148 @@ from typing import Any
 
 import numpy as np
 
-from tapemagic.explorer.curve import moved
-from tapemagic.explorer.program import NotExplorable, number_or_text
-from tapemagic.explorer.sliders import Sliders, grid
-from tapemagic.explorer.table import Table, bisecting
+from tapemagic.explorer.program import NotExplorable, in_words, number_or_text
+from tapemagic.explorer.sliders import Sliders
+from tapemagic.explorer.wishes import SIDES, Point, Wish
+from tapemagic.trace import Array
 
 At = Callable[[Sequence[float]], tuple[float, list[float]]]
-POINTS = 65  # of a curve
-SECONDS = 0.04  # for a curve
-FIRST = 0.3  # for all of them, to begin with
+SECONDS = 0.04  # for an answer
+FIRST = 0.5  # for what the page has to begin with
+PLANE = 30.0  # for a plane: a slow cell gets a coarse one
+KEPT = 20_000  # points
+
+
+@dataclass(frozen=True)
+class Found:
+    """At a point, the value, and the slope by each entry or, of a single entry, those of order
+    1, 2 …; all nan, and a `word` why, where it cannot be computed."""
+
+    value: float
+    slopes: tuple[float, ...]
+    word: str = ""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The target at a point, its gradient, and the curve along the entry numbered `along`, which
-    is finished once there are no more points of it to ask for."""
+    """What is known of a wish by now; `curves` have the value and the slopes as columns.
 
-    point: tuple[float, ...]
-    value: float
-    gradient: tuple[float, ...]
-    along: int
-    curve: Table
+    The plane is the finest known, None where the page has it.
+    """
+
+    wish: Wish
+    here: Found
+    curves: tuple[tuple[Array, Array], ...]
+    plane: tuple[int, Array] | None
+    finished: bool
 
     def data(self) -> dict[str, Any]:
         """As JSON has it."""
+        curves = zip(self.wish.lines, self.curves)
         return {
-            "point": list(self.point),
-            "value": number_or_text(self.value),
-            "gradient": [number_or_text(slope) for slope in self.gradient],
-            "along": self.along,
-            "curve": self.curve.data(),
-            "finished": len(self.curve.x) == POINTS,
+            "wish": self.wish.data(),
+            "value": number_or_text(self.here.value),
+            "slopes": [number_or_text(slope) for slope in self.here.slopes],
+            "word": self.here.word,
+            "curves": [
+                {"along": line.along, "x": x.tolist(), "columns": _short(columns)}
+                for line, (x, columns) in curves
+            ],
+            "plane": self.plane
+            and {
+                "ranges": self.wish.plane,
+                "side": self.plane[0],
+                "columns": _short(self.plane[1]),
+            },
+            "finished": self.finished,
         }
 
 
 class Answers:
-    """Answers from `at`, which gives value and gradient at a point, or raises `NotExplorable`.
+    """Answers from `compute`, which gives value and slopes at a point, or raises.
 
-    `first` has one for each slider, at the recorded point.
+    `first` is all that there is time for around the recorded point; raises `NotExplorable` where
+    nothing can be computed there.
     """
 
-    def __init__(self, at: At, sliders: Sliders) -> None:
-        self.at, self._sliders = at, sliders
-        self._begun: dict[int, tuple[list[float], dict[int, tuple[float, float]]]] = {}
-        share = max(FIRST / len(sliders), SECONDS)
-        self.first = [self.answer(sliders.point, place, share) for place in range(len(sliders))]
+    def __init__(self, compute: At, sliders: Sliders) -> None:
+        self.compute, self._sliders = compute, sliders
+        self._known: dict[Point, Found] = {}
+        self._spent = 0.0  # seconds
+        self._count = 0  # of points computed
+        self._slopes = 0  # at each point
+        here = self.at(sliders.point)
+        if here.word:
+            raise NotExplorable(here.word)
+        self._slopes = len(here.slopes)
+        self.first = self.answer(Wish.whole(sliders), 0, FIRST, 3 * len(sliders))
 
-    def answer(self, point: Sequence[float], along: int, seconds: float = SECONDS) -> Answer:
-        """All that is asked about a point; of the curve, what there is time for."""
-        value, gradient = self.at(point)
-        curve = self._curve(point, along, time.perf_counter() + seconds)
-        return Answer(tuple(point), value, tuple(gradient), along, curve)
+    def at(self, point: Sequence[float]) -> Found:
+        """Value and slopes at a point, computed once."""
+        key = tuple(point)
+        if key not in self._known:
+            if len(self._known) >= KEPT:
+                del self._known[next(iter(self._known))]
+            self._known[key] = self._found(key)
+        return self._known[key]
 
-    def _curve(self, point: Sequence[float], along: int, until: float) -> Table:
-        """While only this entry moves, the curve stays, and gets finer with each answer: the
-        page asks until it is finished."""
-        x = grid(self._sliders[along], POINTS)
-        through = moved(point, along, 0.0)
-        kept, found = self._begun.get(along, (through, {}))
-        if kept != through:
-            found = {}
-        self._begun[along] = through, found
-        left = [place for place in bisecting(len(x)) if place not in found]
-        for place in left:
-            if len(found) > 2 and time.perf_counter() > until:
+    def _found(self, point: Point) -> Found:
+        began = time.perf_counter()
+        try:
+            value, slopes = self.compute(point)
+            return Found(value, tuple(slopes))
+        except NotExplorable as reason:
+            word = str(reason)
+        except Exception as error:  # noqa: BLE001 - of the user's ops, at a point of the page's
+            word = f"the kernel cannot tell: {in_words(error)}"
+        finally:
+            self._spent += time.perf_counter() - began
+            self._count += 1
+        return Found(np.nan, (np.nan,) * self._slopes, word)
+
+    def answer(self, wish: Wish, side: int = 0, seconds: float = SECONDS, least: int = 1) -> Answer:
+        """All that is known by now, and what there is time for: so many points at `least`. The
+        page has a plane of this `side` already."""
+        until = time.perf_counter() + seconds
+        sides = [n for n in SIDES if n == SIDES[0] or n * n * self._spent < PLANE * self._count]
+        finished = True
+        for point in wish.points(self._sliders, sides):
+            if point in self._known:
+                continue
+            if least <= 0 and time.perf_counter() > until:
+                finished = False
                 break
-            try:
-                there, slopes = self.at(moved(point, along, float(x[place])))
-                found[place] = there, slopes[along]
-            except NotExplorable:
-                found[place] = np.nan, np.nan
-        places = sorted(found)
-        y, d = np.array([found[place] for place in places]).T
-        return Table(x[places], y, (d,))
+            self.at(point)
+            least -= 1
+        curves = tuple(
+            self._columns(wish.along(line, self._sliders), line.along) for line in wish.lines
+        )
+        return Answer(wish, self.at(wish.point), curves, self._plane(wish, side), finished)
+
+    def _columns(self, points: Sequence[Point], along: int) -> tuple[Array, Array]:
+        """Of a curve, what is known."""
+        known = [point for point in points if point in self._known]
+        return np.array([point[along] for point in known]), self._table(known)
+
+    def _table(self, points: Sequence[Point]) -> Array:
+        """Value and slopes at known points, a row each."""
+        found = [self._known[point] for point in points]
+        columns = np.empty((self._slopes + 1, len(found)))
+        for place, one in enumerate(found):
+            columns[:, place] = one.value, *one.slopes
+        return columns
+
+    def _plane(self, wish: Wish, least: int) -> tuple[int, Array] | None:
+        """The finest grid that is known, if it is finer than the page's."""
+        for side in reversed(SIDES) if wish.plane is not None else ():
+            if side <= least:
+                break
+            points = wish.grid(side, self._sliders)
+            if all(point in self._known for point in points):
+                return side, self._table(points)
+        return None
+
+
+def _short(columns: Array) -> list[list[float | str]]:
+    """With the digits that a picture needs, and float32 has."""
+    return [[number_or_text(float(f"{v:.9g}")) for v in column] for column in columns.tolist()]

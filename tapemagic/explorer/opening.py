@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from tapemagic.deriving import Explained
 from tapemagic.explorer.anew import Anew, Rerun
@@ -113,7 +114,8 @@ class _Opening:
                 word = f"The cell decides by values{where}: the path may not hold elsewhere."
             if len(self.sliders) > 1 or self.sliders[0].symbol.index:
                 told = "TensorFlow computes each point in the kernel."
-                return self._by_kernel(replay.at, said, told, word)
+                at = partial(replay.at, order=self._order)
+                return self._by_kernel(at, said, told, word)
             table = tabulate(replay, stops(self.sliders[0], POINTS), chosen.order)
         except NotExplorable as other:
             if self._rerun is not None:
@@ -126,18 +128,22 @@ class _Opening:
         """By running the cell anew for each point; raises `NotExplorable` where it then gives
         something else."""
         assert self._rerun is not None
-        anew = Anew(self._rerun, self.sliders, self._subject.first.target)
+        anew = Anew(self._rerun, self.sliders, self._subject.first.target, self._order)
         as_recorded(self._subject, anew.at(self.sliders.point)[0])
         table = anew.table() if len(self.sliders) == 1 else None
         if table is None:
             return self._by_kernel(anew.at, *said, "The kernel runs the cell again for each point.")
-        self._subject = replace(self._subject, order=1)
         word = "The curve shows the cell run at single points."
         return self._view([*said, word], table=table)
 
+    @property
+    def _order(self) -> int:
+        """Up to which the derivatives are computed: of several entries the gradient alone."""
+        return self._subject.order if len(self.sliders) == 1 else 1
+
     def _by_kernel(self, at: At, *said: str) -> View:
         """By the kernel, which is asked for each point."""
-        self._subject = replace(self._subject, order=1)
+        self._subject = replace(self._subject, order=self._order)
         return self._view(said, answers=Answers(at, self.sliders))
 
     def _view(

@@ -70,12 +70,12 @@ def payload(
     shown: Sliders,
     pieces: Sequence[Piece],
     table: Table | None,
-    kernel: Sequence[Mapping[str, Any]],
+    kernel: Mapping[str, Any] | None,
     limits: str,
     told: str,
 ) -> dict[str, Any]:
     """The object of the contract with the page (`page/index.js`); `told` is the derivation where
-    there are no pieces, `kernel` the answers to begin with where the kernel gives them."""
+    there are no pieces, `kernel` the answer to begin with where the kernel gives them."""
     target = subject.derivation.equations.target
     text = target_text(subject)
     branches = any(one.program.guards for one in pieces)
@@ -94,7 +94,7 @@ def payload(
         "order": subject.order,
         "program": first["program"] if first else None,
         "table": None if table is None else table.data(),
-        "kernel": list(kernel),
+        "kernel": kernel,
         "pieces": [one.data() for one in pieces] if branches else [],
         "derivation": first["derivation"] if first else _PLAIN.sub("", told),
         "slots": first["slots"] if first else [],

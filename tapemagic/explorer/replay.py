@@ -77,22 +77,25 @@ class Replay:
             found = found * tf.cast(tf.constant(self._seed), found.dtype)
         return found if self.elementwise else tf.reduce_sum(found)
 
-    def at(self, point: Sequence[float]) -> tuple[float, list[float]]:
-        """The target and its derivative by each entry of the sources in turn; compiled once."""
+    def at(self, point: Sequence[float], order: int = 1) -> tuple[float, list[float]]:
+        """The target and its derivative by each entry of the sources in turn; of a single entry
+        those of order 1, 2 … up to `order`. Compiled once."""
         with _told():
-            value, slopes = self._compiled(tf.constant(point, tf.float64))
-        return float(value), [float(slope) for slope in slopes]
+            value, *slopes = self._compiled(tf.constant(point, tf.float64), order)
+        return float(value), np.concatenate(slopes).tolist()
 
-    def _follow(self, entries: Any) -> tuple[Any, Any]:
-        with tf.GradientTape() as tape:
-            tape.watch(entries)
+    def _follow(self, entries: Any, order: int) -> list[Any]:
+        if order == 0:
             parts = tf.split(entries, [int(np.prod(source.shape)) for source in self.sources])
             values = [
                 tf.cast(tf.reshape(part, source.shape), source.dtype)
                 for part, source in zip(parts, self.sources)
             ]
-            found = tf.cast(self.run(*values), tf.float64)
-        return found, tape.gradient(found, entries, unconnected_gradients="zero")
+            return [tf.cast(self.run(*values), tf.float64)]
+        with tf.GradientTape() as tape:
+            tape.watch(entries)
+            lower = self._follow(entries, order - 1)
+        return [*lower, tape.gradient(lower[-1], entries, unconnected_gradients="zero")]
 
     def confirm(self) -> None:
         """Raises `NotExplorable` where the recorded point does not give the recorded target."""

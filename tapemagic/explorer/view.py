@@ -57,17 +57,18 @@ class View:
         """What the page gets, with all paths that are known by now."""
         pieces = self.paths.pieces if self.paths else []
         told = "" if pieces else self._recorded()
-        kernel = [one.data() for one in self.answers.first] if self.answers is not None else []
+        kernel = None if self.answers is None else self.answers.first.data()
         return payload(
             self.identity, self.subject, self.sliders, pieces, self.table, kernel, self.limits, told
         )
 
     def at(self, point: Sequence[float]) -> tuple[float, list[float]] | None:
-        """Value and first derivatives; None where no known path holds."""
+        """Value and slopes; None where no known path holds, or nothing can be computed."""
         if self.paths is not None:
             return at(self.programs, point)
         if self.answers is not None:
-            return self.answers.at(point)
+            found = self.answers.at(point)
+            return None if found.word else (found.value, list(found.slopes))
         return nearest(self.table, point[0]) if self.table is not None else None
 
     # -- the kernel's end ----------------------------------------------------------------------
@@ -133,7 +134,10 @@ class View:
     def curves(self) -> list[Curve]:
         """Along each slider, through the recorded point."""
         if self.answers is not None:
-            return [of_table(answer.curve) for answer in self.answers.first]
+            return [
+                Curve(x, columns[0], np.zeros(x.shape, dtype=int))
+                for x, columns in self.answers.first.curves
+            ]
         if self.paths is None and self.table is not None:
             return [of_table(self.table)]
         point = self.sliders.point

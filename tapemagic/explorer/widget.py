@@ -19,6 +19,7 @@ from tapemagic.explorer import fragment
 from tapemagic.explorer.payload import Piece
 from tapemagic.explorer.program import NotExplorable, in_words
 from tapemagic.explorer.view import View
+from tapemagic.explorer.wishes import Wish
 
 _OPEN: dict[str, Explorer] = {}  # by the cell that made it
 
@@ -43,7 +44,7 @@ class Explorer(anywidget.AnyWidget):
     def __init__(self, view: View, soon: Callable[[Callable[[], None]], None]) -> None:
         self._view, self._soon = view, soon
         self._lock = threading.Lock()
-        self._needed: tuple[list[float], int] | None = None
+        self._wanted: Callable[[], dict[str, Any]] | None = None
         super().__init__(payload=view.payload, point=self.shaped(view.sliders.point))
         self.on_msg(self._told)
 
@@ -86,7 +87,7 @@ class Explorer(anywidget.AnyWidget):
             self.value = None if found is None else found[0]
             if found is None:
                 self.derivative = None
-            elif len(found[1]) == 1 and not isinstance(self.point, Mapping):
+            elif not isinstance(self.point, Mapping):
                 self.derivative = found[1][0]
             else:
                 self.derivative = self._by_name(found[1])
@@ -94,33 +95,37 @@ class Explorer(anywidget.AnyWidget):
     # -- what the page asks for ----------------------------------------------------------------
 
     def _told(self, _: Any, content: Any, buffers: Any) -> None:
-        """The page needs the path that holds at a point, or the kernel's answer there. Only the
-        newest wish counts: it is granted when the kernel's main thread is free, never beside a
+        """The page needs the path that holds at a point, or has a wish for the kernel. Only the
+        newest counts: it is granted when the kernel's main thread is free, never beside a
         running cell."""
-        wanted = content.get("need") if isinstance(content, dict) else None
-        count = len(self._view.sliders)
-        if not isinstance(wanted, list) or len(wanted) != count:
-            return
-        along = content.get("along", 0)
-        if along not in range(count):
+        try:
+            wanted = self._read(content)
+        except (TypeError, ValueError, KeyError):
             return
         with self._lock:
-            waits = self._needed is not None
-            self._needed = [float(entry) for entry in wanted], int(along)
+            waits = self._wanted is not None
+            self._wanted = wanted
         if not waits:
             self._soon(self._grant)
 
+    def _read(self, content: Any) -> Callable[[], dict[str, Any]]:
+        """How to grant what is wanted; raises where that makes no sense."""
+        sliders, answers = self._view.sliders, self._view.answers
+        if answers is not None:
+            wish, side = Wish.read(content["wish"], sliders), int(content["side"])
+            return lambda: {"answer": answers.answer(wish, side).data()}
+        point = [float(entry) for entry in content["need"]]
+        if len(point) != len(sliders):
+            raise ValueError
+        return lambda: {"piece": self._piece(point).data()}
+
     def _grant(self) -> None:
         with self._lock:
-            wanted, self._needed = self._needed, None
+            wanted, self._wanted = self._wanted, None
         if wanted is None or self.comm is None:
             return
-        point, along = wanted
         try:
-            if self._view.answers is not None:
-                self.send({"answer": self._view.answers.answer(point, along).data()})
-            else:
-                self.send({"piece": self._piece(point).data()})
+            self.send(wanted())
         except NotExplorable as reason:
             self.send({"message": str(reason)})
         except Exception as error:  # noqa: BLE001 - of the user's ops, at a point of the page's

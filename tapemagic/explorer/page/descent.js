@@ -18,17 +18,20 @@ export class Descent {
     this.path = state ? [state] : [];
   }
 
-  /** The next point: v ← m·v − η·∇, x ← x + v. Null where there is no finite slope. */
-  step(state) {
+  /** The next step: v ← m·v − η·∇, x ← x + v. Null where there is no finite slope. */
+  next(state) {
     if (!this.path.length || this.path.at(-1).point.join() !== state.point.join())
       this.begin(state);
     if (!state.gradient.every(Number.isFinite)) return null;
-    this.velocity = this.velocity.map((v, k) => this.momentum * v - this.rate * state.gradient[k]);
-    const next = this.model.held(state.point.map((x, k) => x + this.velocity[k]));
-    const reached = this.model.at(next);
-    this.path.push({ ...reached, registers: null });
+    const velocity = this.velocity.map((v, k) => this.momentum * v - this.rate * state.gradient[k]);
+    return { velocity, point: this.model.held(state.point.map((x, k) => x + velocity[k])) };
+  }
+
+  /** The step has led to this state. */
+  reach({ velocity }, state) {
+    this.velocity = velocity;
+    this.path.push({ ...state, registers: null });
     if (this.path.length > KEPT) this.path.shift();
-    return next;
   }
 
   /** What is seen, in a sentence. */
@@ -36,6 +39,7 @@ export class Descent {
     const n = this.path.length - 1;
     if (n < 1) return "Each step goes against the gradient, by the learning rate times the slope.";
     const [before, last] = this.path.slice(-2);
+    if (last.word) return `Step ${n}: ${last.word}.`;
     if (last.piece < 0) return `Step ${n} left the branch that was run.`;
     if (!Number.isFinite(last.value))
       return `Step ${n}: the target is ${brief(last.value)}. The descent has diverged.`;

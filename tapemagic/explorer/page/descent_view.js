@@ -8,7 +8,7 @@ const ROWS = 6;
 const RATES = [-4, 1]; // decades
 
 export class DescentBox {
-  /** @param {{move: function(number[]): void, state: function(): object, path: function(object[]): void}} does */
+  /** @param {{reach: function(number[]): Promise<object|null>, state: function(): object, path: function(object[]): void}} does */
   constructor(model, does) {
     Object.assign(this, { model, does });
     this.descent = new Descent(model);
@@ -72,20 +72,30 @@ export class DescentBox {
     );
   }
 
-  step(times) {
+  /** Each step waits until its point is known; whatever is wanted meanwhile ends them. */
+  async step(times) {
+    const run = (this.run = Symbol("steps"));
     let state = this.does.state();
     for (let k = 0; k < times; k++) {
-      const next = this.descent.step(state);
+      const next = this.descent.next(state);
       if (next === null) break;
-      state = { ...this.model.at(next), registers: null };
+      const beyond = !next.point.every(Number.isFinite);
+      state = beyond ? this._nowhere(next.point) : await this.does.reach(next.point);
+      if (state === null || run !== this.run) break;
+      this.descent.reach(next, state);
+      this.does.path(this.descent.path);
+      this._show();
       if (!Number.isFinite(state.value)) break;
     }
-    this.does.path(this.descent.path);
-    this.does.move(state.point);
-    this._show();
+  }
+
+  /** Where no point can be. */
+  _nowhere(point) {
+    return { point, piece: 0, value: NaN, gradient: point.map(() => NaN) };
   }
 
   clear() {
+    this.run = null;
     this.descent.begin(null);
     this.does.path([]);
     this._show();

@@ -17,6 +17,8 @@ import { shown, spoken } from "./words.js";
 const SPEAK = 700; // ms of rest before the point is told
 const NARROW = 760; // px, where the tangent plane needs two lines
 const ASK = 2000; // ms until an unanswered question may be asked again
+const BUSY = "The kernel is busy: the point moves when it answers.";
+const GONE = "The kernel computes each point here: run the cell to move it";
 const MARKS = { true: "✓", false: "✗", null: "–" };
 
 /** Ctrl or ⌘ with a key that is not of editing: in a number box these are the box's own. */
@@ -44,6 +46,7 @@ export class Explorer {
     this.sizes.disconnect();
     this.formulas.stop();
     clearTimeout(this.speaking);
+    clearTimeout(this.waiting);
     this.listeners.clear();
     this.host.remove();
   }
@@ -152,7 +155,7 @@ export class Explorer {
         secant: (x) => this.switches.moveSecant(x),
       });
     const all = (point) => this.move(point);
-    return this.model.count === 2 && !this.model.remote
+    return this.model.count === 2
       ? new PlaneView(this.model, { move: all, view })
       : new ManyView(this.model, { move: all, view });
   }
@@ -171,9 +174,8 @@ export class Explorer {
     const held = this.model.held(point);
     if (this.model.payload.table && !this.model.exact) this._table(point[0], held[0]);
     const { remote } = this.model;
-    this.wanted = remote && !remote.knows(held) ? held : null;
-    if (this.wanted) {
-      this.request(); // the point moves when the kernel has answered
+    if (remote) {
+      this._want(held);
       return;
     }
     if (held.every((value, k) => Object.is(value, this.point[k]))) {
@@ -200,6 +202,7 @@ export class Explorer {
     const aimed = this.wanted ? { ...state, point: this.wanted } : state;
     for (const control of this.controls) control.show(aimed);
     if (this.width) this.view.show(state);
+    if (this.width && this.model.remote) this.view.aim(this.wanted);
     if (this.model.count === 1) {
       const on = this.view.on.secant !== null;
       this.readout.showSecant(on ? this.view.secantSlope : null);
@@ -243,9 +246,9 @@ export class Explorer {
     const now = performance.now();
     if (!this.needing) this.say(`Here the cell takes a branch that was not run.${known}`);
     this.needing = true;
-    if (!this.options.onNeedPiece || now - (this.asked ?? -ASK) < ASK) return;
+    if (!this.options.ask || now - (this.asked ?? -ASK) < ASK) return;
     this.asked = now;
-    this.options.onNeedPiece([...this.point]);
+    this.options.ask({ need: [...this.point] });
   }
 
   _met() {
@@ -259,38 +262,93 @@ export class Explorer {
     this._redraw();
   }
 
-  _redraw() {
-    this.view.stale = true;
-    for (const slice of this.view.slices ?? [this.view.line].filter(Boolean)) slice.stale = true;
+  /** The curves are others, and so is the plane, if not told otherwise. */
+  _redraw(plane = true) {
+    if (plane) this.view.stale = true;
+    for (const curve of this.view.slices ?? [this.view.line ?? this.view]) curve.stale = true;
     this.request();
   }
 
   // ---- what the kernel computes -----------------------------------------------------------------
 
+  /** The point moves when the kernel has answered; with no kernel, to a point that is stored. */
+  _want(held) {
+    const { remote } = this.model;
+    this.reached?.(null); // who waits for another point waits no more
+    this.reached = null;
+    if (!held.every(Number.isFinite)) {
+      this.say(`That is more than ${this.model.sources[0].dtype} holds.`);
+    } else {
+      this.wanted = remote.knows(held) ? null : held;
+      if (this.wanted && !this.options.ask) this._recall();
+    }
+    this.request();
+  }
+
+  /** The nearest point that the page has. */
+  _recall() {
+    const { remote } = this.model;
+    this.addAnswer(remote.nearest(this.wanted, this.point));
+    if (!this.wanted) return;
+    const where = this.model.sources.map(
+      ({ text }, k) => `${text} = ${shown(this.model, k, this.point[k])}`,
+    );
+    this.say(`${GONE}. Shown is the nearest point that it left, ${where.join(", ")}.`);
+  }
+
+  /**
+   * Move there and give the state, once it is known; null where something else is wanted before,
+   * or where nobody can tell.
+   */
+  async reach(point) {
+    const { remote } = this.model;
+    if (remote && !remote.knows(point) && !this.options.ask) {
+      this.say(`${GONE}.`);
+      return null;
+    }
+    this.move(point);
+    if (!this.wanted) return this.model.at(this.point);
+    return new Promise((resolve) => (this.reached = resolve));
+  }
+
   /** Ask for what is wanted by now: one question at a time, so that a drag never queues. */
   _inquire() {
-    const point = this.wanted ?? this.point;
-    const along = this.view.axis ?? 0;
-    const known = this.model.remote.answers(point, along);
-    if (known && this.model.remote.finished(along)) return;
-    if (!this.options.onNeedPiece) {
-      if (!known) this.say("The kernel computes each point here: run the cell to move it.");
-      return;
-    }
+    if (!this.options.ask || !this.width) return;
+    const wish = { point: this.wanted ?? this.point, ...this.view.wish() };
+    if (JSON.stringify(wish) === this.granted) return;
     const now = performance.now();
     if (now - (this.asked ?? -ASK) < ASK) return;
     this.asked = now;
-    this.options.onNeedPiece([...point], along);
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => this._late(), ASK);
+    this.options.ask({ wish, side: wish.plane ? this.model.remote.side(wish.plane) : 0 });
   }
 
-  /** The kernel's answer; there may be something newer to ask. */
+  /** A question may have been lost. */
+  _late() {
+    if (this.wanted) this.say(BUSY);
+    this.request();
+  }
+
+  /** What the kernel knows by now; there may be something newer to ask. */
   addAnswer(answer) {
+    const before = this.point;
     this.model.learn(answer);
-    this.point = this.model.remote.point;
-    if (this.wanted && this.model.remote.knows(this.wanted)) this.wanted = null;
+    const { remote } = this.model;
     this.asked = -ASK;
-    this.say("");
-    for (const listener of this.listeners) listener([...this.point]);
-    this._redraw();
+    const word = remote.knows(before) ? this.told.textContent : remote.word;
+    this.tell(word === BUSY ? "" : word);
+    if (answer.finished) this.granted = JSON.stringify(answer.wish);
+    if (this.wanted && remote.knows(this.wanted)) this.wanted = null;
+    this.point = remote.point;
+    if (!remote.knows(before)) for (const listener of this.listeners) listener([...this.point]);
+    if (!this.wanted) this.reached?.({ ...this.model.at(this.point), word: remote.word });
+    this._redraw(Boolean(answer.plane));
+  }
+
+  /** What the kernel has to say. */
+  tell(word) {
+    clearTimeout(this.waiting);
+    this.say(word);
   }
 }

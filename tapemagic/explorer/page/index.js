@@ -9,7 +9,7 @@ const POINT = 100; // ms between two points that the kernel is told
 /**
  * @param {HTMLElement} element  its children are replaced
  * @param {object} payload  see `explorer/payload.py`
- * @param {{theme?: "light"|"dark", onNeedPiece?: function(number[], number=): void}} options
+ * @param {{theme?: "light"|"dark", ask?: function(object): void}} options
  */
 export function mount(element, payload, options = {}) {
   const explorer = started(element, payload, options);
@@ -23,13 +23,13 @@ export function mount(element, payload, options = {}) {
       explorer.listeners.add(callback);
       return () => explorer.listeners.delete(callback);
     },
-    onNeed: (callback) => {
-      explorer.options.onNeedPiece = callback;
+    onAsk: (callback) => {
+      explorer.options.ask = callback;
       if (callback) explorer.request();
     },
     addPiece: (piece) => explorer.addPiece(piece),
     addAnswer: (answer) => explorer.addAnswer(answer),
-    setMessage: (text) => explorer.say(text),
+    setMessage: (text) => explorer.tell(text),
   };
   explorer.handle = handle; // lives as long
   if (payload.id && !options.own) announce(payload.id, handle);
@@ -91,13 +91,13 @@ function wire(model, handle) {
     if (content.answer) handle.addAnswer(content.answer);
     if (typeof content.message === "string") handle.setMessage(content.message);
   };
-  handle.onNeed((point, along) => model.send({ need: point, along }));
+  handle.onAsk((question) => model.send(question));
   model.on("change:point", moved);
   model.on("msg:custom", told);
   return () => {
     clearTimeout(timer);
     stopListening();
-    handle.onNeed(undefined);
+    handle.onAsk(undefined);
     model.off("change:point", moved);
     model.off("msg:custom", told);
   };

@@ -35,6 +35,7 @@ export class LineView {
     this.steps = this._mark("path", { class: "descent-steps" });
     this.drop = this._mark("path", { class: "drop" });
     this.hovered = this._mark("circle", { class: "hovered", r: 5 });
+    this.aimed = this._mark("circle", { class: "aimed", r: 9 });
     this.second = this._mark("circle", { class: "second handle", r: 8 });
     this.dot = this._mark("circle", { class: "dot handle", r: 9 });
     this.tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
@@ -228,6 +229,22 @@ export class LineView {
     this._point(state);
     this._overlays(state);
     if (this.path.length) this._descent();
+  }
+
+  /** What of the kernel's is shown. */
+  wish() {
+    const also = this.on.secant === null ? [] : [this.on.secant];
+    return { lines: [{ along: this.axis, span: this.range, also }], plane: null };
+  }
+
+  /** Where the point is to be, once the kernel has answered. */
+  aim(point) {
+    const y = point ? this.model.valueAt(point)[0] : NaN;
+    const known = Number.isFinite(y);
+    set(this.aimed, {
+      cx: known ? this.main.x(point[this.axis]) : -99,
+      cy: known ? this.main.y(y) : -99,
+    });
   }
 
   _point(state) {

@@ -71,6 +71,16 @@ export class ManyView {
     this.line.resize(width);
   }
 
+  /** What of the kernel's is shown. */
+  wish() {
+    return this.line.wish();
+  }
+
+  /** Where the point is to be, once the kernel has answered. */
+  aim(point) {
+    this.line.aim(point);
+  }
+
   show(state) {
     this.state = state;
     this.line.show(state);

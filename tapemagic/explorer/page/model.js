@@ -31,8 +31,8 @@ export class Model {
       return { ...source, value, min, max, step };
     });
     this.order = payload.order ?? 1;
-    this.remote = payload.kernel?.length ? new Remote() : null;
-    for (const answer of payload.kernel ?? []) this.learn(answer);
+    this.remote = payload.kernel ? new Remote(this.sources) : null;
+    if (this.remote) this.learn(payload.kernel);
     this.pieces = [];
     const pieces = payload.pieces?.length ? payload.pieces : [payload];
     for (const piece of pieces) this.add(piece);
@@ -51,7 +51,8 @@ export class Model {
 
   /** An answer of the kernel's. */
   learn(answer) {
-    this.remote.learn({ ...answer, point: this.held(answer.point) });
+    const { wish } = answer;
+    this.remote.learn({ ...answer, wish: { ...wish, point: this.held(wish.point) } });
   }
 
   get start() {

@@ -39,14 +39,16 @@ export class PlaneView {
     this.steps = this._mark("path", { class: "descent-steps" });
     this.cross = this._mark("path", { class: "drop" });
     this.arrow = this._mark("path", { class: "arrow", "marker-end": `url(#${head.id})` });
+    this.aimed = this._mark("circle", { class: "aimed", r: 9 });
     this.dot = this._mark("circle", { class: "dot handle", r: 9 });
     this.tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
+    this.fineness = model.remote ? h("p", { class: "hint" }) : null;
     this.slices = model.sources.map((_, axis) => this._slice(axis));
     const slices = this.slices.map(({ element }) => h("div", { class: "slice" }, element));
     this.element = h(
       "div",
       { class: "plane-view" },
-      h("div", { class: "map" }, this.main.svg, this.tip),
+      h("div", { class: "map" }, this.main.svg, this.tip, this.fineness),
       h("div", { class: "slices" }, ...slices),
     );
     this._listen();
@@ -162,6 +164,27 @@ export class PlaneView {
     set(this.field, { x: left, y: top, width, height });
     this.lines.replaceChildren(...contourLines(columns[0], GRID, main));
     this.steepest = steepness(columns[0], xs, ys);
+    if (this.fineness) setText(this.fineness, this._fineness());
+  }
+
+  /** What of the kernel's is shown. */
+  wish() {
+    return { lines: this.slices.flatMap((slice) => slice.wish().lines), plane: this._squared() };
+  }
+
+  /** The contours follow from so many points. */
+  _fineness() {
+    const { planes } = this.model.remote;
+    const [x, y] = this._squared().map(([low, high]) => (low + high) / 2);
+    const side = planes.find((plane) => plane.at(x, y, 0) !== undefined)?.side;
+    if (!side) return "The kernel has computed no contours yet.";
+    return `Contours through ${side} × ${side} points that the kernel computed.`;
+  }
+
+  /** Where the point is to be, once the kernel has answered. */
+  aim(point) {
+    const [x, y] = point ? [this.main.x(point[0]), this.main.y(point[1])] : [-99, -99];
+    set(this.aimed, { cx: x, cy: y });
   }
 
   show(state) {

@@ -66,6 +66,7 @@ path.curve.taylor { stroke-dasharray: 11 7; } path.curve.secant { stroke-dasharr
 .dot { fill: var(--tangent); stroke: var(--ground); stroke-width: 2.5; }
 circle.order-1, circle.order-2, circle.order-3 { fill: var(--stroke); }
 circle.second { fill: var(--ground); stroke: var(--secant); stroke-width: 3.5; }
+.aimed { fill: none; stroke: var(--tangent); stroke-width: 2.5; stroke-dasharray: 4 3; }
 .hovered { fill: none; stroke: var(--curve); stroke-width: 2; }
 .unknown { fill: var(--soft); }
 .end { fill: var(--ground); stroke: var(--curve); stroke-width: 2.5; } .end.closed { fill: var(--curve); }

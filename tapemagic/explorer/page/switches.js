@@ -16,8 +16,7 @@ export class Switches {
       "div",
       { class: "switches row" },
       ...(model.count === 1 ? this._curves() : []),
-      // A descent takes its steps at once, and the kernel one after the other.
-      model.remote ? null : this._switch("gradient descent", "descend", (on) => this._descend(on)),
+      this._switch("gradient descent", "descend", (on) => this._descend(on)),
       this._zooms(),
     );
   }
@@ -66,7 +65,6 @@ export class Switches {
         });
       }),
     );
-    if (model.remote) return derivatives;
     return [...derivatives, ...taylors, this._switch("secant", "secant", (on) => this._secant(on))];
   }
 
@@ -99,7 +97,7 @@ export class Switches {
     if (!on) return;
     const along = (path) => path.map(({ point, value }) => [point[0], value]);
     const box = new DescentBox(model, {
-      move: (point) => explorer.move(point),
+      reach: (point) => explorer.reach(point),
       state: () => model.at(explorer.point),
       path: (path) => {
         view.showPath(model.count === 1 ? along(path) : path);

@@ -38,19 +38,22 @@ export class Table {
   }
 
   _between(x, register) {
-    const column = register ? this.columns[register - 1] : this.x;
-    const last = this.x.length - 1;
-    if (!(x >= this.x[0] && x <= this.x[last])) return NaN;
-    const k = nearest(this.x, x);
-    if (x === this.x[k]) return column[k];
-    const low = x < this.x[k] ? k - 1 : k;
-    const share = (x - this.x[low]) / (this.x[low + 1] - this.x[low]);
-    return column[low] + share * (column[low + 1] - column[low]);
+    return between(this.x, register ? this.columns[register - 1] : this.x, x);
   }
 
   heldOver(_, n) {
     return new Uint8Array(n).fill(1);
   }
+}
+
+/** On the line through the points (xs, ys), the xs ascending; nan outside of them. */
+export function between(xs, ys, x) {
+  if (!(x >= xs[0] && x <= xs[xs.length - 1])) return NaN;
+  const k = nearest(xs, x);
+  if (x === xs[k]) return ys[k];
+  const low = x < xs[k] ? k - 1 : k;
+  const share = (x - xs[low]) / (xs[low + 1] - xs[low]);
+  return ys[low] + share * (ys[low + 1] - ys[low]);
 }
 
 /** The place of the entry of an ascending array that is nearest to `x`. */
