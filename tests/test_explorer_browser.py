@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -11,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pytest
 from lab import CONTRAST, choose, chromium, environment, serving
 
 pytestmark = pytest.mark.browser
 
 SLOW = 90_000  # ms; TensorFlow takes its time to load
-ONE, TWO, BRANCH, KERNEL = 0, 1, 2, 3  # the explorers of the notebook
+ONE, TWO, BRANCH, KERNEL, ENTRY, BAD = range(6)  # the explorers of the notebook
+WIDGET = 7  # the cell that shows one by itself
 CELLS = [
     "%load_ext tapemagic\nimport json\nimport tensorflow as tf",
     "%%grad x -n 2 --explore x=(-3,3,.05) -o one\nx = tf.constant(2.0)\ny = 2*x**3 + 5*x**2 + 3*x",
@@ -28,6 +31,11 @@ CELLS = [
     "%%grad p q --explore p=(.5,2.5,.1) q=(0,2,.1) -o only\n"
     "p = tf.Variable(1.5)\nq = tf.Variable(0.5)\n"
     "r = tf.reduce_sum(tf.linalg.svd([[p, q], [q, p * p]], compute_uv=False) ** 3)",
+    "%%grad x -n 3 --explore x=(.3,4)\n"
+    "x = tf.Variable([1.5])\ns = tf.reduce_sum(tf.math.igamma(2.0, x) ** 2)",
+    "%%grad c d --explore c=(3,-1) d=(-1,2)\nc = tf.Variable(1.0); d = tf.Variable(0.5)\n"
+    "k = tf.math.log(c) * d + tf.math.igamma(2.0, 1 + d * d)\n"
+    "if float(d) > 1.5:\n    raise ValueError('too far')",
     "one.widget",
     # What TensorFlow says at the points that the kernel knows of.
     """\
@@ -349,16 +357,146 @@ def test_the_kernel_computes_what_the_page_cannot(page: Any) -> None:
         page.keyboard.press(key)
     sliders.nth(1).focus()
     page.keyboard.press("ArrowRight")
-    explorer.locator(".bar input").nth(1).check()  # another curve, which only the kernel knows
-    _until(explorer, "svg.panel path.curve", "e.getAttribute('d').length > 100")
-    page.wait_for_timeout(1000)
+    _refined(explorer)
     shown = _shown(explorer)
     assert shown[:2] != before[:2]
     assert page.evaluate("window.shifts") == []
     assert shown == pytest.approx(_tensorflow(page)["only"], rel=1e-4)
+    _drag(explorer, 60, -40)
+    _refined(explorer)
+    dragged = _shown(explorer)
+    assert dragged[0] > shown[0] and dragged[1] > shown[1]
+    assert dragged == pytest.approx(_tensorflow(page)["only"], rel=1e-4)
+    panel = explorer.locator("svg.panel").first
+    assert panel.locator("path.contour").count() >= 5
+    arrow = [float(v) for v in re.findall(r"-?[\d.]+", panel.locator(".arrow").get_attribute("d"))]
+    assert arrow[2] * dragged[3] > 0 > arrow[3] * dragged[4]
+    for slice_ in explorer.locator(".slice .curves > path:first-child").all():
+        assert len(slice_.get_attribute("d")) > 100
+    explorer.get_by_role("button", name="zoom out").click()  # to where no point was computed
+    explorer.get_by_role("button", name="zoom out").click()
+    _refined(explorer)
+    assert _corners(explorer) == 0
+    explorer.get_by_role("button", name="show the whole range").click()
+    _refined(explorer)
     assert explorer.locator(".message").inner_text() == ""
     assert caption.is_visible()  # what follows tells of another point
     assert explorer.locator(".formulas [data-recorded]").first.is_visible()
+
+
+def _refined(explorer: Any) -> None:
+    """Wait until the kernel has told all that there is to see."""
+    _until(explorer, ".plane-view .hint", "/33 × 33/.test(e.textContent)")
+    explorer.page.wait_for_timeout(600)
+
+
+def _corners(explorer: Any) -> int:
+    """How many corners of the plane are grey, as what nobody computed."""
+    return explorer.locator("image").evaluate(
+        """async image => {
+          const drawn = new Image();
+          drawn.src = image.getAttribute('href');
+          await drawn.decode();
+          const { width, height } = drawn;
+          const brush = new OffscreenCanvas(width, height).getContext('2d');
+          brush.drawImage(drawn, 0, 0);
+          const { data } = brush.getImageData(0, 0, width, height);
+          const at = (x, y) => data[4 * (y * width + x)];
+          return [at(0, 0), at(width - 1, 0), at(0, height - 1), at(width - 1, height - 1)]
+            .filter(red => red > 100).length;
+        }"""
+    )
+
+
+def _drag(explorer: Any, dx: float, dy: float) -> None:
+    panel = explorer.locator("svg.panel").first
+    panel.scroll_into_view_if_needed()
+    box = panel.locator(".dot").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    explorer.page.mouse.move(x, y)
+    explorer.page.mouse.down()
+    explorer.page.mouse.move(x + dx, y + dy, steps=12)
+    explorer.page.mouse.up()
+
+
+def _type(explorer: Any, *values: str) -> None:
+    for box, value in zip(explorer.locator("input.number").all(), values):
+        box.fill(value)
+        box.press("Enter")
+
+
+def test_a_descent_waits_for_the_kernel(page: Any) -> None:
+    explorer = _explorer(page, KERNEL)
+    _type(explorer, "1.5", "0.5")
+    _refined(explorer)
+    explorer.get_by_role("button", name="gradient descent").click()
+    explorer.get_by_role("slider", name="learning rate").focus()
+    page.keyboard.press("Home")
+    for _ in range(20):  # to 0.001
+        page.keyboard.press("ArrowRight")
+    point = _tensorflow(page)["only"]
+    explorer.get_by_role("button", name="step", exact=True).click()
+    _until(explorer, ".words", "/Step 1: the target fell/.test(e.textContent)")
+    _refined(explorer)
+    after = _shown(explorer)
+    expected = [x - 0.001 * slope for x, slope in zip(point[:2], point[3:])]
+    assert after[:2] == pytest.approx(expected, rel=1e-5)
+    assert after == pytest.approx(_tensorflow(page)["only"], rel=1e-4)
+    explorer.get_by_role("button", name="10 steps").click()
+    _until(explorer, ".words", "/Step 11: the target fell/.test(e.textContent)")
+    assert explorer.locator("path.descent").first.get_attribute("d").count("L") == 11
+    explorer.get_by_role("slider", name="learning rate").focus()
+    page.keyboard.press("End")
+    explorer.get_by_role("button", name="10 steps").click()
+    _until(explorer, ".words", "/diverged/.test(e.textContent)")
+    explorer.get_by_role("button", name="reset p").click()  # and it is still alive
+    explorer.get_by_role("button", name="reset q").click()
+    _until(explorer, ".item .digits", "e.textContent === '17.5781'")
+    explorer.get_by_role("button", name="gradient descent").click()
+
+
+def _igamma(x: float) -> list[float]:
+    """P(2, x)² and its slope."""
+    whole = 1 - (1 + x) * math.exp(-x)
+    return [whole**2, 2 * whole * x * math.exp(-x)]
+
+
+def test_secant_and_taylor_polynomials_from_the_kernel(page: Any) -> None:
+    explorer = _explorer(page, ENTRY)
+    _type(explorer, "2.25")
+    _until(explorer, ".item .digits", f"Math.abs(e.textContent - {_igamma(2.25)[0]}) < 1e-5")
+    assert _shown(explorer)[:3] == pytest.approx([2.25, *_igamma(2.25)], rel=1e-4)
+    for name in ["d²s/dx[0]²", "Taylor 3", "secant"]:
+        explorer.get_by_role("button", name=name, exact=True).click()
+    assert len(explorer.locator("path.taylor").get_attribute("d")) > 100
+    assert len(explorer.locator("path.curve.order-2").get_attribute("d")) > 100
+    _type(explorer, "2.25", "3.0123")  # the second is the secant's: no point of the curve
+    slope = (_igamma(3.0123)[0] - _igamma(2.25)[0]) / (3.0123 - 2.25)
+    page.wait_for_timeout(500)
+    secant = _number(explorer.locator(".item.secant .digits").inner_text())
+    assert secant == pytest.approx(slope, rel=2e-5)
+    for name in ["d²s/dx[0]²", "Taylor 3", "secant"]:
+        explorer.get_by_role("button", name=name, exact=True).click()
+
+
+def test_bad_input_to_the_kernel_has_a_word(page: Any) -> None:
+    explorer = _explorer(page, BAD)
+    assert "c=(3,-1) is reversed: read as (-1, 3)" in explorer.locator(".limits").inner_text()
+    message = explorer.locator(".message")
+    _type(explorer, "1", "1.75")
+    _until(explorer, ".message", "/the cell raises there ValueError: too far/.test(e.textContent)")
+    assert explorer.locator(".item .digits").first.inner_text() == "nan"
+    _type(explorer, "-0.5", "0.5")
+    _until(explorer, ".message", "e.textContent === ''")
+    assert _shown(explorer)[0] == -0.5
+    assert explorer.locator(".item .digits").first.inner_text() == "nan"
+    _type(explorer, "1e39")
+    assert "more than float32 holds" in message.inner_text()
+    _type(explorer, "2", "0.5")
+    value = math.log(2) / 2 + 1 - 2.25 * math.exp(-1.25)
+    _until(explorer, ".item .digits", f"Math.abs(e.textContent - {value}) < 1e-5")
+    assert message.inner_text() == ""
+    assert explorer.locator("path.contour").count() >= 5
 
 
 def test_gradient_descent(page: Any) -> None:
@@ -384,7 +522,7 @@ def test_gradient_descent(page: Any) -> None:
 
 def test_the_widget_shown_by_itself(page: Any) -> None:
     """The same model: what moves one moves the other."""
-    widget = page.locator(".jp-CodeCell").nth(5).locator(".explorer")
+    widget = page.locator(".jp-CodeCell").nth(WIDGET).locator(".explorer")
     widget.locator("input[type=range]").first.focus()
     page.keyboard.press("Home")
     below = _explorer(page, ONE)
@@ -430,8 +568,8 @@ def test_run_again_leaves_nothing_behind(page: Any) -> None:
     _ran(page, int(last.strip("[]:")) + 20)
     _explorer(page, BRANCH)
     page.wait_for_function(
-        "() => globalThis[Symbol.for('tapemagic')].models.size === 4"
-        " && document.querySelectorAll('.tapemagic-explorer').length === 4"
+        "() => globalThis[Symbol.for('tapemagic')].models.size === 6"
+        " && document.querySelectorAll('.tapemagic-explorer').length === 6"
     )
     explorer = _explorer(page, ONE)
     explorer.locator("input[type=range]").first.focus()
@@ -509,13 +647,39 @@ def test_exported_page_lives(exported: Any) -> None:
     _explorer(exported, BRANCH).locator("input[type=range]").first.focus()
     exported.keyboard.press("Home")
     assert _shown(_explorer(exported, BRANCH))[0] == -2
-    only = _explorer(exported, KERNEL)  # nobody answers: a word, and the picture stays
-    before = _shown(only)
+
+
+def test_with_no_kernel_the_nearest_stored_point_is_shown(exported: Any) -> None:
+    only = _explorer(exported, KERNEL)
+    assert only.locator("path.contour").count() >= 5
     only.locator("input[type=range]").first.focus()
-    exported.keyboard.press("ArrowRight")
-    after = _shown(only)
-    assert after[0] == pytest.approx(before[0] + 0.1) and after[1:] == before[1:]
-    assert "run the cell" in only.locator(".message").inner_text()
+    before = _shown(only)
+    for _ in range(3):
+        exported.keyboard.press("ArrowRight")
+    _nearest(only, before[0] + 0.3, before[1])
+    _drag(only, -50, -30)
+    word = only.locator(".message").inner_text()
+    assert "the nearest point" in word and "run the cell" in word
+    point = _shown(only)
+    _nearest(only, *point[:2])
+    only.get_by_role("button", name="gradient descent").click()
+    only.get_by_role("button", name="10 steps").click()
+    assert _shown(only)[2:] == point[2:]  # no step that nobody computed
+    assert only.locator(".message").inner_text().endswith("run the cell to move it.")
+    only.get_by_role("button", name="gradient descent").click()
+    only.get_by_role("button", name="reset p").click()
+    only.get_by_role("button", name="reset q").click()
+    assert _shown(only)[2] == pytest.approx(17.5781, rel=1e-5)
+    assert only.locator(".message").inner_text() == ""
+
+
+def _nearest(only: Any, p: float, q: float) -> None:
+    """The point that the message names is near (p, q), and the values shown are those there."""
+    told = re.findall(r"[pq] = (−?[\d.]*\d)", only.locator(".message").inner_text())
+    a, b = map(_number, told)
+    assert (a, b) == pytest.approx((p, q), abs=0.15)
+    singular = np.linalg.svd(np.array([[a, b], [b, a * a]]), compute_uv=False)
+    assert _shown(only)[2] == pytest.approx(np.sum(singular**3), rel=1e-4)
 
 
 def test_play_zoom_and_reset(exported: Any) -> None:

@@ -795,7 +795,7 @@ def test_answers_get_finer_while_the_point_rests(cells: Cells) -> None:
     _, columns = next(answer.plane for answer in reversed(found) if answer.plane)
     corners = [_by_hand(a, b) for b in (0, 2) for a in (1, 3)]
     assert columns[0][[0, 32, -33, -1]] == pytest.approx(corners, rel=1e-4)
-    other = answers.answer(Wish((2.0, 0.75), wish.lines), 0, 0.0)
+    other = answers.answer(Wish((2.0, 0.7), wish.lines), 0, 0.0)
     assert len(other.curves[1][0]) == 66 and not other.finished  # the same line
     assert len(other.curves[0][0]) < 65
 

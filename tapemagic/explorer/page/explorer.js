@@ -91,7 +91,7 @@ export class Explorer {
   _build() {
     const { model } = this;
     const move = (axis) => (value) =>
-      this.move(this.point.map((old, k) => (k === axis ? value : old)));
+      this.move((this.wanted ?? this.point).map((old, k) => (k === axis ? value : old)));
     const problem = (text) => this.say(text);
     this.controls = model.sources.map(
       (_, axis) => new Control(model, axis, { move: move(axis), problem }),
