@@ -12,7 +12,7 @@ import { Readout } from "./readout.js";
 import { STYLE } from "./style.js";
 import { Switches } from "./switches.js";
 import { followTheme } from "./theme.js";
-import { shown, spoken } from "./words.js";
+import { sentence, shown, spoken } from "./words.js";
 
 const SPEAK = 700; // ms of rest before the point is told
 const NARROW = 760; // px, where the tangent plane needs two lines
@@ -271,6 +271,13 @@ export class Explorer {
 
   // ---- what the kernel computes -----------------------------------------------------------------
 
+  /** The kernel can be asked, or no longer. */
+  link(ask) {
+    this.options.ask = ask;
+    if (this.model.remote) this.model.remote.linked = Boolean(ask);
+    this._redraw();
+  }
+
   /** The point moves when the kernel has answered; with no kernel, to a point that is stored. */
   _want(held) {
     const { remote } = this.model;
@@ -314,7 +321,7 @@ export class Explorer {
   /** Ask for what is wanted by now: one question at a time, so that a drag never queues. */
   _inquire() {
     if (!this.options.ask || !this.width) return;
-    const wish = { point: this.wanted ?? this.point, ...this.view.wish() };
+    const wish = this._wish();
     if (JSON.stringify(wish) === this.granted) return;
     const now = performance.now();
     if (now - (this.asked ?? -ASK) < ASK) return;
@@ -322,6 +329,14 @@ export class Explorer {
     clearTimeout(this.waiting);
     this.waiting = setTimeout(() => this._late(), ASK);
     this.options.ask({ wish, side: wish.plane ? this.model.remote.side(wish.plane) : 0 });
+  }
+
+  /** Of a point on its way nothing else, if what is known can be drawn meanwhile. */
+  _wish() {
+    const seen = this.view.wish();
+    if (this.wanted && this.model.remote.draws(this.wanted, seen.lines))
+      return { point: this.wanted, lines: [], plane: null };
+    return { point: this.wanted ?? this.point, ...seen };
   }
 
   /** A question may have been lost. */
@@ -336,7 +351,7 @@ export class Explorer {
     this.model.learn(answer);
     const { remote } = this.model;
     this.asked = -ASK;
-    const word = remote.knows(before) ? this.told.textContent : remote.word;
+    const word = remote.knows(before) ? this.told.textContent : sentence(remote.word);
     this.tell(word === BUSY ? "" : word);
     if (answer.finished) this.granted = JSON.stringify(answer.wish);
     if (this.wanted && remote.knows(this.wanted)) this.wanted = null;

@@ -23,10 +23,7 @@ export function mount(element, payload, options = {}) {
       explorer.listeners.add(callback);
       return () => explorer.listeners.delete(callback);
     },
-    onAsk: (callback) => {
-      explorer.options.ask = callback;
-      if (callback) explorer.request();
-    },
+    onAsk: (callback) => explorer.link(callback),
     addPiece: (piece) => explorer.addPiece(piece),
     addAnswer: (answer) => explorer.addAnswer(answer),
     setMessage: (text) => explorer.tell(text),

@@ -136,6 +136,7 @@ export class PlaneView {
     const [x, y] = this.ranges;
     const { width, height } = this.main.box;
     if (!this.fitted || this.model.sources.some(({ scale }) => scale === "log")) return this.ranges;
+    if (this.model.remote && !this.model.remote.linked) return this.ranges; // of what is stored
     const [perX, perY] = [width / (x[1] - x[0]), height / (y[1] - y[0])];
     if (Math.max(perX / perY, perY / perX) > 2.6) return this.ranges;
     const unit = Math.min(perX, perY);

@@ -75,6 +75,10 @@ export class Readout {
   /** The tangent plane as a formula. */
   _plane(state) {
     const { target, sources } = this.model;
+    if (![state.value, ...state.gradient].every(Number.isFinite)) {
+      setText(this.plane, "tangent plane: –");
+      return;
+    }
     const number = (value) => spelled(value, this.dtype).text;
     const parts = sources.map(({ text }, k) => {
       const [slope, at] = [state.gradient[k], state.point[k]];

@@ -15,6 +15,7 @@ export class Remote {
   constructor(sources) {
     Object.assign(this, { sources, point: [], value: 0, hessian: null, guards: [] });
     Object.assign(this, { lines: new Map(), planes: [], stored: null });
+    this.linked = false; // whether the kernel can be asked
   }
 
   get inputs() {
@@ -72,6 +73,11 @@ export class Remote {
   line(point, along) {
     const key = this._key(point, along);
     return this.lines.get(key) ?? this.stored?.lines.get(key);
+  }
+
+  /** Whether these lines through a point can be drawn by what is known. */
+  draws(point, lines) {
+    return this.planes.length > 0 || lines.every(({ along }) => this.line(point, along));
   }
 
   _key(point, along) {

@@ -26,6 +26,11 @@ export function shown(model, axis, value) {
   return written(value, model.sources[axis].dtype);
 }
 
+/** A reason as a sentence. */
+export function sentence(reason) {
+  return reason && `${reason[0].toUpperCase()}${reason.slice(1).replace(/[.!?]$/, "")}.`;
+}
+
 const trend = (slope) => (slope > 0 ? "rising" : slope < 0 ? "falling" : "level");
 
 function bend(second) {
