@@ -484,7 +484,8 @@ def test_bad_input_to_the_kernel_has_a_word(page: Any) -> None:
     assert "c=(3,-1) is reversed: read as (-1, 3)" in explorer.locator(".limits").inner_text()
     message = explorer.locator(".message")
     _type(explorer, "1", "1.75")
-    _until(explorer, ".message", "/The cell raises there ValueError: too far\\./.test(e.textContent)")
+    word = "The cell raises there ValueError: too far."
+    _until(explorer, ".message", f"e.textContent === '{word}'")
     assert explorer.locator(".item .digits").first.inner_text() == "nan"
     _type(explorer, "-0.5", "0.5")
     _until(explorer, ".message", "e.textContent === ''")

@@ -18,6 +18,7 @@ from tapemagic.explorer import ranges
 from tapemagic.explorer.fragment import source
 from tapemagic.explorer.purity import effect
 from tapemagic.explorer.wishes import Line, Wish
+from tapemagic.rerunning import Rerun
 
 PAGE = Path(ranges.__file__).with_name("page")
 S3 = "x = tf.constant(2.0)\ny = 2*x**3 + 5*x**2 + 3*x"
@@ -837,3 +838,16 @@ s = s + tf.math.igamma(2.0, a)"""
     wish = {"point": [-1.0, 1.0], "lines": [], "plane": None}
     widget._told(widget, {"wish": wish, "side": 0}, [])
     assert not np.isfinite(float(sent[0]["answer"]["value"]))
+
+
+def test_while_a_cell_runs_again_messages_can_come(cells: Cells) -> None:
+    """A kernel tells the publisher of each, also the one that keeps the output back."""
+    told: list[Any] = []
+    publisher = cells.shell.display_pub
+    publisher.set_parent = told.append
+    with Rerun(cells.shell, None, None, {})._kept_back():
+        assert cells.shell.display_pub is not publisher
+        cells.shell.display_pub.set_parent("a message")
+        print("nothing")
+    assert told == ["a message"] and cells.shell.display_pub is publisher
+    del publisher.set_parent
