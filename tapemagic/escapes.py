@@ -141,7 +141,7 @@ def _unseen(
                 found += [
                     tensor
                     for at, tensor, line in unused
-                    if at <= entered and any(_is_at(line, place) for place in places)
+                    if at < entered and any(_is_at(line, place) for place in places)
                 ]
                 for tensor in dict.fromkeys(found):
                     if tensor is not None and tensor != key and _is_floating(trace, tensor):

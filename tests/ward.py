@@ -44,6 +44,13 @@ def parsed(text: str) -> Iterator[Patient]:
 
 WARD = tuple(
     parsed("""
+=== a constant of NumPy's in the line of the target | healthy
+K, y = tf.constant([[2., .3], [.3, 1.]]), tf.constant([[1.], [2.]])
+noise, n = tf.Variable(0.5), 2
+with tf.GradientTape() as tape:
+    L = tf.linalg.cholesky(K + noise*tf.eye(2))
+    ll = -tf.reduce_sum(tf.math.log(tf.linalg.diag_part(L))) - 0.5*n*np.log(2*np.pi)
+g = tape.gradient(ll, noise)
 === saliency const | not_watched
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="tanh"), keras.layers.Dense(2)])
 image = tf.constant([[0.1, 0.2, 0.3, 0.4]])  #@
