@@ -276,7 +276,10 @@ def _is_of_a_sum(derivative: Derivative) -> bool:
     if len(set(derivative.sources)) > 1 or np.prod(np.shape(derivative.value)) <= 1:
         return False
     if derivative.derivation is not None:
-        return not derivative.derivation.seed.shape
+        equations = derivative.derivation.equations
+        source = equations.values[equations.sources[0][0]]
+        summed = np.shape(derivative.value) == source.shape  # a Hessian has twice its axes
+        return summed and not derivative.derivation.seed.shape
     return derivative.tensor is not None and not derivative.tensor.definitions.target.whole
 
 
