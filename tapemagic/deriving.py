@@ -141,6 +141,7 @@ def _explained(
         tensor=tensor,
         meanings=question.meanings,
         along=question.along.name if question.along is not None else "",
+        weights=question.seed_name if question.seed is not None else None,
         style=question.style,
     )
 

@@ -245,6 +245,8 @@ def _section(derivative: Derivative, told: _Told) -> Section:
     items += _in_tensors(derivative, heading, told)
     if _is_of_a_sum(derivative):
         items.append(Note(_OF_A_SUM))
+    if derivative.weights is not None and items:
+        items.append(Note(_weighted(derivative.target, derivative.weights)))
     if derivative.check.derived is False and items:
         # What does not give the tape's value is not shown as if it did.
         items = [Fold("what was derived, which is not what the tape returned", tuple(items))]
@@ -266,6 +268,13 @@ _OF_A_SUM = (
     "of the sum of the gradient's entries, as the tape's is: the rows of the Hessian are added up, "
     "and --hessian keeps them apart"
 )
+
+
+def _weighted(target: str, weights: str) -> str:
+    """Of what it is the derivative, where a seed weights the target's entries."""
+    if not weights:
+        return f"of a weighted sum: the seed weights the entries of {target}"
+    return f"of the sum of {weights} ∘ {target}: the seed {weights} weights the entries of {target}"
 
 
 def _is_of_a_sum(derivative: Derivative) -> bool:
@@ -370,7 +379,9 @@ def _differential(derivative: Derivative) -> Formula:
     counts = Counter(names.get(text, Name(text)) for text in sources)
     wrt = tuple((Tensor(name), count) for name, count in counts.items())
     found = Differential(Tensor(target), wrt, derivative.several)
-    return Product((found, Tensor(Name(derivative.along)))) if derivative.along else found
+    # H·v, also where the user's own outer tape was asked for it; H is symmetric.
+    product = derivative.along or (len(counts) == 1 and derivative.inner and derivative.weights)
+    return Product((found, Tensor(Name(product)))) if product else found
 
 
 def _substitution(derivative: Derivative, heading: Formula) -> list[Item]:

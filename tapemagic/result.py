@@ -38,6 +38,7 @@ class Derivative:
     call, the derivative of this name by these sources. `tensor` is the derivative in whole
     tensors, where there are any. `meanings` says what short names stand for: W1 for
     model.layers[0].kernel. `along`: it is the second derivative's product with this vector.
+    `weights` is the name of the seed that weights the target's entries ("" without a name).
     """
 
     key: str
@@ -54,6 +55,7 @@ class Derivative:
     tensor: TensorForm | None = None
     meanings: Mapping[str, str] = field(default_factory=dict)
     along: str = ""
+    weights: str | None = None
     style: Style = PLAIN
 
     @property

@@ -260,6 +260,9 @@ READ = {
         "T, y = tf.random.normal((5, 3)), tf.random.normal((5,))", "%%grad T",
         "P = tf.linalg.pinv(T)\nw = tf.linalg.matvec(P, y)\nL = tf.reduce_sum(w**2)",
         "∂L/∂T = 2(I − TP) ywᵀPPᵀ − 2PᵀwyᵀPᵀ + 2PᵀPywᵀ(I − PT)"),
+    "a seed": (
+        "v, x = tf.random.normal((20,)), tf.random.normal((20,))", "%%grad x --seed v", "y = x**3",
+        "of the sum of v ∘ y: the seed v weights the entries of y"),
 }  # fmt: skip
 
 
@@ -389,6 +392,19 @@ W, b = tf.Variable(0.1*tf.random.normal((1024, 10))), tf.Variable(tf.zeros(10))"
         assert not derivative.tensor.definitions.opaque
         assert derivative.check.agrees is not False
     assert "not evaluated in NumPy" in repr(shell.names["res"]).replace("\n  ", " ")
+
+
+@pytest.mark.parametrize("size", [3, 40])
+def test_a_product_with_the_hessian_is_no_hessian(shell: Shell, size: int) -> None:
+    setup = f"v = tf.range({size}.0); x = tf.Variable(v + 1)"
+    only(shell, setup, """%%grad -o res
+with tf.GradientTape() as outer:
+    with tf.GradientTape() as inner:
+        f = tf.reduce_sum(x**4)
+    g = inner.gradient(f, x)
+Hv = outer.gradient(g, x, output_gradients=v)""")
+    told = repr(shell.names["res"])
+    assert "∂²f/∂x² · v = " in told and "∂²f/∂x² = " not in told
 
 
 @pytest.mark.parametrize("size", [3, 40])
