@@ -29,6 +29,7 @@ from tapemagic.formula import (
 # floats have none: so few digits make chance hits on fractions and on π.
 _FULL_DIGITS = {"float32": 7, "complex64": 7, "float64": 15, "complex128": 15}
 _SHOWN = 6  # significant digits of a measured value
+_READ = 10**9  # the denominator of a fraction that nobody reads
 _EXACT = 10  # an exact number is shown in full up to so many digits
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MULTIPLES = range(1, 13)
@@ -147,20 +148,31 @@ def _plain(number: Decimal) -> str:
 
 
 def exactly(number: Fraction) -> Written | None:
-    """A terminating decimal as it is written, long ones to seven digits; else None."""
-    denominator = number.denominator
+    """A terminating decimal as it is written, long ones to seven digits; None for a fraction that
+    somebody may read."""
+    denominator, negative = number.denominator, number < 0
     for prime in (2, 5):
         while denominator % prime == 0:
             denominator //= prime
     if denominator != 1:
-        return None
-    decimal, negative = _decimal(abs(number)), number < 0
+        if number.denominator < _READ:
+            return None
+        quotient = Decimal(abs(number.numerator)) / Decimal(number.denominator)
+        return _positioned(Decimal(f"{quotient:.6e}"), negative, exact=False, largest=7)
+    decimal = _decimal(abs(number))
     if not decimal:
         return Written("0")
     whole = decimal == decimal.to_integral_value()
     if _digits(decimal) > (15 if whole else 10):
         return _positioned(Decimal(f"{decimal:.6e}"), negative, exact=False, largest=7)
     return _positioned(decimal, negative, exact=True, largest=15)
+
+
+def digits(number: Number) -> Written | None:
+    """A number's digits, None where it is written as a fraction."""
+    found = exactly(number.value)
+    plain = number.decimal or number.value.denominator == 1
+    return found if found and (plain or not found.exact) else None
 
 
 def _decimal(number: Fraction) -> Decimal:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tapemagic import document as d
 from tapemagic import formula as f
-from tapemagic.numbers import Written, exactly, written
+from tapemagic.numbers import Written, digits, written
 from tapemagic.spelling import spell
 
 # What binds tighter stands higher; a part that binds looser than its place needs brackets.
@@ -37,11 +37,10 @@ def level(node: f.Formula, linear: bool) -> int:
     if isinstance(node, f.Value):
         return _written_level(written(node.value, node.dtype))
     if isinstance(node, f.Number):
-        digits = exactly(node.value)
+        known = digits(node)
         if node.value < 0:
             return SUM
-        plain = digits and (node.decimal or node.value.denominator == 1)
-        return _written_level(digits) if digits and plain else fraction
+        return fraction if known is None else _written_level(known)
     if isinstance(node, (f.Sum, f.Negative)):
         return SUM
     if isinstance(node, f.Quotient):

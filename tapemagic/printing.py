@@ -15,7 +15,7 @@ from tapemagic import formula as f
 from tapemagic.functions import FUNCTIONS
 from tapemagic.joints import Joint, joint
 from tapemagic.notation import Notation, T
-from tapemagic.numbers import Written, exactly, written
+from tapemagic.numbers import Written, digits, written
 from tapemagic.precedence import (
     ATOM,
     FACTOR,
@@ -54,9 +54,9 @@ class Printer(Notation[T]):
     # --- leaves ---------------------------------------------------------------------------
 
     def _Number(self, node: f.Number) -> T:
-        digits = exactly(node.value)
-        if digits and (node.decimal or node.value.denominator == 1):
-            return self.written(digits)
+        known = digits(node)
+        if known is not None:
+            return self.written(known)
         value = abs(node.value)
         parts = (self.digits(str(value.numerator)), self.digits(str(value.denominator)))
         body = self.fraction(*parts)

@@ -260,6 +260,9 @@ READ = {
         "T, y = tf.random.normal((5, 3)), tf.random.normal((5,))", "%%grad T",
         "P = tf.linalg.pinv(T)\nw = tf.linalg.matvec(P, y)\nL = tf.reduce_sum(w**2)",
         "∂L/∂T = 2(I − TP) ywᵀPPᵀ − 2PᵀwyᵀPᵀ + 2PᵀPywᵀ(I − PT)"),
+    "no fraction of fifteen digits": (
+        "e = tf.random.normal((7,), dtype=tf.float64)", "%%grad e",
+        "L = tf.reduce_mean((0.9 - 1)*tf.exp(e))", "= −0.01428571 e^e"),
     "a seed": (
         "v, x = tf.random.normal((20,)), tf.random.normal((20,))", "%%grad x --seed v", "y = x**3",
         "of the sum of v ∘ y: the seed v weights the entries of y"),
