@@ -254,20 +254,30 @@ def _logsumexp_shifted(node: Node) -> Node | None:
     for place, term in enumerate(node.terms):
         if not (isinstance(term, Function) and term.function == "logsumexp"):
             continue
-        shifted = term.operands[0]
+        shifted, labels = _unturned(term.operands[0])
         if not isinstance(shifted, Plus):
             continue
         axes = tuple(range(node.rank))
         for other, shift in enumerate(node.terms):
             if other == place:
                 continue
-            spread = rearranged(shift, axes, (*axes, "last"), shifted.shape)
+            spread = rearranged(shift, axes, labels, shifted.shape)
             if scaled(spread, MINUS) in shifted.terms:
                 logits = plus([shifted, spread], shifted.shape)
-                found = make("logsumexp", node.shape, logits)
+                turned = rearranged(logits, labels, range(term.rank + 1), term.operands[0].shape)
+                found = make("logsumexp", node.shape, turned)
                 rest = [t for k, t in enumerate(node.terms) if k not in (place, other)]
                 return plus([found, *rest], node.shape)
     return None
+
+
+def _unturned(node: Node) -> tuple[Node, Labels]:
+    """The X of Xᵀ, and where its axes stand in `node`."""
+    if isinstance(node, Contract) and len(node.factors) == 1 and node.coefficient == ONE:
+        part, labels = node.factors[0]
+        if sorted(labels) == list(range(node.rank)):
+            return part, labels
+    return node, tuple(range(node.rank))
 
 
 def _log_softmax(node: Node) -> Node | None:
