@@ -164,7 +164,9 @@ def _in_components(
         if whole and (closed is None or is_long(closed.formulas)):
             return None, None, []
     except (NotDerivable, NoClosedForm) as reason:
-        return (None, None, []) if whole else (derivation, None, [str(reason)])
+        # The adjoints of whole tensors read better than those of entries, also by themselves.
+        told = whole or (tensor is not None and not tensor.definitions.opaque)
+        return (None, None, []) if told else (derivation, None, [str(reason)])
     except Exception as error:  # noqa: BLE001 - as above
         return derivation, None, [f"tapemagic failed on it ({type(error).__name__}: {error})"]
     return derivation, closed, []

@@ -260,6 +260,15 @@ READ = {
         "T, y = tf.random.normal((5, 3)), tf.random.normal((5,))", "%%grad T",
         "P = tf.linalg.pinv(T)\nw = tf.linalg.matvec(P, y)\nL = tf.reduce_sum(w**2)",
         "∂L/∂T = 2(I − TP) ywᵀPPᵀ − 2PᵀwyᵀPᵀ + 2PᵀPywᵀ(I − PT)"),
+    "a stable log-sum-exp over rows": (
+        "a, T = tf.random.normal((3,)), tf.random.normal((3, 4))", "%%grad T --notation matrix",
+        "y = tf.reduce_logsumexp(a[:, None] + 2*T, axis=0)\nL = tf.reduce_sum(y**2)",
+        "y = logsumexp(u₁ᵀ)"),
+    "where entries have no closed form": (
+        "C, a, b, v = tf.random.uniform((3, 3)), *tf.unstack(tf.ones((3, 3)))", "%%grad C",
+        "K = tf.exp(-C)\nfor _ in range(3):\n    u = a/tf.linalg.matvec(K, v)\n"
+        "    v = b/tf.linalg.matvec(K, u, transpose_a=True)\n"
+        "L = tf.reduce_sum(u[:, None]*K*v*C)", "∂L/∂u = −K(∂L/∂v⁽¹⁾ ∘ b ∘ (Kᵀu)^(∘−2))"),
     "no fraction of fifteen digits": (
         "e = tf.random.normal((7,), dtype=tf.float64)", "%%grad e",
         "L = tf.reduce_mean((0.9 - 1)*tf.exp(e))", "= −0.01428571 e^e"),
