@@ -22,7 +22,7 @@ from tapemagic.document import (
 )
 from tapemagic.equations import Equations
 from tapemagic.extent import norm
-from tapemagic.formula import Formula, Power, Symbol, Value, replace
+from tapemagic.formula import Formula, Negative, Number, Power, Symbol, Value, replace
 from tapemagic.trace import Array
 
 T = TypeVar("T")
@@ -143,12 +143,25 @@ def _as_read(node: Formula) -> Formula:
         written = numbers.written(node.value, node.dtype)
         if isinstance(node.value, complex) or not written.exact:
             return Words(str(written))
-        return numbers.recognise(node.value, node.dtype)
+        return _as_read(numbers.recognise(node.value, node.dtype))
+    if isinstance(node, Number):
+        return Number(node.value)
+    if isinstance(node, Negative):
+        return _negated(_as_read(node.operand))
     if isinstance(node, Matrix):
         return Matrix(tuple(tuple(_as_read(entry) for entry in row) for row in node.rows))
     if isinstance(node, Stack):
         return Stack(tuple(_as_read(part) for part in node.slices))
     return node.rebuilt(tuple(_as_read(child) for child in node.children))
+
+
+def _negated(node: Formula) -> Formula:
+    """−x as it is read: −(−2) is 2, and −0.5 a number."""
+    if isinstance(node, Number):
+        return Number(-node.value)
+    if isinstance(node, Words):
+        return Words(node.text[1:] if node.text.startswith("−") else f"−{node.text}")
+    return Negative(node)
 
 
 def _has_rounded(node: Formula) -> bool:
