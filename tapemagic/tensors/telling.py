@@ -122,7 +122,8 @@ class Teller:
         sides, relations = [left, right], ["="]
         call = None if layer is None else LayerTeller(self._definition, self._argument).call(layer)
         if call is not None:
-            sides.insert(1, call)
+            places = left.below if isinstance(left, d.Subscripted) else ()
+            sides.insert(1, d.Subscripted(call, places) if places else call)
             relations.append("=")
         if part.leaf.whole and self._in_matrices:
             sides.append(space)
