@@ -222,7 +222,7 @@ class Printer(Notation[T]):
         if (instead := spelled_out(node)) is not None:
             return self.show(instead)
         if name in RELATIONS and len(arguments) == 2:
-            return self._joined(arguments, RELATIONS[name], PRODUCT)
+            return self._related(arguments, RELATIONS[name])
         if name in LOGIC and len(arguments) == 2:
             return self._logic(arguments, LOGIC[name])
         if name == "floor_mod" and len(arguments) == 2:
@@ -235,6 +235,11 @@ class Printer(Notation[T]):
             if special is not None:
                 return special
         return self.applied(self.function(name), self._arguments(arguments))
+
+    def _related(self, sides: Sequence[f.Formula], sign: str) -> T:
+        """a + b > c: only what compares or chooses itself needs brackets."""
+        left, right = (self.show(s, PRODUCT if isinstance(s, f.Call) else SUM) for s in sides)
+        return self.row([left, self.operator(sign), right])
 
     def _logic(self, arguments: Sequence[f.Formula], sign: str) -> T:
         """x > 0 ∧ y > 0: comparisons need no brackets, other conditions do."""
