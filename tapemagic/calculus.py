@@ -20,6 +20,7 @@ from tapemagic.formula import (
     Sum,
     Symbol,
     call,
+    chosen,
     plus,
     postorder,
     power,
@@ -115,7 +116,7 @@ def _call_slope(node: Call, slopes: _Slopes) -> Formula:
         # One branch counts: an infinite slope in the other one must not turn into 0 · ∞ = nan.
         condition, yes, no = node.arguments
         yes, no = slopes.get(yes, ZERO), slopes.get(no, ZERO)
-        return yes if yes == no else call("where", condition, yes, no)
+        return chosen(condition, yes, no)
     partials = FUNCTIONS[node.function].partials(*node.arguments)
     pairs = zip(node.arguments, partials)
     return plus(*(times(slopes[inner], outer) for inner, outer in pairs if inner in slopes))

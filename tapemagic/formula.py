@@ -466,11 +466,20 @@ def tidied(node: Formula) -> Formula:
     return done[node]
 
 
+def chosen(condition: Formula, yes: Formula, no: Formula) -> Formula:
+    """{yes if c else no}; {1 if c else 0} as [c]."""
+    if yes == no:
+        return yes
+    if (yes, no) == (ONE, ZERO):
+        return call("indicator", condition)
+    if (yes, no) == (ZERO, ONE):
+        return call("indicator", call("logical_not", condition))
+    return call("where", condition, yes, no)
+
+
 def _indicated(node: Formula) -> Formula:
-    """{1 if c else 0} as [c]."""
-    if isinstance(node, Call) and node.function == "where" and node.arguments[1:] == (ONE, ZERO):
-        return call("indicator", node.arguments[0])
-    return node
+    is_choice = isinstance(node, Call) and node.function == "where"
+    return chosen(*node.children) if is_choice else node
 
 
 _TIDY: dict[type, Callable[..., Formula]] = {

@@ -20,6 +20,8 @@ RELATIONS = {
     "equal": "=",
     "not_equal": "≠",
 }
+_OPPOSITE = {"greater": "less_equal", "less": "greater_equal", "equal": "not_equal"}
+_OPPOSITE.update({opposite: name for name, opposite in _OPPOSITE.items()})
 LOGIC = {"logical_and": "∧", "logical_or": "∨"}
 # What code has a function for and mathematics writes with others.
 _SPELLED_OUT: dict[tuple[str, int], Callable[..., f.Formula]] = {
@@ -79,7 +81,12 @@ def _call_level(node: f.Call, linear: bool) -> int:
 def spelled_out(node: f.Call) -> f.Formula | None:
     """What mathematics writes for a function that only code has."""
     build = _SPELLED_OUT.get((node.function, len(node.arguments)))
-    return build(*node.arguments) if build else None
+    if build is not None:
+        return build(*node.arguments)
+    inner = node.arguments[0] if node.function == "logical_not" else None
+    if isinstance(inner, f.Call) and inner.function in _OPPOSITE:
+        return f.Call(_OPPOSITE[inner.function], inner.arguments)
+    return None
 
 
 def unsigned(node: f.Formula) -> tuple[bool, f.Formula]:

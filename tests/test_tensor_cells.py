@@ -269,6 +269,20 @@ READ = {
         "K = tf.exp(-C)\nfor _ in range(3):\n    u = a/tf.linalg.matvec(K, v)\n"
         "    v = b/tf.linalg.matvec(K, u, transpose_a=True)\n"
         "L = tf.reduce_sum(u[:, None]*K*v*C)", "∂L/∂u = −K(∂L/∂v⁽¹⁾ ∘ b ∘ (Kᵀu)^(∘−2))"),
+    "which branch a choice took": (
+        "e = tf.random.normal((20,))", "%%grad e",
+        "L = tf.reduce_sum(tf.where(abs(e) <= 1., e**2/2, abs(e) - 0.5))",
+        "∂L/∂e = [|e| ≤ 1] ∘ e + [|e| > 1] ∘ sgn(e)"),
+    "the sides of a comparison": (
+        "e = tf.random.normal((20,))", "%%grad e",
+        "L = tf.reduce_sum(tf.maximum(e - 1, -e))", "[e − 1 ≥ −e] − [e − 1 < −e]"),
+    "a number is said once": (
+        "a, B = tf.constant(2.), tf.constant([[3., 1.], [0., 1.]])", "%%grad a",
+        "R = tf.stack([[a, -a], [-a, a]])\nL = tf.reduce_sum(R*B)",
+        "dR/da = ⎡ 1  −1⎤\n"),
+    "an entry of what a layer makes": (
+        "x = tf.random.normal((1, 4, 4, 1)); f = tf.keras.layers.Conv2D(2, 3, name='f')",
+        "%%grad f.kernel --notation index", "h = f(x)\nL = tf.reduce_sum(h**2)", "hᵢⱼₖ = [f(x)]ᵢⱼₖ = "),
     "no fraction of fifteen digits": (
         "e = tf.random.normal((7,), dtype=tf.float64)", "%%grad e",
         "L = tf.reduce_mean((0.9 - 1)*tf.exp(e))", "= −0.01428571 e^e"),
@@ -409,12 +423,16 @@ W, b = tf.Variable(0.1*tf.random.normal((1024, 10))), tf.Variable(tf.zeros(10))"
 @pytest.mark.parametrize("size", [3, 40])
 def test_a_product_with_the_hessian_is_no_hessian(shell: Shell, size: int) -> None:
     setup = f"v = tf.range({size}.0); x = tf.Variable(v + 1)"
-    only(shell, setup, """%%grad -o res
+    only(
+        shell,
+        setup,
+        """%%grad -o res
 with tf.GradientTape() as outer:
     with tf.GradientTape() as inner:
         f = tf.reduce_sum(x**4)
     g = inner.gradient(f, x)
-Hv = outer.gradient(g, x, output_gradients=v)""")
+Hv = outer.gradient(g, x, output_gradients=v)""",
+    )
     told = repr(shell.names["res"])
     assert "∂²f/∂x² · v = " in told and "∂²f/∂x² = " not in told
 
