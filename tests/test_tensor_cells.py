@@ -282,7 +282,8 @@ READ = {
         "dR/da = ⎡ 1  −1⎤\n"),
     "an entry of what a layer makes": (
         "x = tf.random.normal((1, 4, 4, 1)); f = tf.keras.layers.Conv2D(2, 3, name='f')",
-        "%%grad f.kernel --notation index", "h = f(x)\nL = tf.reduce_sum(h**2)", "hᵢⱼₖ = [f(x)]ᵢⱼₖ = "),
+        "%%grad f.kernel --notation index",
+        "h = f(x)\nL = tf.reduce_sum(h**2)", "hᵢⱼₖ = [f(x)]ᵢⱼₖ = "),
     "no fraction of fifteen digits": (
         "e = tf.random.normal((7,), dtype=tf.float64)", "%%grad e",
         "L = tf.reduce_mean((0.9 - 1)*tf.exp(e))", "= −0.01428571 e^e"),
