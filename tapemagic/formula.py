@@ -245,7 +245,8 @@ def formula(value: Scalar) -> Formula:
     return value if isinstance(value, Formula) else number(value)
 
 
-ZERO, ONE = number(0), number(1)
+ZERO, ONE, MINUS_ONE = number(0), number(1), number(-1)
+HALF = number(Fraction(1, 2))
 
 
 def call(function: str, *arguments: Scalar) -> Formula:
@@ -290,8 +291,8 @@ def _monomial(node: Formula) -> tuple[Number, _Factors]:
                 pending.append((part.base, whole))
             else:
                 _raise_factor(factors, part.base, inner)
-        elif _is_root_of_number(part) and exponent.denominator == 1 and not exponent % 2:
-            pending.append((part.children[0], exponent / 2))  # (√2)² = 2
+        elif _is_root_of_number(part):
+            pending.append((Power(part.children[0], HALF), exponent))  # (√2)² = 2
         else:
             _raise_factor(factors, part, number(exponent))
     return _reopened(coefficient, factors)
@@ -324,7 +325,25 @@ def _reopened(coefficient: Number, factors: _Factors) -> tuple[Number, _Factors]
         if again or (whole is not None and isinstance(base, (Negative, Product, Quotient, Power))):
             powers = (Power(base, exponent) for base, exponent in factors.items())
             return _monomial(Product((coefficient, *powers)))
+    for base in [base for base in factors if isinstance(base, Number) and base.value > 0]:
+        coefficient = _gathered(coefficient, factors, base)
     return coefficient, factors
+
+
+def _gathered(coefficient: Number, factors: _Factors, base: Number) -> Number:
+    """A root of 1/n as one of n, taken together with an n in the coefficient: (1/n)√n = 1/√n."""
+    exponent = factors[base]
+    if base.value.numerator == 1 and isinstance(exponent, Number):
+        del factors[base]
+        base, exponent = Number(Fraction(base.value.denominator)), Number(-exponent.value)
+        _raise_factor(factors, base, exponent)
+    exponent = factors.get(base, ZERO)
+    if not isinstance(exponent, Number) or exponent.value.denominator == 1:
+        return coefficient
+    if exponent.value > 0 and coefficient.value.denominator % base.value == 0:
+        _raise_factor(factors, base, MINUS_ONE)
+        return Number(coefficient.value * base.value, coefficient.decimal)
+    return coefficient
 
 
 def _raise_factor(factors: _Factors, base: Formula, exponent: Formula) -> None:
@@ -366,6 +385,8 @@ def _terminates(value: Fraction) -> bool:
 
 
 def _power_node(base: Formula, exponent: Formula) -> Formula:
+    if isinstance(base, Number) and exponent == HALF:
+        return Call("sqrt", (base,))
     return base if exponent == ONE else Power(base, exponent)
 
 
