@@ -284,6 +284,12 @@ READ = {
         "x = tf.random.normal((1, 4, 4, 1)); f = tf.keras.layers.Conv2D(2, 3, name='f')",
         "%%grad f.kernel --notation index",
         "h = f(x)\nL = tf.reduce_sum(h**2)", "hᵢⱼₖ = [f(x)]ᵢⱼₖ = "),
+    "one root of the number of entries": (
+        "x = tf.random.normal((8,))", "%%grad x --notation matrix",
+        "L = tf.reduce_mean(x)/tf.math.reduce_std(x)", "L = (1/√8)𝟏ᵀx/‖"),
+    "ones beside an identity": (
+        "P = tf.random.uniform((3, 3))", "%%grad P --notation matrix",
+        "A = tf.eye(3) - tf.transpose(P) + 2.\nL = tf.reduce_sum(A**3)", "A = I − Pᵀ + 2𝟏𝟏ᵀ"),
     "no fraction of fifteen digits": (
         "e = tf.random.normal((7,), dtype=tf.float64)", "%%grad e",
         "L = tf.reduce_mean((0.9 - 1)*tf.exp(e))", "= −0.01428571 e^e"),

@@ -18,7 +18,7 @@ from tapemagic.formula import (
     number,
     replace,
 )
-from tapemagic.tensors.algebra import contract
+from tapemagic.tensors.algebra import contract, unscaled
 from tapemagic.tensors.contraction_graph import Graph, NotMatrix, power_of
 from tapemagic.tensors.matrix_products import MINUS, NAMES, added, raised, signed, transposed
 from tapemagic.tensors.nodes import (
@@ -111,6 +111,8 @@ class MatrixWriter:
         return is_row != (self._numerator and leaf.adjoint and leaf.rank > 0 and not leads)
 
     def _plus(self, node: Plus) -> Formula:
+        if any(_is_identity(term) for term in node.terms):  # I + 1 would be read as 2I
+            return added([self.write(term) for term in node.terms])
         return added([self._term(term, node.rank) for term in node.terms])
 
     def _term(self, node: Node, rank: int) -> Formula:
@@ -263,6 +265,11 @@ class MatrixWriter:
         if node.function == "logdet":
             return Call("log", (Call("det", parts),))
         return Call(NAMES.get(node.function, node.function), parts)
+
+
+def _is_identity(node: Node) -> bool:
+    part = unscaled(node)[1]
+    return isinstance(part, Structure) and part.kind == "identity"
 
 
 def _in_whole(leaf: Leaf, places: Sequence[int]) -> tuple[int, ...]:
