@@ -30,7 +30,7 @@ def joint(left: f.Formula, right: f.Formula, bracketed: bool, linear: bool) -> J
             return Joint.NONE
         word = _is_word(right) or isinstance(right, (f.Call, d.Matrix, d.Stack, d.Words))
         return Joint.GAP if word else Joint.NONE
-    if _is_word(left) or _is_word(right) or (linear and _has_words_below(left)):
+    if any(_is_word(side) or (linear and _has_words_below(side)) for side in (left, right)):
         return Joint.DOT
     if isinstance(left, f.Quotient) and _is_letter(right):
         return Joint.NONE
@@ -61,7 +61,7 @@ def _is_word(node: f.Formula) -> bool:
 
 
 def _has_words_below(node: f.Formula) -> bool:
-    """y_pred x must not become y_predx."""
+    """y_pred x must not become y_predx, nor x y_pred xy_pred."""
     node = _base(node)
     named = isinstance(node, (f.Symbol, d.Tensor))
     return named and not all(piece.text.isdecimal() for piece in spell(node.name).below)  # type: ignore[attr-defined]

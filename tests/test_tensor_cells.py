@@ -290,6 +290,9 @@ READ = {
     "ones beside an identity": (
         "P = tf.random.uniform((3, 3))", "%%grad P --notation matrix",
         "A = tf.eye(3) - tf.transpose(P) + 2.\nL = tf.reduce_sum(A**3)", "A = I − Pᵀ + 2𝟏𝟏ᵀ"),
+    "a letter before a name with words below": (
+        "H, P_pred = tf.random.normal((2, 4)), tf.random.normal((4, 4))", "%%grad H",
+        "S = H @ P_pred @ tf.transpose(H)\nL = tf.reduce_sum(S**2)", "S = H · P_pred · Hᵀ"),
     "no fraction of fifteen digits": (
         "e = tf.random.normal((7,), dtype=tf.float64)", "%%grad e",
         "L = tf.reduce_mean((0.9 - 1)*tf.exp(e))", "= −0.01428571 e^e"),
