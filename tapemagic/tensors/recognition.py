@@ -7,6 +7,7 @@ other. (Shifting the logits, as stable code does, changes neither.)
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -192,6 +193,30 @@ def _root_inverses(node: Node) -> Node | None:
                 inverted = make("inverse", matrix.shape, matrix)
                 return _with(node, (place, other), inverted, (*labels[:-2], labels[-1], axes[-1]))
     return None
+
+
+def _symmetric_inverse(node: Node) -> Node | None:
+    """(A + Aᵀ)⁻ᵀ = (A + Aᵀ)⁻¹: its axes stand in order."""
+    assert isinstance(node, Contract)
+    factors = list(node.factors)
+    for place, (part, labels) in enumerate(factors):
+        inverted = isinstance(part, Function) and part.function == "inverse"
+        if inverted and labels[-2] > labels[-1] and _is_symmetric(part.children[0]):
+            factors[place] = part, (*labels[:-2], labels[-1], labels[-2])
+            out = tuple(range(node.rank))
+            return contract(factors, out, dict(enumerate(node.shape)), node.coefficient)
+    return None
+
+
+def _is_symmetric(node: Node) -> bool:
+    """Whether a matrix is its own transpose, as it is written."""
+    if isinstance(node, Plus):
+        return all(map(_is_symmetric, node.terms))
+    if isinstance(node, Contract) and node.rank == 2:
+        turned = {0: 1, 1: 0}
+        swapped = [(part, tuple(turned.get(k, k) for k in ls)) for part, ls in node.factors]
+        return Counter(swapped) == Counter(node.factors)
+    return isinstance(node, Structure) and node.kind == "identity"
 
 
 def _rooted(node: Node) -> Node | None:
@@ -537,6 +562,7 @@ RULES: Mapping[type, tuple[Rule, ...]] = {
         _sums_to_one,
         _masked_root,
         _root_inverses,
+        _symmetric_inverse,
         _log_of_root,
         _cancelled,
     ),
