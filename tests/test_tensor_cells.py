@@ -293,6 +293,19 @@ READ = {
     "a letter before a name with words below": (
         "H, P_pred = tf.random.normal((2, 4)), tf.random.normal((4, 4))", "%%grad H",
         "S = H @ P_pred @ tf.transpose(H)\nL = tf.reduce_sum(S**2)", "S = H · P_pred · Hᵀ"),
+    "the inverse of a symmetric matrix": (
+        "A, x = tf.random.normal((5, 3)), tf.random.normal((3,))", "%%grad A, x --notation matrix",
+        "L = tf.tensordot(x, tf.linalg.matvec(tf.linalg.inv(tf.transpose(A) @ A), x), 1)",
+        "∂L/∂A = −2A (AᵀA)⁻¹ xxᵀ (AᵀA)⁻¹"),
+    "rows in a recurrent net": (
+        "x, h, U, V = tf.random.normal((1, 4)), tf.random.normal((1, 5)), tf.random.normal((4, 5)), "
+        "tf.random.normal((5, 5))", "%%grad V --notation matrix",
+        "k = tf.tanh(x @ U + h @ V)\nL = tf.reduce_sum(k**2)", "k = tanh(xU + hV)"),
+    "their adjoint": (
+        "x, h, U, V = tf.random.normal((1, 4)), tf.random.normal((1, 5)), tf.random.normal((4, 5)), "
+        "tf.random.normal((5, 5))", "%%grad h --notation matrix",
+        "k = tf.tanh(x @ U + h @ V)\nL = tf.reduce_sum(k**2)",
+        "(∂L/∂k ∘ (1 − k^(∘2))) Vᵀ"),
     "no fraction of fifteen digits": (
         "e = tf.random.normal((7,), dtype=tf.float64)", "%%grad e",
         "L = tf.reduce_mean((0.9 - 1)*tf.exp(e))", "= −0.01428571 e^e"),

@@ -97,7 +97,7 @@ class Graph:
                 shown = writer.write(part.operands[0][0])
                 if len(labels) == 2 and labels[0] == labels[1]:
                     shown = Call("diag", (shown,))
-                self._scalars.append(Power(d.Norm(shown), number(2)))
+                self._scalars.append(_squared_norm(shown))
             else:
                 self._place(part, labels, writer)
 
@@ -295,13 +295,19 @@ def _outer_factors(weights: Sequence[Formula]) -> list[Formula]:
     return [pointwise(weights)]
 
 
+def _squared_norm(shown: Formula) -> Formula:
+    """‖x‖², which is ‖xᵀ‖²"""
+    lying = isinstance(shown, d.Transposed)
+    return Power(d.Norm(transposed(shown) if lying else shown), number(2))
+
+
 def _inner(weights: Sequence[Formula], size: int) -> Formula:
     """Σ u v = uᵀv"""
     if len(weights) == 1:
         return product([transposed(d.Ones(size)), weights[0]])
     first, *rest = weights
     if len(rest) == 1 and rest[0] == first:
-        return Power(d.Norm(first), number(2))
+        return _squared_norm(first)
     # The simpler one is turned: xᵀ(Ax) and not (Ax)ᵀx. A row lies already.
     second = pointwise(rest)
     if isinstance(second, d.Transposed):

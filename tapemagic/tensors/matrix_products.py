@@ -3,6 +3,7 @@ front."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from tapemagic import document as d
@@ -71,7 +72,27 @@ def transposed(node: Formula) -> Formula:
         turned = [transposed(term) for term in node.terms]
         if set(turned) == set(node.terms):  # (A + Aᵀ)ᵀ
             return node
+    inside = _turned_inside(node)
+    if inside is not None and _transposes(inside) < _transposes(node):
+        return inside
     return d.Transposed(node)
+
+
+def _turned_inside(node: Formula) -> Formula | None:
+    """The transpose of what is computed entry by entry, by those of its parts: tanh(hᵀWᵀ)ᵀ is
+    tanh(Wh)."""
+    by_rows = isinstance(node, Call) and node.function in _ALSO_BY_ROWS
+    by_entries = isinstance(node, Call) and node.function in FUNCTIONS and not by_rows
+    if isinstance(node, (Sum, d.Pointwise, d.EntryPower)) or by_entries:
+        return node.rebuilt(tuple(map(transposed, node.children)))
+    return None
+
+
+_ALSO_BY_ROWS = {"max", "min"}
+
+
+def _transposes(node: Formula) -> int:
+    return isinstance(node, d.Transposed) + sum(map(_transposes, node.children))
 
 
 _NUMBERS = {"tr", "det", "logsumexp"}  # what functions of matrices have for a value
@@ -173,9 +194,23 @@ def raised(shown: Formula, exponent: Formula) -> Formula:
 
 
 def added(terms: Sequence[Formula]) -> Formula:
-    """The sum; what is negative does not begin it, if something else can."""
+    """The sum; what is negative does not begin it, if something else can. What reads the same, for
+    the sake of a symmetry, is one term."""
+    terms = [_repeated(term, count) for term, count in Counter(terms).items()]
+    if len(terms) == 1:
+        return terms[0]
     first = next((k for k, t in enumerate(terms) if not isinstance(t, Negative)), 0)
     return Sum((terms[first], *terms[:first], *terms[first + 1 :]))
+
+
+def _repeated(term: Formula, count: int) -> Formula:
+    if count == 1:
+        return term
+    negative = isinstance(term, Negative)
+    body = term.operand if isinstance(term, Negative) else term
+    factors = body.factors if isinstance(body, Product) else (body,)
+    numbers = [f for f in factors[:1] if isinstance(f, Number)]
+    return signed(times(-count if negative else count, *numbers), factors[len(numbers) :])
 
 
 def _root(shown: Formula) -> Formula:
