@@ -298,14 +298,18 @@ READ = {
         "L = tf.tensordot(x, tf.linalg.matvec(tf.linalg.inv(tf.transpose(A) @ A), x), 1)",
         "∂L/∂A = −2A (AᵀA)⁻¹ xxᵀ (AᵀA)⁻¹"),
     "rows in a recurrent net": (
-        "x, h, U, V = tf.random.normal((1, 4)), tf.random.normal((1, 5)), tf.random.normal((4, 5)), "
-        "tf.random.normal((5, 5))", "%%grad V --notation matrix",
+        "x, h = tf.random.normal((1, 4)), tf.random.normal((1, 5))\n"
+        "U, V = tf.random.normal((4, 5)), tf.random.normal((5, 5))", "%%grad V --notation matrix",
         "k = tf.tanh(x @ U + h @ V)\nL = tf.reduce_sum(k**2)", "k = tanh(xU + hV)"),
     "their adjoint": (
-        "x, h, U, V = tf.random.normal((1, 4)), tf.random.normal((1, 5)), tf.random.normal((4, 5)), "
-        "tf.random.normal((5, 5))", "%%grad h --notation matrix",
+        "x, h = tf.random.normal((1, 4)), tf.random.normal((1, 5))\n"
+        "U, V = tf.random.normal((4, 5)), tf.random.normal((5, 5))", "%%grad h --notation matrix",
         "k = tf.tanh(x @ U + h @ V)\nL = tf.reduce_sum(k**2)",
         "(∂L/∂k ∘ (1 − k^(∘2))) Vᵀ"),
+    "fewer indices than axes": (
+        "x, k = tf.random.normal((1, 5, 5, 2)), tf.random.normal((3, 3, 2, 1))", "%%grad k",
+        "y = tf.nn.depthwise_conv2d(x, k, [1, 1, 1, 1], 'SAME')\nL = tf.reduce_sum(y**2)",
+        "an axis of one entry has no index"),
     "no fraction of fifteen digits": (
         "e = tf.random.normal((7,), dtype=tf.float64)", "%%grad e",
         "L = tf.reduce_mean((0.9 - 1)*tf.exp(e))", "= −0.01428571 e^e"),

@@ -33,6 +33,7 @@ ONCE = 2  # adjoints between target and sources: more are told once for all of t
 _SUM = 150  # nodes of a sum that is written whole
 _TERMS = 4  # and terms of one that is not
 _SMALL = 9  # entries of a value that is written out
+_NO_INDEX = "an axis of one entry has no index"
 
 
 class Teller:
@@ -275,6 +276,8 @@ class Teller:
         functions = [n.function for n in postorder(nodes) if isinstance(n, Function)]
         texts = [LEGEND[name] for name in dict.fromkeys(functions) if name in LEGEND]
         if not self._in_matrices:
+            every = [leaf for leaf in postorder(nodes) if isinstance(leaf, Leaf)]
+            texts += [_NO_INDEX] if any(1 in leaf.whole for leaf in every) else []
             return [d.Note(text) for text in texts]
         written = set(parts([self._matrix.write(node) for node in nodes if self._can_write(node)]))
         said = dict.fromkeys(texts)
