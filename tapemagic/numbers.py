@@ -30,6 +30,7 @@ from tapemagic.formula import (
 _FULL_DIGITS = {"float32": 7, "complex64": 7, "float64": 15, "complex128": 15}
 _SHOWN = 6  # significant digits of a measured value
 _READ = 10**9  # the denominator of a fraction that nobody reads
+_ROUND = 6  # zeros after a digit that nobody counts
 _EXACT = 10  # an exact number is shown in full up to so many digits
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MULTIPLES = range(1, 13)
@@ -137,7 +138,8 @@ def _in_full(number: Decimal) -> bool:
 def _positioned(number: Decimal, negative: bool, exact: bool, largest: int) -> Written:
     """`number` in positional form, or with a power of ten where that would be long."""
     power = number.adjusted()
-    if -5 < power < largest:
+    round_ = power >= _ROUND and _digits(number) == 1  # 10⁹ and not 1000000000
+    if -5 < power < largest and not round_:
         return Written(_plain(number), 0, negative, exact)
     return Written(_plain(number.scaleb(-power)), power, negative, exact)
 

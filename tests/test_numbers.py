@@ -118,6 +118,8 @@ def test_what_is_shown_is_within_rounding(dtype: str, value: float) -> None:
         (-math.inf, "float32", "−∞", True),
         (math.nan, "float32", "nan", True),
         (2.0, "int32", "2", True),
+        (1e9, "float32", "10⁹", True),
+        (2_000_000.0, "float64", "2·10⁶", True),
         (3 + 2j, "complex64", "3 + 2i", True),
         (3 - 0.5j, "complex128", "3 − 0.5i", True),
     ],
