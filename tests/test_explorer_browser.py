@@ -66,6 +66,23 @@ SHIFTS = """() => {
     for (const entry of list.getEntries()) window.shifts.push(entry.value);
   }).observe({ type: 'layout-shift' });
 }"""
+# Frame by frame, where the first explorer's derivation stands: the printed one, the live one.
+PLACES = """() => {
+  window.places = [];
+  const look = () => {
+    const shadow = document.querySelector('.tapemagic-explorer > div')?.shadowRoot;
+    const at = (root, path) => {
+      const box = root.querySelector(path)?.getBoundingClientRect();
+      return box ? [box.x, box.y] : null;
+    };
+    if (shadow) {
+      const printed = at(document, '.tapemagic-explorer:has(> div) .tapemagic math');
+      window.places.push([printed, at(shadow, '.formulas math')]);
+    }
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}"""
 TYPED = [
     "globalThis.hacked = 1",
     "2; globalThis.hacked = 1",
@@ -708,6 +725,19 @@ def test_play_zoom_and_reset(exported: Any) -> None:
     assert ticks.all_text_contents() == before
     explorer.get_by_role("button", name="reset x").click()
     assert _shown(explorer) == pytest.approx(_polynomial(2.0))
+
+
+def test_the_live_derivation_comes_in_the_place_of_the_printed_one(exported: Any) -> None:
+    page = exported.context.new_page()
+    page.add_init_script(f"({PLACES})()")
+    page.goto(exported.url)
+    page.wait_for_function("() => window.places.at(-1)?.[1]")
+    places = page.evaluate("window.places")
+    printed = [one for one, live in places if one and not live]
+    live = [other for one, other in places if other and not one]
+    assert printed and live and len(printed) + len(live) == len(places)
+    assert live[0] == pytest.approx(printed[-1], abs=2)
+    page.close()
 
 
 def test_on_a_phone(exported: Any) -> None:

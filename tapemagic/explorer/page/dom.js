@@ -70,3 +70,17 @@ export function oncePerFrame(work) {
   };
   return request;
 }
+
+/** `work` when the next frame has been painted. */
+export function afterPainting(work) {
+  let timer = 0;
+  const frame = requestAnimationFrame(() => {
+    timer = setTimeout(work);
+  });
+  return {
+    cancel() {
+      cancelAnimationFrame(frame);
+      clearTimeout(timer);
+    },
+  };
+}

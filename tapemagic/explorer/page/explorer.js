@@ -2,7 +2,7 @@
 
 import { Checker, LONG_WORDS } from "./check.js";
 import { Control } from "./controls.js";
-import { h, oncePerFrame, setText } from "./dom.js";
+import { afterPainting, h, oncePerFrame, setText } from "./dom.js";
 import { Formulas } from "./formulas.js";
 import { LineView } from "./line_view.js";
 import { ManyView } from "./many_view.js";
@@ -35,6 +35,7 @@ export class Explorer {
     this.checker = new Checker(this.model);
     this.formulas = new Formulas(this.model);
     this.request = oncePerFrame(() => this.render());
+    this.printed = [...element.querySelectorAll(":scope > .tapemagic")]; // the derivation
     this._build();
     this.sizes = new ResizeObserver(() => this._sized());
     this.sizes.observe(this.root);
@@ -57,6 +58,8 @@ export class Explorer {
    */
   sleep() {
     this.request.cancel();
+    this.painted?.cancel();
+    this.painted = null;
     this.stopTheme?.();
     this.stopTheme = null;
     for (const control of [...this.controls, this.switches]) control.stop();
@@ -143,6 +146,8 @@ export class Explorer {
         if (!isCommand(event)) event.stopPropagation();
       });
     }
+    this.host.append(...this.printed);
+    if (this.printed.length) this.formulas.element.append(h("slot"));
     this.element.replaceChildren(this.host);
   }
 
@@ -197,7 +202,9 @@ export class Explorer {
 
   render() {
     const state = this.model.at(this.point);
-    this.formulas.show(state);
+    if (this.printed.length && this._atStart(state)) {
+      this.painted ??= afterPainting(() => this._derive());
+    } else this._derive(state);
     this.readout.show(state);
     const aimed = this.wanted ? { ...state, point: this.wanted } : state;
     for (const control of this.controls) control.show(aimed);
@@ -212,6 +219,18 @@ export class Explorer {
     else if (this.needing) this._met();
     if (this.model.remote) this._inquire();
     this._speak(state);
+  }
+
+  _atStart({ point }) {
+    return point.every((value, k) => Object.is(value, this.model.start[k]));
+  }
+
+  /** The live derivation; until the picture has been painted, the printed one stands. */
+  _derive(state = this.model.at(this.point)) {
+    this.painted?.cancel();
+    this.formulas.show(state);
+    if (this.formulas.piece === null) return;
+    for (const printed of this.printed.splice(0)) printed.remove();
   }
 
   _check(state) {
@@ -274,8 +293,10 @@ export class Explorer {
   /** The kernel can be asked, or no longer. */
   link(ask) {
     this.options.ask = ask;
-    if (this.model.remote) this.model.remote.linked = Boolean(ask);
-    this._redraw();
+    if (this.model.remote) {
+      this.model.remote.linked = Boolean(ask);
+      this._redraw();
+    } else if (this.needing) this.request();
   }
 
   /** The point moves when the kernel has answered; with no kernel, to a point that is stored. */
