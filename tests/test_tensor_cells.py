@@ -245,7 +245,7 @@ READ = {
         "%%grad W",
         "_, h = tf.while_loop(lambda i, h: i < 6,\n"
         "    lambda i, h: (i + 1, tf.tanh(X[i:i+1] @ U + h @ W)), (0, tf.zeros((1, 4))))\n"
-        "L = tf.reduce_sum(h**2)", "u₅ = tanh(UᵀXᵀ e₅ + Wᵀu₄ᵀ)ᵀ"),
+        "L = tf.reduce_sum(h**2)", "u₅ = tanh(e₅ᵀ XU + u₄W)"),
     "the exponential of a matrix": (
         "A = tf.random.normal((4, 4))", "%%grad A",
         "E = tf.linalg.expm(A)\nL = tf.linalg.trace(E)", "∂L/∂A = expm(Aᵀ)"),
