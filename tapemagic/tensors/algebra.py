@@ -114,7 +114,26 @@ def _opened(
         names.update(zip(inner, fresh(len(inner))))
         known.update({names[k]: size for k, size in node.sizes.items()})
         found += [(part, tuple(names[k] for k in own)) for part, own in node.factors]
+    diagonals = [_diagonal_sum(node, labels) for node, labels in found]
+    if any(diagonals):
+        return _opened([new or old for new, old in zip(diagonals, found)], coefficient, known)
     return coefficient, found
+
+
+def _diagonal_sum(node: Node, labels: tuple[Label, ...]) -> tuple[Node, tuple[Label, ...]] | None:
+    """The diagonal of A + I, where δᵢᵢ is 1; None where there is no δ on it."""
+    distinct = tuple(dict.fromkeys(labels))
+    if not isinstance(node, Plus) or len(distinct) == len(labels):
+        return None
+    terms = [contract([(term, labels)], distinct, {}) for term in node.terms]
+    found = plus(terms, terms[0].shape)
+    return (found, distinct) if _deltas(found) < _deltas(node) else None
+
+
+def _deltas(node: Node) -> int:
+    """How often δ stands in it."""
+    own = isinstance(node, Structure) and node.kind == "identity"
+    return own + sum(_deltas(child) for child in node.children)
 
 
 def _common(node: Plus) -> tuple[Formula, Node]:

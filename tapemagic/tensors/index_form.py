@@ -27,6 +27,8 @@ from tapemagic.formula import (
     replace,
     times,
 )
+from tapemagic.tensors.algebra import contract
+from tapemagic.tensors.algebra import plus as add
 from tapemagic.tensors.matrix_products import NAMES, added, raised, signed
 from tapemagic.tensors.nodes import (
     PLACES,
@@ -63,9 +65,9 @@ class IndexWriter:
         free = [c for c in _LETTERS if c not in taken]
         self._letters = free + [f"{c}{k}" for k in range(1, 9) for c in free]
 
-    def letters(self, count: int, skip: int = 0) -> tuple[Symbol, ...]:
+    def letters(self, count: int) -> tuple[Symbol, ...]:
         """The first letters."""
-        return tuple(letter(text) for text in self._letters[skip : skip + count])
+        return tuple(letter(text) for text in self._letters[:count])
 
     def entry(self, node: Node, at: Sequence[Formula]) -> Formula:
         """The entry of `node` at these places."""
@@ -93,19 +95,25 @@ class IndexWriter:
         return d.Differential(above, ((_at(d.Tensor(node.name), at[lead:]), 1),), True)
 
     def _whole(self, node: Node, at: Sequence[Formula] = ()) -> Formula:
-        """A tensor as the argument of a function, by its name or by its generic entry: in letters
-        that do not stand at its places `at`."""
+        """A tensor as the argument of a function: by its name, or by its generic entry and, as
+        in (aᵢⱼ)ᵢⱼ, the letters of its places, none of which stands at the places `at`."""
         if isinstance(node, Leaf) and not node.adjoint:
             return d.Tensor(node.name)
-        used = {symbol.name.text for place in at for symbol in place.free}
-        inner = IndexWriter((), self._target)
-        inner._letters = [text for text in self._letters if text not in used]
-        own = inner.letters(node.rank, skip=6)
-        return inner.entry(node, own)
+        own = self._unused(node.rank, at)
+        entry = self._beside([*at, *own]).entry(node, own)
+        return d.Subscripted(d.Bracketed(entry), own) if own else entry
+
+    def _beside(self, at: Sequence[Formula]) -> IndexWriter:
+        """A writer whose own letters do not stand in `at`."""
+        writer = IndexWriter((), self._target)
+        used = _letters(at)
+        writer._letters = [text for text in self._letters if text not in used]
+        return writer
 
     def _map(self, node: Map, at: Sequence[Formula]) -> Formula:
+        inner = self._beside(at)  # an operand without an axis must not sum over its letter
         put: dict[Formula, Formula] = {
-            PLACES[k]: self.entry(part, [at[label] for label in labels])
+            PLACES[k]: inner.entry(part, [at[label] for label in labels])
             for k, (part, labels) in enumerate(node.operands)
         }
         formula = node.formula
@@ -116,14 +124,9 @@ class IndexWriter:
     def _function(self, node: Function, at: Sequence[Formula]) -> Formula:
         if node.function in _OVER_LAST:
             own = node.rank if node.function in _KEEPS_AXIS else node.rank + 1
-            rows = (*at[: own - 1], letter("·"))
-            return _at(
-                Call(
-                    NAMES.get(node.function, node.function),
-                    tuple(self.entry(operand, rows) for operand in node.operands),
-                ),
-                at[own - 1 :],
-            )
+            rows, inner = (*at[: own - 1], letter("·")), self._beside(at)
+            arguments = tuple(inner.entry(operand, rows) for operand in node.operands)
+            return _at(Call(NAMES.get(node.function, node.function), arguments), at[own - 1 :])
         if node.function in _OVER_AXES:
             letters = self._unused(node.parameters[0], at)
             inner = self.entry(node.operands[0], (*at, *letters))
@@ -139,15 +142,16 @@ class IndexWriter:
 
     def _unused(self, count: int, at: Sequence[Formula]) -> tuple[Symbol, ...]:
         """Letters that do not stand in `at`."""
-        used = {symbol.name.text for place in at for symbol in place.free}
-        free = [text for text in self._letters if text not in used]
-        return tuple(letter(text) for text in free[:count])
+        return self._beside(at).letters(count)
 
     def _contract(self, node: Contract, at: Sequence[Formula]) -> Formula:
+        open_ = _multiplied_out(node)
+        if open_ is not None:
+            return self.entry(open_, at)
         places: dict[int, Formula] = dict(enumerate(at))
         kept, eliminated = _without_structures(node)
-        used = {s.name.text for place in places.values() for s in place.free}
-        fresh = iter([text for text in self._letters if text not in used])
+        inner = self._beside(at)
+        fresh = iter(inner._letters)
         summed: list[Formula] = []
         for label in node.summed:
             if label not in eliminated:
@@ -159,7 +163,6 @@ class IndexWriter:
             for label in waiting:
                 if all(other in places for other in eliminated[label].others):
                     places[label] = eliminated[label].build(places)
-        inner = IndexWriter((), self._target)
         inner._letters = list(fresh)
         above, below = [], []
         for part, labels in kept:
@@ -173,6 +176,31 @@ class IndexWriter:
         body = signed(ONE, above, below)
         whole = d.BigSum(tuple(summed), body)
         return signed(node.coefficient, [whole])
+
+
+def _multiplied_out(node: Contract) -> Node | None:
+    """Σⱼ (pᵢ δᵢⱼ − pᵢ pⱼ) xⱼ as pᵢ xᵢ − Σⱼ pᵢ pⱼ xⱼ: in a product a δ with a summed letter goes."""
+    for place, (part, labels) in enumerate(node.factors):
+        if isinstance(part, Plus) and any(_has_delta(t, labels, node.rank) for t in part.terms):
+            out, sizes = tuple(range(node.rank)), dict(enumerate(node.shape))
+            around = node.factors[:place], node.factors[place + 1 :]
+            terms = [
+                contract([*around[0], (term, labels), *around[1]], out, sizes, node.coefficient)
+                for term in part.terms
+            ]
+            return add(terms, node.shape)
+    return None
+
+
+def _has_delta(term: Node, labels: Labels, rank: int) -> bool:
+    """Whether the term, with these labels, has a δ of which one is summed."""
+    parts = term.factors if isinstance(term, Contract) else ((term, tuple(range(term.rank))),)
+    return any(
+        isinstance(part, Structure)
+        and part.kind == "identity"
+        and any(k < term.rank and labels[k] >= rank for k in own)
+        for part, own in parts
+    )
 
 
 def _tells_range(factors: Sequence[tuple[Node, Labels]], label: int) -> bool:
@@ -237,6 +265,11 @@ def _unraveled(place: Formula, sizes: Sequence[int]) -> list[Formula]:
             own = plus(Call("floor_mod", (plus(own, -1), number(sizes[axis]))), 1)
         found.append(own)
     return found
+
+
+def _letters(at: Sequence[Formula]) -> set[str]:
+    """The letters in these places."""
+    return {symbol.name.text for place in at for symbol in place.free}
 
 
 def _at(node: Formula, at: Sequence[Formula]) -> Formula:
