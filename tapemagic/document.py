@@ -98,6 +98,15 @@ class Subscripted(Formula):
 
 
 @dataclass(frozen=True, eq=False)
+class Tuple_(Formula):
+    """(k, l): several places at once."""
+
+    places: tuple[Formula, ...]
+
+    _children = ("places",)
+
+
+@dataclass(frozen=True, eq=False)
 class BigSum(Formula):
     """Σ over letters of what stands behind."""
 

@@ -162,6 +162,9 @@ class Printer(Notation[T]):
             below.append(self.show(part))
         return self.subscripted(body, self.row(below))
 
+    def _Tuple(self, node: d.Tuple_) -> T:
+        return self._arguments(node.places)
+
     def _BigSum(self, node: d.BigSum) -> T:
         below: list[T] = []
         for letter in node.letters:

@@ -316,6 +316,78 @@ READ = {
     "a seed": (
         "v, x = tf.random.normal((20,)), tf.random.normal((20,))", "%%grad x --seed v", "y = x**3",
         "of the sum of v ∘ y: the seed v weights the entries of y"),
+    "an index is not free and summed at once": (
+        "X, W = tf.random.normal((3, 4)), tf.random.normal((4, 2))", "%%grad X --batch-jacobian",
+        "P = tf.nn.softmax(X @ W)", "Pᵢⱼ = [softmax(Σₖ Xᵢₖ W_{k·})]ⱼ"),
+    "a δ inside a sum takes its place": (
+        "X, W = tf.random.normal((3, 4)), tf.random.normal((4, 2))", "%%grad X --batch-jacobian",
+        "P = tf.nn.softmax(X @ W)",
+        "∂Pᵢⱼ/∂Xᵢₖ = [softmax(Σₗ Xᵢₗ W_{l·})]ⱼ Wₖⱼ\n"
+        "              − Σₗ [softmax(Σₘ Xᵢₘ W_{m·})]ₗ [softmax(Σₘ Xᵢₘ W_{m·})]ⱼ Wₖₗ"),
+    "on the diagonal δ is 1": (
+        "Z, w = tf.random.normal((3, 4)), tf.random.normal((4,))", "%%grad Z --batch-jacobian",
+        "P = tf.nn.softmax(Z*w)", "∂Pᵢⱼ/∂Zᵢₖ = ([softmax(Z_{i·} w_{·})]ₖ δⱼₖ − "),
+    "places have a letter": (
+        "x = tf.random.normal((4, 3, 2))", "%%grad x --notation index",
+        "y = tf.gather(x, [2, 0, 1, 1], axis=1)\nL = tf.reduce_sum(y**3)", "yᵢⱼₖ = x_{i, pⱼ, k}"),
+    "and a legend": (
+        "x = tf.random.normal((4, 3, 2))", "%%grad x --notation index",
+        "y = tf.gather(x, [2, 0, 1], axis=1)\nL = tf.reduce_sum(y**3)",
+        "p = (3, 1, 2), a permutation"),
+    "a matrix that selects rows": (
+        "E = tf.random.normal((5, 2))", "%%grad E --notation matrix",
+        "y = tf.gather(E, [1, 1, 3])\nL = tf.reduce_sum(y**3)",
+        "the rows of P have their 1 in the columns 2, 2, 4: a selection"),
+    "the places that the code has count from 0": (
+        "x, p = tf.random.normal((6,)), tf.constant([2, 0, 1, 1])", "%%grad x --notation index",
+        "y = tf.gather(x, p)\nL = tf.reduce_sum(y**3)", "p counts from 0"),
+    "pooling has its letters bound": (
+        "x = tf.random.normal((1, 4, 4, 2))", "%%grad x",
+        "y = tf.nn.max_pool2d(x, 2, 2, 'VALID')\nL = tf.reduce_sum(y**2)",
+        "[(n, p) = argmax_qr (x_{2l + q − 2, 2m + r − 2, k})]"),
+    "pooling over the edge": (
+        "x = tf.random.normal((1, 8, 1))", "%%grad x --notation index",
+        "y = tf.nn.max_pool1d(x, 2, 1, 'SAME')\nL = tf.reduce_sum(y**2)",
+        "inside is 1 where there is an entry"),
+    "means over groups": (
+        "X = tf.random.normal((5, 2))", "%%grad X --notation matrix",
+        "y = tf.math.segment_mean(X, [0, 0, 1, 1, 1])\nL = tf.reduce_sum(y**3)",
+        "c is one over the number of entries that are averaged"),
+    "what is stopped": (
+        "x = tf.random.normal((15,))", "%%grad x", "L = tf.reduce_sum(x*tf.stop_gradient(x))",
+        "sg is stop_gradient"),
+    "a running product": (
+        "x = 1 + tf.random.uniform((12,))", "%%grad x --notation matrix",
+        "y = tf.math.cumprod(x)\nL = tf.reduce_sum(y**3)", "∂L/∂x = (𝟏_lowerᵀ(∂L/∂y ∘ y)) ⊘ x"),
+    "a running product by index": (
+        "X = 1 + tf.random.uniform((4, 5))", "%%grad X --notation index",
+        "y = tf.math.cumprod(X, axis=0, exclusive=True)\nL = tf.reduce_sum(y**3)",
+        "yᵢⱼ = Π_{k < i} (Xₖⱼ)"),
+    "a sum goes on from a letter": (
+        "X = 1 + tf.random.uniform((4, 5))", "%%grad X --notation index",
+        "y = tf.math.cumprod(X, axis=0)\nL = tf.reduce_sum(y**3)", "Σ_{k ≥ i} ∂L/∂yₖⱼ · yₖⱼ/Xᵢⱼ"),
+    "a product of all others": (
+        "x = tf.constant([0.] + 11*[2.])", "%%grad x", "L = tf.reduce_prod(x)**2",
+        "Π_{j ≠ i} (xⱼ)"),
+    "the largest of each row": (
+        "S = tf.random.normal((4, 5))", "%%grad S --notation matrix",
+        "P = tf.exp(S - tf.reduce_max(S, axis=1, keepdims=True))\nL = tf.reduce_sum(P**3)",
+        "P = e^(S − rowmax(S) 𝟏ᵀ)"),
+    "a shape beside what is reshaped": (
+        "X = tf.random.normal((4, 6))", "%%grad X --notation matrix",
+        "y = tf.reshape(X, (3, 8))\nL = tf.reduce_sum(y**3)", "∂L/∂X = reshape(∂L/∂y, 4×6)"),
+    "singular vectors": (
+        "M = tf.random.normal((4, 3))", "%%grad M --notation matrix",
+        "L = tf.reduce_sum(tf.linalg.svd(M, compute_uv=False)**3)",
+        "∂L/∂M = 3U diag(sv(M)^(∘2)) Vᵀ"),
+    "singular vectors beside a U of the user's": (
+        "M, U = tf.random.normal((4, 3)), tf.random.normal((4, 3))", "%%grad M --notation matrix",
+        "L = tf.reduce_sum(tf.linalg.svd(U*M, compute_uv=False)**3)",
+        "where  U ∘ M = P diag(sv(U ∘ M)) Vᵀ"),
+    "singular vectors of a batch": (
+        "M = tf.random.normal((2, 4, 3))", "%%grad M",
+        "L = tf.reduce_sum(tf.linalg.svd(M, compute_uv=False)**3)",
+        "Mᵢⱼₖ = Σₗ Uᵢⱼₗ [sv(M)]ᵢₗ Vᵢₖₗ"),
 }  # fmt: skip
 
 

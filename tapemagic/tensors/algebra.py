@@ -373,6 +373,7 @@ def _constant(node: Node) -> Formula | None:
     return node.coefficient if isinstance(node, Contract) and not node.factors else None
 
 
+_CHOICE = Call("where", (PLACES[0], ONE, ZERO))
 _AT_ZERO = dict.fromkeys(("exp", "cos", "cosh"), ONE) | dict.fromkeys(("sin", "tan", "sinh"), ZERO)
 
 
@@ -387,7 +388,10 @@ def applied(formula: Formula, operands: Sequence[Node], shape: Shape) -> Node:
         known = formula.children == (ZERO,) and isinstance(formula, Call)
         value = _AT_ZERO.get(formula.function) if known else None  # type: ignore[attr-defined]
         return constant(formula if value is None else value, shape)
-    node = Map(inner, formula, tuple((n, tuple(places[k] for k in ls)) for n, ls in cores))
+    node: Node = Map(inner, formula, tuple((n, tuple(places[k] for k in ls)) for n, ls in cores))
+    condition = cores[0][0]
+    if formula == _CHOICE and isinstance(condition, Structure) and condition.is_zero_one:
+        node = condition  # 1 where c, else 0
     return contract([(node, used)], tuple(range(len(shape))), dict(enumerate(shape)))
 
 

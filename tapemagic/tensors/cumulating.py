@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from tapemagic.formula import ONE, ZERO, Formula, call, number
 from tapemagic.tensors import whole
 from tapemagic.tensors.algebra import applied, contract, rearranged, reshaped
-from tapemagic.tensors.nodes import PLACES, Function, Node, Structure, constant, core
+from tapemagic.tensors.nodes import (
+    PLACES,
+    Function,
+    Labels,
+    Map,
+    Node,
+    Structure,
+    constant,
+    core,
+)
 from tapemagic.tensors.operand import Context, Rule
 from tapemagic.tensors.slicing import taken
 
@@ -57,6 +66,21 @@ def _running(name: str, neutral: Formula) -> Rule:
         return (whole.make(name, shape[:-1], chosen),)
 
     return rule
+
+
+def chosen_part(node: Function) -> tuple[tuple[Structure, Labels], tuple[Node, Labels]] | None:
+    """The condition c and the x, with their axes, of a fold over "x where c, else nothing"."""
+    neutral, operand = _NEUTRAL.get(node.function), node.operands[0]
+    if neutral is None or not isinstance(operand, Map) or len(operand.operands) != 2:
+        return None
+    (condition, axes), taken_ = operand.operands
+    if operand.formula != call("where", PLACES[0], PLACES[1], neutral):
+        return None
+    return ((condition, axes), taken_) if isinstance(condition, Structure) else None
+
+
+_NEUTRAL = dict.fromkeys(("max", "first_largest"), number(-math.inf))
+_NEUTRAL |= {"min": number(math.inf), "prod": ONE, "prod_with_zero": ONE}
 
 
 def _top(context: Context) -> Sequence[Node | None]:

@@ -27,8 +27,10 @@ from tapemagic.formula import (
     replace,
     times,
 )
-from tapemagic.tensors.algebra import contract
+from tapemagic.tensors.algebra import Label, contract
 from tapemagic.tensors.algebra import plus as add
+from tapemagic.tensors.cumulating import chosen_part
+from tapemagic.tensors.lettering import Lettering
 from tapemagic.tensors.matrix_products import NAMES, added, raised, signed
 from tapemagic.tensors.nodes import (
     PLACES,
@@ -48,7 +50,7 @@ MINUS = number(-1)
 _LETTERS = "ijklmnpqrstuvabcdefgho"
 _KEEPS_AXIS = {"softmax", "log_softmax"}
 _OVER_LAST = {*_KEEPS_AXIS, "logsumexp", "cross_entropy"}
-_OVER_AXES = {"max": "max", "min": "min", "prod": "Π"}
+_OVER_AXES = {"max": "max", "min": "min", "prod": "Π", "prod_with_zero": "Π"}
 
 
 def letter(text: str) -> Symbol:
@@ -57,12 +59,14 @@ def letter(text: str) -> Symbol:
 
 
 class IndexWriter:
-    """Writes tensors entry by entry. `taken` are the user's names of one letter; `target` is how
-    the differentiated thing is written."""
+    """Writes tensors entry by entry. `taken` are the user's names of one letter; `names` are
+    letters for what else has no name; `target` is how the differentiated thing is written."""
 
-    def __init__(self, taken: Sequence[str], target: Formula | None = None) -> None:
-        self._target = target
-        free = [c for c in _LETTERS if c not in taken]
+    def __init__(
+        self, names: Lettering, taken: Sequence[str] = (), target: Formula | None = None
+    ) -> None:
+        self._names, self._target = names, target
+        free = [c for c in _LETTERS if c not in (*taken, *names.small)]
         self._letters = free + [f"{c}{k}" for k in range(1, 9) for c in free]
 
     def letters(self, count: int) -> tuple[Symbol, ...]:
@@ -74,7 +78,7 @@ class IndexWriter:
         if isinstance(node, Leaf):
             return self._leaf(node, at)
         if isinstance(node, Structure):
-            return _structure(node, at)
+            return self._structure(node, at)
         if isinstance(node, Contract):
             return self._contract(node, at)
         if isinstance(node, Plus):
@@ -105,7 +109,7 @@ class IndexWriter:
 
     def _beside(self, at: Sequence[Formula]) -> IndexWriter:
         """A writer whose own letters do not stand in `at`."""
-        writer = IndexWriter((), self._target)
+        writer = IndexWriter(self._names, (), self._target)
         used = _letters(at)
         writer._letters = [text for text in self._letters if text not in used]
         return writer
@@ -127,18 +131,60 @@ class IndexWriter:
             rows, inner = (*at[: own - 1], letter("·")), self._beside(at)
             arguments = tuple(inner.entry(operand, rows) for operand in node.operands)
             return _at(Call(NAMES.get(node.function, node.function), arguments), at[own - 1 :])
+        vectors = self._names.vectors(node)
+        if vectors is not None:
+            return _at(vectors, at)
         if node.function in _OVER_AXES:
-            letters = self._unused(node.parameters[0], at)
-            inner = self.entry(node.operands[0], (*at, *letters))
-            return Product(
-                (d.Subscripted(d.Words(_OVER_AXES[node.function]), letters), d.Bracketed(inner))
-            )
+            return self._over_axes(node, at)
+        if node.function in ("first_largest", "prod_of_others"):
+            return self._among(node, at)
         parts = tuple(self._whole(operand, at) for operand in node.operands)
         if node.function == "inverse":
             return _at(Power(parts[0], MINUS), at)
         if node.function == "logdet":
             return _at(Call("log", (Call("det", parts),)), at)
         return _at(Call(NAMES.get(node.function, node.function), parts), at)
+
+    def _over_axes(self, node: Function, at: Sequence[Formula]) -> Formula:
+        """max over l of xₖₗ; Π over l ≤ k of xₗ, where a condition chooses entries."""
+        letters = self._unused(node.parameters[0] if node.parameters else 1, at)
+        return self._folded(_OVER_AXES[node.function], node, at, letters)
+
+    def _folded(
+        self, sign: str, node: Function, rows: Sequence[Formula], letters: Sequence[Symbol]
+    ) -> Formula:
+        every, part = (*rows, *letters), chosen_part(node)
+        operand, at, below = node.operands[0], every, tuple[Formula, ...](letters)
+        if part is not None:
+            (condition, labels), (operand, own) = part
+            below = self._condition(condition, [every[k] for k in labels], letters)
+            at = tuple(every[k] for k in own)
+        inner = self._beside(every).entry(operand, at)
+        return Product((d.Subscripted(d.Words(sign), below), d.Bracketed(inner)))
+
+    def _condition(
+        self, structure: Structure, at: Sequence[Formula], letters: Sequence[Symbol]
+    ) -> tuple[Formula, ...]:
+        """What stands below a sign that goes over the letters where the structure is 1."""
+        entry = self._structure(structure, at)
+        if isinstance(entry, Call) and entry.function == "indicator":
+            return (_bound(entry.arguments[0], letters[0]),)
+        if structure.kind in ("identity", "unit", "one_hot"):  # δ of what must be equal
+            return (*letters, Call("equal", entry.children[1:]))
+        return (*letters, entry)
+
+    def _among(self, node: Function, at: Sequence[Formula]) -> Formula:
+        """1 where the last places are those of the largest entry, or the product over others."""
+        count = node.parameters[0]
+        rows, own = at[: len(at) - count], at[len(at) - count :]
+        letters = self._unused(count, at)
+        here, there = (p[0] if count == 1 else d.Tuple_(tuple(p)) for p in (own, letters))
+        if node.function == "first_largest":
+            largest = self._folded("argmax", node, rows, letters)
+            return Call("indicator", (Call("equal", (here, largest)),))
+        inner = self._beside([*at, *letters]).entry(node.operands[0], (*rows, *letters))
+        others = d.Subscripted(d.Words("Π"), (Call("not_equal", (there, here)),))
+        return Product((others, d.Bracketed(inner)))
 
     def _unused(self, count: int, at: Sequence[Formula]) -> tuple[Symbol, ...]:
         """Letters that do not stand in `at`."""
@@ -149,16 +195,21 @@ class IndexWriter:
         if open_ is not None:
             return self.entry(open_, at)
         places: dict[int, Formula] = dict(enumerate(at))
-        kept, eliminated = _without_structures(node)
+        kept, eliminated = self._without_structures(node)
         inner = self._beside(at)
         fresh = iter(inner._letters)
         summed: list[Formula] = []
         for label in node.summed:
             if label not in eliminated:
-                places[label] = letter(next(fresh))
-                size = number(node.sizes[label])
-                told = _tells_range(node.factors, label)
-                summed.append(places[label] if told else Call("less_equal", (places[label], size)))
+                places[label] = own = letter(next(fresh))
+                triangle = _triangle_over(label, kept, places)
+                if triangle is not None:
+                    kept.remove(triangle)
+                    at_ = [places[k] for k in triangle[1]]
+                    summed.append(_bound(_comparison(triangle[0], at_), own))
+                    continue
+                told, size = _tells_range(node.factors, label), number(node.sizes[label])
+                summed.append(own if told else Call("less_equal", (own, size)))
         while waiting := [k for k in eliminated if k not in places]:
             for label in waiting:
                 if all(other in places for other in eliminated[label].others):
@@ -177,12 +228,127 @@ class IndexWriter:
         whole = d.BigSum(tuple(summed), body)
         return signed(node.coefficient, [whole])
 
+    # -- constant structures ----------------------------------------------------------------
+
+    def _without_structures(
+        self, node: Contract
+    ) -> tuple[list[tuple[Node, Labels]], dict[int, _Settled]]:
+        """The factors that stay, and how each label that a structure settles follows."""
+        found = [part for part in node.factors if isinstance(part[0], Structure)]
+        windows_first = sorted(found, key=lambda part: part[0].kind != "window")  # type: ignore[attr-defined]
+        best: tuple[list[tuple[Node, Labels]], dict[int, _Settled]] = list(node.factors), {}
+        for order in (windows_first, found):
+            kept, settled = self._settle(node, order)
+            if len(settled) > len(best[1]):
+                best = kept, settled
+        return best
+
+    def _settle(
+        self, node: Contract, order: Sequence[tuple[Node, Labels]]
+    ) -> tuple[list[tuple[Node, Labels]], dict[int, _Settled]]:
+        """One structure after the other settles a summed label, where that leaves no circle."""
+        kept = list(node.factors)
+        settled: dict[int, _Settled] = {}
+        for part, labels in order:
+            assert isinstance(part, Structure)
+            rest = [(other, ls) for other, ls in kept if (other, ls) != (part, labels)]
+            for target, build in self._solutions(part, labels):
+                others = tuple(k for k in labels if k != target)
+                if target < node.rank or target in settled or _follows(target, others, settled):
+                    continue
+                # Outside a tensor's range its entry is 0: but some entry must be there to say so.
+                outside = any(target in ls and _vanishes(f, ls.index(target)) for f, ls in rest)
+                if not (outside or _stays_inside(part, labels, target)):
+                    continue
+                settled[target] = _Settled(others, build)
+                kept.remove((part, labels))
+                break
+        return kept, settled
+
+    def _solutions(self, part: Structure, labels: Labels) -> list[tuple[int, _Build]]:
+        """Which label follows from the others, and how; places count from 1."""
+        if part.kind == "unit":
+            place = number(part.parameters[0] + 1)
+            return [(labels[0], lambda places: place)]
+        if part.kind == "one_hot":
+            (*rows, j), name = labels, self._names.places(part)
+            return [(j, lambda places: d.Subscripted(name, tuple(places[i] for i in rows)))]
+        if part.kind == "strided":
+            (i, j), (start, step) = labels, part.parameters
+            forward = j, lambda places: plus(times(step, places[i]), start + 1 - step)
+            back = i, lambda places: plus(places[j], -start)
+            return [forward, back] if step == 1 else [forward]
+        if part.kind == "window":
+            (i, j, p), (stride, dilation, pad) = labels, part.parameters
+            offset = 1 - stride - dilation - pad
+            along = (
+                j,
+                lambda places: plus(times(stride, places[i]), times(dilation, places[p]), offset),
+            )
+            back = i, lambda places: plus(places[j], times(-dilation, places[p]), -offset)
+            inside = p, lambda places: plus(places[j], times(-stride, places[i]), -offset)
+            found = [along]
+            if stride == 1:
+                found.append(back)
+            if dilation == 1:
+                found.append(inside)
+            return found
+        return []
+
+    def _structure(self, node: Structure, at: Sequence[Formula]) -> Formula:
+        """A structure that stays: Kronecker's δ with what must be equal."""
+        delta = d.Tensor(Name("delta"))
+        if node.kind == "identity":
+            return d.Subscripted(delta, tuple(at))
+        if node.kind == "unit":
+            return d.Subscripted(delta, (at[0], number(node.parameters[0] + 1)))
+        if node.kind == "one_hot":
+            taken = d.Subscripted(self._names.places(node), tuple(at[:-1]))
+            return d.Subscripted(delta, (at[-1], taken))
+        if node.kind == "strided":
+            start, step = node.parameters
+            return d.Subscripted(delta, (at[1], plus(times(step, at[0]), start + 1 - step)))
+        if node.kind == "window":
+            stride, dilation, pad = node.parameters
+            offset = 1 - stride - dilation - pad
+            place = plus(times(stride, at[0]), times(dilation, at[2]), offset)
+            return d.Subscripted(delta, (at[1], place))
+        if node.kind == "triangle" and not node.parameters[2]:
+            return Call("indicator", (_comparison(node, at),))
+        if node.kind in ("cosine", "sine"):
+            (period,) = node.parameters
+            turn = times(2, Constant("pi"), plus(at[0], -1), plus(at[1], -1))
+            return Call(node.kind[:3], (Quotient(turn, number(period)),))
+        if node.kind == "given" and node.parameters == ("ε",):
+            return d.Subscripted(d.Tensor(Name("epsilon")), tuple(at))  # Levi-Civita's
+        if (share := self._names.share(node)) is not None:
+            return d.Subscripted(share, tuple(at))
+        kind = node.parameters[0] if node.kind == "given" else node.kind.replace("_", " ")
+        return d.Subscripted(d.Words(kind), tuple(at))
+
+
+def _triangle_over(
+    label: int, factors: Sequence[tuple[Node, Labels]], places: Mapping[int, Formula]
+) -> tuple[Structure, Labels] | None:
+    """The triangle that says how far the sum over the label goes: Σ over j ≤ i."""
+    for part, labels in factors:
+        if not (isinstance(part, Structure) and part.kind == "triangle" and label in labels):
+            continue
+        lower, offset, half = part.parameters
+        if half or part.shape[0] != part.shape[1] or any(k not in places for k in labels):
+            continue
+        below = labels.index(label) == (1 if lower else 0)  # j ≤ i, and not j ≥ i
+        if labels[0] != labels[1] and ((below and offset <= 0) or _tells_range(factors, label)):
+            return part, labels
+    return None
+
 
 def _multiplied_out(node: Contract) -> Node | None:
     """Σⱼ (pᵢ δᵢⱼ − pᵢ pⱼ) xⱼ as pᵢ xᵢ − Σⱼ pᵢ pⱼ xⱼ: in a product a δ with a summed letter goes."""
     for place, (part, labels) in enumerate(node.factors):
         if isinstance(part, Plus) and any(_has_delta(t, labels, node.rank) for t in part.terms):
-            out, sizes = tuple(range(node.rank)), dict(enumerate(node.shape))
+            out = tuple(range(node.rank))
+            sizes: dict[Label, int] = dict(enumerate(node.shape))
             around = node.factors[:place], node.factors[place + 1 :]
             terms = [
                 contract([*around[0], (term, labels), *around[1]], out, sizes, node.coefficient)
@@ -267,6 +433,29 @@ def _unraveled(place: Formula, sizes: Sequence[int]) -> list[Formula]:
     return found
 
 
+def _comparison(triangle: Structure, at: Sequence[Formula]) -> Formula:
+    """Which places lie in the triangle: i ≥ j, i > j, i + 2 ≥ j …"""
+    (i, j), (lower, offset, _) = at, triangle.parameters
+    if offset == -1:
+        return Call("greater" if lower else "less", (i, j))
+    if lower:
+        return Call("greater_equal", (plus(i, offset), j))
+    return Call("less_equal", (i, plus(j, offset)))
+
+
+_TURNED = {"greater": "less", "less": "greater"}
+_TURNED |= {f"{one}_equal": f"{other}_equal" for one, other in _TURNED.items()}
+
+
+def _bound(comparison: Formula, own: Symbol) -> Formula:
+    """The comparison with the letter that it bounds in front: k ≤ i."""
+    assert isinstance(comparison, Call)
+    left, right = comparison.arguments
+    if left == own or right != own:
+        return comparison
+    return Call(_TURNED[comparison.function], (right, left))
+
+
 def _letters(at: Sequence[Formula]) -> set[str]:
     """The letters in these places."""
     return {symbol.name.text for place in at for symbol in place.free}
@@ -275,8 +464,6 @@ def _letters(at: Sequence[Formula]) -> set[str]:
 def _at(node: Formula, at: Sequence[Formula]) -> Formula:
     return d.Subscripted(node, tuple(at)) if at else node
 
-
-# -- constant structures ------------------------------------------------------------------------
 
 _Build = Callable[[Mapping[int, Formula]], Formula]
 
@@ -287,43 +474,6 @@ class _Settled:
 
     others: tuple[int, ...]
     build: _Build
-
-
-def _without_structures(
-    node: Contract,
-) -> tuple[list[tuple[Node, Labels]], dict[int, _Settled]]:
-    """The factors that stay, and how each label that a structure settles follows from others."""
-    found = [part for part in node.factors if isinstance(part[0], Structure)]
-    windows_first = sorted(found, key=lambda part: part[0].kind != "window")  # type: ignore[attr-defined]
-    best: tuple[list[tuple[Node, Labels]], dict[int, _Settled]] = list(node.factors), {}
-    for order in (windows_first, found):
-        kept, settled = _settle(node, order)
-        if len(settled) > len(best[1]):
-            best = kept, settled
-    return best
-
-
-def _settle(
-    node: Contract, order: Sequence[tuple[Node, Labels]]
-) -> tuple[list[tuple[Node, Labels]], dict[int, _Settled]]:
-    """One structure after the other settles a summed label, where that leaves no circle."""
-    kept = list(node.factors)
-    settled: dict[int, _Settled] = {}
-    for part, labels in order:
-        assert isinstance(part, Structure)
-        rest = [(other, ls) for other, ls in kept if (other, ls) != (part, labels)]
-        for target, build in _solutions(part, labels):
-            others = tuple(k for k in labels if k != target)
-            if target < node.rank or target in settled or _follows(target, others, settled):
-                continue
-            # Outside a tensor's range its entry is 0: but some entry must be there to say so.
-            outside = any(target in ls and _vanishes(f, ls.index(target)) for f, ls in rest)
-            if not (outside or _stays_inside(part, labels, target)):
-                continue
-            settled[target] = _Settled(others, build)
-            kept.remove((part, labels))
-            break
-    return kept, settled
 
 
 def _vanishes(node: Node, axis: int) -> bool:
@@ -356,64 +506,6 @@ def _follows(label: int, others: Sequence[int], settled: Mapping[int, _Settled])
     return any(
         k == label or (k in settled and _follows(label, settled[k].others, settled)) for k in others
     )
-
-
-def _solutions(part: Structure, labels: Labels) -> list[tuple[int, _Build]]:
-    """Which label follows from the others, and how; places count from 1."""
-    if part.kind == "unit":
-        place = number(part.parameters[0] + 1)
-        return [(labels[0], lambda places: place)]
-    if part.kind == "one_hot" and part.of is not None:
-        (*rows, j), name = labels, d.Tensor(part.of)
-        return [(j, lambda places: d.Subscripted(name, tuple(places[i] for i in rows)))]
-    if part.kind == "strided":
-        (i, j), (start, step) = labels, part.parameters
-        forward = j, lambda places: plus(times(step, places[i]), start + 1 - step)
-        back = i, lambda places: plus(places[j], -start)
-        return [forward, back] if step == 1 else [forward]
-    if part.kind == "window":
-        (i, j, p), (stride, dilation, pad) = labels, part.parameters
-        offset = 1 - stride - dilation - pad
-        along = j, lambda places: plus(times(stride, places[i]), times(dilation, places[p]), offset)
-        back = i, lambda places: plus(places[j], times(-dilation, places[p]), -offset)
-        inside = p, lambda places: plus(places[j], times(-stride, places[i]), -offset)
-        found = [along]
-        if stride == 1:
-            found.append(back)
-        if dilation == 1:
-            found.append(inside)
-        return found
-    return []
-
-
-def _structure(node: Structure, at: Sequence[Formula]) -> Formula:
-    """A structure that stays: Kronecker's δ with what must be equal."""
-    delta = d.Tensor(Name("delta"))
-    if node.kind == "identity":
-        return d.Subscripted(delta, tuple(at))
-    if node.kind == "unit":
-        return d.Subscripted(delta, (at[0], number(node.parameters[0] + 1)))
-    if node.kind == "one_hot" and node.of is not None:
-        return d.Subscripted(delta, (at[-1], d.Subscripted(d.Tensor(node.of), tuple(at[:-1]))))
-    if node.kind == "strided":
-        start, step = node.parameters
-        return d.Subscripted(delta, (at[1], plus(times(step, at[0]), start + 1 - step)))
-    if node.kind == "window":
-        stride, dilation, pad = node.parameters
-        offset = 1 - stride - dilation - pad
-        place = plus(times(stride, at[0]), times(dilation, at[2]), offset)
-        return d.Subscripted(delta, (at[1], place))
-    if node.kind == "triangle" and not node.parameters[1] and not node.parameters[2]:
-        comparison = "greater_equal" if node.parameters[0] else "less_equal"
-        return Call("indicator", (Call(comparison, tuple(at)),))
-    if node.kind in ("cosine", "sine"):
-        (period,) = node.parameters
-        turn = times(2, Constant("pi"), plus(at[0], -1), plus(at[1], -1))
-        return Call(node.kind[:3], (Quotient(turn, number(period)),))
-    if node.kind == "given" and node.parameters == ("ε",):
-        return d.Subscripted(d.Tensor(Name("epsilon")), tuple(at))  # Levi-Civita's
-    kind = node.parameters[0] if node.kind == "given" else node.kind.replace("_", " ")
-    return d.Subscripted(d.Words(kind), tuple(at))
 
 
 __all__ = ["IndexWriter", "letter"]

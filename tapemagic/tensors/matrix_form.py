@@ -10,7 +10,6 @@ from tapemagic.formula import (
     ZERO,
     Call,
     Formula,
-    Name,
     Power,
     Product,
     Sum,
@@ -20,6 +19,8 @@ from tapemagic.formula import (
 )
 from tapemagic.tensors.algebra import contract, unscaled
 from tapemagic.tensors.contraction_graph import Graph, NotMatrix, power_of
+from tapemagic.tensors.cumulating import chosen_part
+from tapemagic.tensors.lettering import Lettering
 from tapemagic.tensors.matrix_products import MINUS, NAMES, added, raised, signed, transposed
 from tapemagic.tensors.nodes import (
     PLACES,
@@ -38,37 +39,18 @@ from tapemagic.tensors.nodes import (
 from tapemagic.tensors.stacking import Cell, Grid, stacked
 from tapemagic.tensors.structures import entries
 
-_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-
-
-class _Letters:
-    """Letters for what we name ourselves: none of the user's, none twice."""
-
-    def __init__(self, taken: Sequence[str]) -> None:
-        self._taken = {text.rstrip("0123456789_") for text in taken}  # e1 is written e₁
-
-    def first(self, wanted: str) -> str:
-        """The first that is free; with a prime where all are the user's."""
-        texts = (letter + "′" * primes for primes in range(9) for letter in wanted)
-        found = next(text for text in texts if text not in self._taken)
-        self._taken.add(found)
-        return found
-
 
 class MatrixWriter:
-    """Writes tensors of rank 0 to 2, a vector as a column. `taken` are the user's names;
+    """Writes tensors of rank 0 to 2, a vector as a column. `letters` name what has no name;
     `target` is how the differentiated thing is written, for the adjoints ∂target/∂name; in
     `numerator` layout these are the transpose of what they are here."""
 
     def __init__(
-        self, taken: Sequence[str] = (), target: Formula | None = None, numerator: bool = False
+        self, letters: Lettering, target: Formula | None = None, numerator: bool = False
     ) -> None:
         self._target, self._numerator = target, numerator
         self._known: dict[Node, Formula] = {}
-        free = _Letters(taken)
-        self._selector = free.first("ESPRΠ")
-        self._waves = {"cosine": free.first("CΓKQ"), "sine": free.first("SΣTZ")}
-        self._unit = free.first("ebiuδ")
+        self._letters = letters
 
     def write(self, node: Node) -> Formula:
         if node.rank > 2:
@@ -196,59 +178,10 @@ class MatrixWriter:
         )
 
     def symbol(self, node: Structure) -> Formula:
-        """The symbol of a constant structure; `meaning` says what it is."""
+        """The symbol of a constant structure."""
         if node.rank > 2:
             raise NotMatrix("a structure of three axes")
-        if node.kind == "identity":
-            return d.Identity(node.shape[0])
-        if node.kind == "unit":
-            return d.Subscripted(d.Tensor(Name(self._unit)), (number(node.parameters[0] + 1),))
-        if node.kind == "triangle":
-            return d.Subscripted(d.Ones(node.shape[0]), (d.Words(_triangle(node)),))
-        if node.kind in self._waves:
-            letter = d.Tensor(Name(self._waves[node.kind]))
-            wave = d.Subscripted(letter, (number(node.parameters[0]),))
-            return transposed(wave) if node.shape[0] > node.shape[1] else wave  # one shape a name
-        below: Formula = d.Words(self._label(node))
-        if node.kind == "one_hot" and node.of is not None:
-            below = d.Tensor(node.of)
-        return d.Subscripted(d.Tensor(Name(self._selector)), (below,))
-
-    def _label(self, node: Structure) -> str:
-        if node.kind == "strided":
-            start, step = node.parameters
-            last = start + step * (node.shape[0] - 1)
-            return f"{start + 1}:{last + 1}" + (f":{step}" if step != 1 else "")
-        if node.kind == "one_hot":
-            places = node.parameters[0]
-            shown = ",".join(str(place + 1) for place in places[:6])
-            return shown + (",…" if len(places) > 6 else "")
-        return str(node.parameters[0]) if node.kind == "given" else node.kind.replace("_", " ")
-
-    def meaning(self, node: Structure) -> str:
-        """A sentence on the structure's symbol, "" where everybody knows it."""
-        letter = self._selector
-        if node.kind == "unit":
-            place = node.parameters[0] + 1
-            unit = self._unit + str(place).translate(_LOWERED)
-            return f"{unit} is the unit vector whose entry {place} is 1"
-        if node.kind == "strided":
-            text = self._label(node)
-            return f"{letter}_{text} picks the entries {text} (counted from 1)"
-        if node.kind == "one_hot":
-            which = node.of.text if node.of is not None else self._label(node)
-            return f"row i of {letter}_{which} has its 1 at the i-th entry of {which}: a gather"
-        if node.kind in self._waves:
-            wave, (period,) = node.kind[:3].replace("sine", "sin"), node.parameters
-            symbol = f"{self._waves[node.kind]}{str(period).translate(_LOWERED)}"
-            return f"{symbol} has the entries {wave}(2πkn/{period}), k and n from 0"
-        if node.kind == "given":
-            letter = self._selector
-            return _GIVEN.get(node.parameters[0], "").format(f"{letter}_{node.parameters[0]}")
-        if node.kind == "triangle":
-            weight = " (½ on the diagonal)" if node.parameters[2] else ""
-            return f"𝟏_{_triangle(node)}: ones {_side(node)}{weight}"
-        return ""
+        return self._letters.matrix(node)
 
     def _reshape(self, node: Reshape) -> Formula:
         operand = node.operand
@@ -256,15 +189,36 @@ class MatrixWriter:
             raise NotMatrix("a tensor of more than two axes reshaped")
         if node.rank == 1 and operand.rank == 2:  # row by row, where vec goes by columns
             return Call("vec", (transposed(self.write(operand)),))
-        return Call("reshape", (self.write(operand),))
+        shape = d.Words("×".join(str(size) for size in node.shape))
+        return Call("reshape", (self.write(operand), shape))
 
     def _function(self, node: Function) -> Formula:
+        vectors = self._letters.vectors(node)
+        if vectors is not None:
+            return vectors
+        if node.function in ("first_largest", "prod_of_others"):
+            raise NotMatrix("a choice among entries")
+        running = _running(node)
+        if running is not None:
+            return Call("cumprod", (self.write(running),))
         parts = tuple(self.write(operand) for operand in node.operands)
         if node.function == "inverse":
             return Power(parts[0], MINUS)
         if node.function == "logdet":
             return Call("log", (Call("det", parts),))
-        return Call(NAMES.get(node.function, node.function), parts)
+        name = NAMES.get(node.function, node.function)
+        by_rows = name in ("max", "min", "prod") and node.rank == 1
+        return Call(f"row{name}" if by_rows else name, parts)
+
+
+def _running(node: Function) -> Node | None:
+    """The x of x₁, x₁x₂, x₁x₂x₃ …"""
+    part = chosen_part(node)
+    if part is None or not node.function.startswith("prod"):
+        return None
+    (condition, axes), (operand, own) = part
+    lower = condition.kind == "triangle" and condition.parameters == (True, 0, False)
+    return operand if lower and axes == (0, 1) and own == (1,) else None
 
 
 def _is_identity(node: Node) -> bool:
@@ -277,33 +231,6 @@ def _in_whole(leaf: Leaf, places: Sequence[int]) -> tuple[int, ...]:
     if leaf.rank != 1 or len(leaf.whole) != 2 or len(places) != 1:
         return tuple(places)
     return (0, places[0]) if leaf.whole[0] == 1 else (places[0], 0)
-
-
-def _triangle(node: Structure) -> str:
-    """Which triangle: with the diagonal, without it, or up to another diagonal."""
-    lower, offset, half = node.parameters
-    name = ("½ " if half else "") + ("lower" if lower else "upper")
-    if offset == -1:
-        return f"strictly {name}"
-    return f"{name} {offset:+d}".replace("-", "−") if offset else name
-
-
-def _side(node: Structure) -> str:
-    """The same in words."""
-    lower, offset, _ = node.parameters
-    where = "below" if lower else "above"
-    if offset in (0, -1):
-        return f"{where} the diagonal" if offset else f"on and {where} the diagonal"
-    beyond = "above" if lower == (offset > 0) else "below"
-    count = f"{abs(offset)} place" + ("s" if abs(offset) > 1 else "")
-    return f"on and {where} the diagonal that lies {count} {beyond} the main one"
-
-
-_GIVEN = {
-    "above": "{} has ones beside the diagonal, above it",
-    "below": "{} has ones beside the diagonal, below it",
-    "weights": "{} counts twice what a real Fourier transform leaves out",
-}
 
 
 __all__ = ["MatrixWriter", "NotMatrix"]

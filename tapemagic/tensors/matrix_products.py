@@ -27,12 +27,29 @@ from tapemagic.formula import (
 from tapemagic.functions import FUNCTIONS
 
 MINUS = number(-1)
-NAMES = {"cross_entropy": "CE", "log_softmax": "logsoftmax", "cholesky": "chol"}
+NAMES = {
+    "cross_entropy": "CE",
+    "log_softmax": "logsoftmax",
+    "cholesky": "chol",
+    "singular_values": "sv",
+    "eigenvalues": "eig",
+    "prod_with_zero": "prod",
+}
 LEGEND = {
     "expm": "expm(A) = I + A + A²/2! + ⋯, the exponential of a matrix",
     "L_exp": "L_exp(A, G) is the derivative of expm at A in the direction G",
     "pinv": "pinv(A) is the pseudoinverse of A",
+    "rowmax": "rowmax: the largest entry of each row",
+    "rowmin": "rowmin: the least entry of each row",
+    "rowprod": "rowprod: the product of each row",
+    "cumprod": "cumprod: the products of the first entries, of 1, 2, 3 … of them",
+    "sv": "sv: the singular values, the largest first",
+    "eig": "eig: the eigenvalues of a symmetric matrix, the least first",
+    "topk": "topk: row k has its 1 at the k-th largest entry",
+    "argmax": "argmax: the first place, if several entries are largest",
+    "stop_gradient": "sg is stop_gradient: what stands in it counts as a constant",
 }
+"""What the names of functions stand for."""
 
 
 def pointwise(parts: Sequence[Formula]) -> Formula:

@@ -13,6 +13,7 @@ from tapemagic import formula as f
 from tapemagic.functions import FUNCTIONS
 from tapemagic.symbolic import to_sympy
 from tapemagic.tensors import whole
+from tapemagic.tensors.lettering import Lettering
 from tapemagic.tensors.matrix_form import MatrixWriter, NotMatrix
 from tapemagic.tensors.nodes import Leaf, Shape, postorder
 from tapemagic.tensors.sweep import TensorForm
@@ -30,7 +31,7 @@ def matrix_expression(form: TensorForm) -> Any:
         if isinstance(n, Leaf) and n.rank == 1 and len(n.whole) > 1 and n.whole[-1] != 1
     }
     try:
-        return _Builder(shapes, rows).of(MatrixWriter().write(form.closed))
+        return _Builder(shapes, rows).of(MatrixWriter(Lettering()).write(form.closed))
     except (NotMatrix, KeyError, NotImplementedError):
         return None
 

@@ -91,7 +91,9 @@ class Structure(Node):
         """Whether it is its own square, entry by entry."""
         if self.kind == "triangle":
             return self.parameters[2:] == (False,)
-        return self.kind not in ("given", "cosine", "sine")
+        if self.given is not None:
+            return bool(np.isin(self.given, (0, 1)).all())
+        return self.kind not in ("cosine", "sine")
 
     def _content(self) -> tuple[object, ...]:
         return (

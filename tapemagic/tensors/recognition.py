@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tapemagic.formula import ONE, Call, Formula, Power, number, times
+from tapemagic.formula import ONE, Call, Formula, Power, call, number, times
 from tapemagic.tensors.algebra import (
     Label,
     contract,
@@ -19,6 +19,7 @@ from tapemagic.tensors.algebra import (
     rearranged,
     rebuilt,
     scaled,
+    to_power,
     unscaled,
 )
 from tapemagic.tensors.nodes import (
@@ -247,6 +248,26 @@ def _log_of_root(node: Node) -> Node | None:
         return None
     half = times(node.coefficient, number(ONE.value / 2))  # type: ignore[attr-defined]
     return scaled(make("logdet", node.shape, root.operands[0]), half)
+
+
+def _chosen_only(node: Node) -> Node | None:
+    """c ∘ "x⁻¹ where c, else 1" is c ∘ x⁻¹: the running product's slope."""
+    assert isinstance(node, Contract)
+    for place, (part, labels) in enumerate(node.factors):
+        if not (isinstance(part, Map) and part.formula == Power(PLACES[0], MINUS)):
+            continue
+        chosen, axes = part.operands[0]
+        if not isinstance(chosen, Map) or axes != tuple(range(part.rank)):
+            continue
+        formula, (condition, *others) = chosen.formula, chosen.operands
+        if formula != call("where", PLACES[0], PLACES[1], 1) or len(others) != 1:
+            continue
+        if (condition[0], tuple(labels[k] for k in condition[1])) in node.factors:
+            (operand, own), factors = others[0], list(node.factors)
+            factors[place] = to_power(operand, MINUS), tuple(labels[k] for k in own)
+            out = tuple(range(node.rank))
+            return contract(factors, out, dict(enumerate(node.shape)), node.coefficient)
+    return None
 
 
 def _cut_wave(node: Node) -> Node | None:
@@ -564,6 +585,7 @@ RULES: Mapping[type, tuple[Rule, ...]] = {
         _root_inverses,
         _symmetric_inverse,
         _log_of_root,
+        _chosen_only,
         _cancelled,
     ),
     Plus: (over_all, _logsumexp_shifted, _log_softmax, _softplus, _factored, _cancelled),

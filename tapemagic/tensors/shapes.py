@@ -8,6 +8,7 @@ from tapemagic import document as d
 from tapemagic import formula as f
 
 Pair = tuple[int, ...]  # rows and columns; () for a number
+_BY_ROWS = {"rowmax", "rowmin", "rowprod"}
 _SCALARS = {"tr", "det", "max", "min", "prod", "logsumexp"}
 
 
@@ -77,6 +78,8 @@ def _of_call(node: f.Call, shapes: Mapping[f.Name, Pair]) -> Pair | None:
     first = next((part for part in parts if part), ())
     if any(part is None for part in parts):
         return None
+    if node.function in _BY_ROWS and first:
+        return first[0], 1
     if node.function == "diag" and first:
         return (first[0], first[0]) if first[1] == 1 else (first[0], 1)
-    return None if node.function in ("vec", "reshape", "CE", "topk") else first
+    return None if node.function in ("vec", "reshape", "CE", "topk", "sv", "eig") else first

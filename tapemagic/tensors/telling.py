@@ -20,11 +20,13 @@ from tapemagic.tensors.by_layers import LayerTeller, Part, alone, grouped, outsi
 from tapemagic.tensors.definitions import Definition, Definitions, Layer
 from tapemagic.tensors.following import adjoint_leaf
 from tapemagic.tensors.index_form import IndexWriter
+from tapemagic.tensors.lettering import Lettering
 from tapemagic.tensors.matrix_form import MatrixWriter, NotMatrix
 from tapemagic.tensors.matrix_products import LEGEND, transposed
 from tapemagic.tensors.nodes import Array, Function, Leaf, Node, Plus, Structure, core, postorder
 from tapemagic.tensors.shapes import with_shapes
 from tapemagic.tensors.sweep import AdjointForm, TensorForm
+from tapemagic.tensors.whole import decomposed
 
 LONG = 45  # nodes of a closed form that still stands open
 LONG_BY_INDEX = 24  # the same in index notation
@@ -54,10 +56,14 @@ class Teller:
         same = like if like is not None and like.tells(form.definitions) else None
         taken = [] if same else [leaf.name.text for leaf in _all_leaves(form.definitions)]
         single = [text for text in taken if len(text) == 1]
+        nodes = [part.node for part in form.definitions.definitions]
+        self._letters: Lettering = same._letters if same else Lettering(taken, nodes)
         self._matrix: MatrixWriter = (
-            same._matrix if same else MatrixWriter(taken, target, style.numerator)
+            same._matrix if same else MatrixWriter(self._letters, target, style.numerator)
         )
-        self._index: IndexWriter = same._index if same else IndexWriter(single, target)
+        self._index: IndexWriter = (
+            same._index if same else IndexWriter(self._letters, single, target)
+        )
         self._fits: dict[Node, bool] = same._fits if same else {}
         self._in_matrices = self._chosen()
 
@@ -273,19 +279,39 @@ class Teller:
         return self._meanings_in(nodes)
 
     def _meanings_in(self, nodes: list[Node]) -> list[d.Item]:
-        functions = [n.function for n in postorder(nodes) if isinstance(n, Function)]
-        texts = [LEGEND[name] for name in dict.fromkeys(functions) if name in LEGEND]
-        if not self._in_matrices:
-            every = [leaf for leaf in postorder(nodes) if isinstance(leaf, Leaf)]
-            texts += [_NO_INDEX] if any(1 in leaf.whole for leaf in every) else []
-            return [d.Note(text) for text in texts]
-        written = set(parts([self._matrix.write(node) for node in nodes if self._can_write(node)]))
-        said = dict.fromkeys(texts)
+        written = set(parts([self._written(node) for node in nodes]))
+        said: dict[d.Item, None] = {}
         for node in postorder(nodes):
-            text = self._matrix.meaning(node) if isinstance(node, Structure) else ""
-            if text and {symbol := self._matrix.symbol(node), transposed(symbol)} & written:  # type: ignore[arg-type]
-                said[text] = None
-        return [d.Note(text) for text in said]
+            if isinstance(node, Structure):
+                text = self._meaning(node, written)
+                said |= {d.Note(text): None} if text else {}
+            elif isinstance(node, Function) and self._letters.vectors(node) in written:
+                whole = decomposed(node)
+                sides = self._written(node.operands[0]), self._written(whole)
+                said[d.Statement(sides, ("=",), "where")] = None
+        for function, text in LEGEND.items():
+            calls = (part for part in written if isinstance(part, Call))
+            if d.Words(function) in written or any(c.function == function for c in calls):
+                said[d.Note(text)] = None
+        every = [node for node in postorder(nodes) if isinstance(node, Leaf)]
+        if not self._in_matrices and any(1 in leaf.whole for leaf in every):
+            said[d.Note(_NO_INDEX)] = None
+        return list(said)
+
+    def _meaning(self, node: Structure, written: Collection[Formula]) -> str:
+        """A sentence on the structure's symbol, if that is written."""
+        if node.rank <= 2:
+            symbol = self._matrix.symbol(node)
+            if symbol in written or transposed(symbol) in written:
+                return self._letters.in_matrices(node)
+        symbol, text = self._letters.by_index(node)
+        return text if symbol in written else ""
+
+    def _written(self, node: Node) -> Formula:
+        """In matrices, or its generic entry."""
+        if self._in_matrices and self._can_write(node):
+            return self._matrix.write(node)
+        return self._index.entry(node, self._index.letters(node.rank))
 
     # -- one notation --------------------------------------------------------------------------
 

@@ -219,6 +219,23 @@ def _singular_values_back(node: Function, g: Node, lead: int) -> list[Node | Non
     return [_join(factors, (*front, *batch, i, j))]
 
 
+def decomposed(node: Function) -> Node:
+    """The matrix by the vectors of which `node` is one part: U diag(σ) Vᵀ or V diag(λ) Vᵀ."""
+    (matrix,) = node.operands
+    *batch, i, j, k = fresh(matrix.rank + 1)
+    if node.function == "eigenvectors":
+        left: Node = node
+        right, name = left, "eigenvalues"
+    else:
+        ahead, count = matrix.shape[:-2], min(matrix.shape[-2:])
+        left = make("left_singular_vectors", (*ahead, matrix.shape[-2], count), matrix)
+        right = make("right_singular_vectors", (*ahead, matrix.shape[-1], count), matrix)
+        name = "singular_values"
+    values = make(name, (*matrix.shape[:-2], min(matrix.shape[-2:])), matrix)
+    factors = [(left, (*batch, i, k)), (values, (*batch, k)), (right, (*batch, j, k))]
+    return _join(factors, (*batch, i, j))
+
+
 def _left_singular(matrix: Array) -> Array:
     """The columns that belong to the singular values, largest first."""
     return np.asarray(np.linalg.svd(matrix, full_matrices=False)[0])
