@@ -3,7 +3,7 @@ in nine of ten derivatives and more."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,11 @@ import pytest
 import tensorflow as tf
 from cells import Shell, open_shell
 from tensor_cells import TensorCell, cells
+
+from tapemagic.document import BigSum, Bracketed, Subscripted, Tensor, Words
+from tapemagic.formula import Call, Formula, Name, Product, Symbol
+from tapemagic.tensors.index_form import IndexWriter
+from tapemagic.tensors.lettering import Lettering
 
 CELLS = list(cells())
 
@@ -65,6 +70,65 @@ def test_cell(shell: Shell, cell: TensorCell) -> None:
             scale = max(1.0, float(np.max(np.abs(wanted), initial=0)))
             assert np.allclose(mine, wanted, 2e-4, 2e-5 * scale), derivative.key
         assert closed or "chain" in cell.flags, (derivative.key, derivative.reasons)
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
+def test_every_index_is_bound_once(shell: Shell, cell: TensorCell) -> None:
+    shell.clean()
+    shell.run(cell.setup).raise_error()
+    shell.run(cell.cell).raise_error()
+    for derivative in shell.names["res"].values():
+        form = derivative.tensor
+        if form is None:
+            continue
+        every = [*form.definitions.given, *(d.leaf for d in form.definitions.definitions)]
+        taken = [leaf.name.text for leaf in every]
+        nodes = [d.node for d in form.definitions.definitions if not d.opaque]
+        writer = IndexWriter(Lettering(taken, nodes), taken, Tensor(form.definitions.target.name))
+        for node in [*nodes, *([form.closed] if form.closed is not None else [])]:
+            at = writer.letters(node.rank)
+            Scopes(taken).walk(writer.entry(node, at), frozenset(at))
+
+
+SIGNS = {Words(sign) for sign in ("max", "min", "argmax", "Π")}
+
+
+class Scopes:
+    """Walks an entry: an index is one of the left side, or under one sign that goes over it."""
+
+    def __init__(self, taken: list[str]) -> None:
+        self.taken = set(taken)
+
+    def walk(self, node: Formula, bound: frozenset[Formula]) -> None:
+        if isinstance(node, Symbol):
+            assert node in bound or node.name.text in {*self.taken, "·"}, node
+        elif isinstance(node, Product):
+            inside = bound  # of the sign before: max over k, Π over k ≤ i
+            for factor in node.factors:
+                if isinstance(factor, Subscripted) and factor.operand in SIGNS:
+                    inside = bound | self.opened(factor.below, bound)
+                else:
+                    self.walk(factor, inside)
+                    inside = bound
+        elif isinstance(node, BigSum):
+            self.walk(node.operand, bound | self.opened(node.letters, bound))
+        elif isinstance(node, Subscripted) and isinstance(node.operand, Bracketed):
+            self.walk(node.operand, bound | self.opened(node.below, bound))
+        else:
+            if isinstance(node, Subscripted) and node.operand == Tensor(Name("delta")):
+                assert node.below[0] != node.below[1]
+            for child in node.children:
+                self.walk(child, bound)
+
+    def opened(self, below: Sequence[Formula], bound: frozenset[Formula]) -> frozenset[Formula]:
+        """The letters that a sign goes over; each stands first in what is said of it."""
+        firsts = [part.children[0] if isinstance(part, Call) else part for part in below]
+        places = [p for first in firsts for p in (first.children or (first,))]
+        own = frozenset(p for p in places if isinstance(p, Symbol) and p.name.text != "·")
+        assert not own & bound, own & bound
+        for part in below:
+            self.walk(part, bound | own)
+        return own
 
 
 def test_nearly_all_have_a_closed_form() -> None:

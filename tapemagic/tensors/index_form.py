@@ -297,22 +297,21 @@ class IndexWriter:
 
     def _structure(self, node: Structure, at: Sequence[Formula]) -> Formula:
         """A structure that stays: Kronecker's δ with what must be equal."""
-        delta = d.Tensor(Name("delta"))
         if node.kind == "identity":
-            return d.Subscripted(delta, tuple(at))
+            return _delta(*at)
         if node.kind == "unit":
-            return d.Subscripted(delta, (at[0], number(node.parameters[0] + 1)))
+            return _delta(at[0], number(node.parameters[0] + 1))
         if node.kind == "one_hot":
             taken = d.Subscripted(self._names.places(node), tuple(at[:-1]))
-            return d.Subscripted(delta, (at[-1], taken))
+            return _delta(at[-1], taken)
         if node.kind == "strided":
             start, step = node.parameters
-            return d.Subscripted(delta, (at[1], plus(times(step, at[0]), start + 1 - step)))
+            return _delta(at[1], plus(times(step, at[0]), start + 1 - step))
         if node.kind == "window":
             stride, dilation, pad = node.parameters
             offset = 1 - stride - dilation - pad
             place = plus(times(stride, at[0]), times(dilation, at[2]), offset)
-            return d.Subscripted(delta, (at[1], place))
+            return _delta(at[1], place)
         if node.kind == "triangle" and not node.parameters[2]:
             return Call("indicator", (_comparison(node, at),))
         if node.kind in ("cosine", "sine"):
@@ -433,6 +432,11 @@ def _unraveled(place: Formula, sizes: Sequence[int]) -> list[Formula]:
     return found
 
 
+def _delta(one: Formula, other: Formula) -> Formula:
+    """1 where the places are the same."""
+    return ONE if one == other else d.Subscripted(d.Tensor(Name("delta")), (one, other))
+
+
 def _comparison(triangle: Structure, at: Sequence[Formula]) -> Formula:
     """Which places lie in the triangle: i ≥ j, i > j, i + 2 ≥ j …"""
     (i, j), (lower, offset, _) = at, triangle.parameters
@@ -498,6 +502,8 @@ def _stays_inside(part: Structure, labels: Labels, target: int) -> bool:
         rows, size, places = part.shape
         last = (rows - 1) * stride + (places - 1) * dilation - pad
         return target == labels[1] and pad <= 0 and last < size
+    if part.kind == "one_hot":
+        return all(0 <= place < part.shape[-1] for place in part.parameters[0])
     return part.kind != "strided" or target == labels[1]
 
 
