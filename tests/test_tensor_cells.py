@@ -440,6 +440,23 @@ READ = {
     "a shape beside what is reshaped": (
         "X = tf.random.normal((4, 6))", "%%grad X --notation matrix",
         "y = tf.reshape(X, (3, 8))\nL = tf.reduce_sum(y**3)", "∂L/∂X = reshape(∂L/∂y, 4×6)"),
+    "logarithms of one determinant": (
+        "X = tf.random.normal((3, 3))", "%%grad X --notation matrix",
+        "L = 3*tf.linalg.slogdet(X)[1] + tf.math.log(tf.abs(tf.linalg.det(X)))",
+        "L = 4 ln(|det(X)|)"),
+    "of one that is positive": (
+        "X = tf.eye(3)", "%%grad X --notation matrix",
+        "L = tf.linalg.slogdet(X)[1] + tf.linalg.logdet(X)", "L = 2 ln(det(X))"),
+    "a symmetric inverse is its transpose": (
+        "X = tf.random.normal((4, 3))", "%%grad X --notation matrix",
+        "L = tf.linalg.slogdet(tf.transpose(X) @ X)[1]", "∂L/∂X = 2X (XᵀX)⁻¹"),
+    "a symmetric inverse between two others": (
+        "X, W = tf.random.normal((4, 4)), tf.random.normal((4, 3))", "%%grad W --notation matrix",
+        "L = tf.linalg.slogdet(tf.transpose(W) @ tf.linalg.inv(X @ tf.transpose(X) + tf.eye(4)) @ W)[1]",
+        "∂L/∂W = 2(XXᵀ + I)⁻¹ W (Wᵀ (XXᵀ + I)⁻¹ W)⁻¹"),
+    "a symmetric inverse twice": (
+        "A = tf.random.normal((4, 4))", "%%grad A --notation matrix",
+        "L = tf.linalg.trace(tf.linalg.inv(A + tf.transpose(A)))", "∂L/∂A = −2(A + Aᵀ)⁻²"),
     "singular vectors": (
         "M = tf.random.normal((4, 3))", "%%grad M --notation matrix",
         "L = tf.reduce_sum(tf.linalg.svd(M, compute_uv=False)**3)",

@@ -93,8 +93,9 @@ def _functions() -> set[str]:
 
 
 def test_every_function_has_an_example() -> None:
-    # These stand in derivatives only, which the examples of their functions check.
-    inner = {"eigenvectors", *SINGULAR, "prod_of_others", "L_exp"}
+    # These stand in derivatives only, which the examples of their functions check; "logdet" is
+    # what is recognised of others.
+    inner = {"eigenvectors", *SINGULAR, "L_exp", "prod_of_others", "logdet"}
     assert set(whole.FUNCTIONS) - inner == _functions()
 
 
@@ -110,7 +111,7 @@ PLANTED = {
     "det": E("MatrixDeterminant", (spd(3, 3),)),
     "expm": E("expm", (n(3, 3),)),
     "pinv": E("pinv", (n(4, 2),)),
-    "logdet": E("LogMatrixDeterminant", (spd(3, 3),)),
+    "logabsdet": E("LogMatrixDeterminant", (spd(3, 3),)),
     "cholesky": E("Cholesky", (spd(3, 3),)),
     "eigenvalues": E("SelfAdjointEigV2", (spd(3, 3),), {"compute_v": False}),
     "singular_values": E("Svd", (n(3, 2),), {"compute_uv": True, "full_matrices": False}),
@@ -127,7 +128,8 @@ PLANTED = {
 
 def test_every_pullback_is_planted() -> None:
     silent = {"eigenvectors", *SINGULAR, "L_exp", "prod_of_others", "topk", "first_largest"}
-    assert set(PLANTED) == set(whole.FUNCTIONS) - silent
+    assert whole.row("logdet").pullback is whole.row("logabsdet").pullback
+    assert set(PLANTED) == set(whole.FUNCTIONS) - silent - {"logdet"}
 
 
 @pytest.mark.parametrize("name", PLANTED)

@@ -8,6 +8,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from tapemagic.formula import (
@@ -233,10 +234,15 @@ def _canonical(
     shape: Shape,
 ) -> Node:
     names: dict[Label, int] = {label: i for i, label in enumerate(out)}
-    for _, labels in factors:
+    found: list[tuple[Node, Labels]] = []
+    for node, labels in factors:
+        if _is_symmetric_inverse(node):  # A⁻ᵀ = A⁻¹: the axis that was named first stands first
+            last = sorted(labels[-2:], key=lambda k: names.get(k, len(names)))
+            labels = (*labels[:-2], *last)
         for label in labels:
             names.setdefault(label, len(names))
-    numbered = tuple((node, tuple(names[k] for k in labels)) for node, labels in factors)
+        found.append((node, tuple(names[k] for k in labels)))
+    numbered = tuple(found)
     if len(numbered) == 1 and numbered[0][1] == tuple(range(len(shape))):
         only = numbered[0][0]
         if coefficient == ONE:
@@ -244,6 +250,47 @@ def _canonical(
         if isinstance(only, Plus) and coefficient == MINUS:
             return plus([scaled(term, coefficient) for term in only.terms], shape)
     return Contract(shape, coefficient, numbered)
+
+
+def _is_symmetric_inverse(node: Node) -> bool:
+    return isinstance(node, Function) and node.function == "inverse" and _symmetric(node)
+
+
+_MOST_SUMMED = 4  # labels whose orders are tried
+
+
+@lru_cache(maxsize=4096)
+def _symmetric(node: Node) -> bool:
+    """Whether the last two axes may change places, whatever the values: AᵀA + I."""
+    if isinstance(node, Structure):
+        return node.kind == "identity"
+    if isinstance(node, Function):
+        return node.function == "inverse" and _symmetric(node.operands[0])
+    if node.rank < 2 or not isinstance(node, (Contract, Map, Plus)):
+        return False
+    swap = {node.rank - 2: node.rank - 1, node.rank - 1: node.rank - 2}
+    if isinstance(node, Plus):
+        terms = [term for term in node.terms if not _symmetric(term)]
+        return Counter(_renamed(t, {}) for t in terms) == Counter(_renamed(t, swap) for t in terms)
+    summed = node.summed if isinstance(node, Contract) else ()
+    orders = itertools.permutations(summed) if len(summed) <= _MOST_SUMMED else [summed]
+    own = _renamed(node, {})
+    return any(_renamed(node, swap | dict(zip(summed, order))) == own for order in orders)
+
+
+def _renamed(node: Node, names: Mapping[int, int]) -> Hashable:
+    """A product with other labels, the order of its factors aside."""
+    if isinstance(node, Map):
+        return node.formula, tuple(_placed(part, ls, names) for part, ls in node.operands)
+    if not isinstance(node, Contract):
+        node = Contract(node.shape, ONE, ((node, tuple(range(node.rank))),))
+    factors = Counter(_placed(part, labels, names) for part, labels in node.factors)
+    return node.coefficient, frozenset(factors.items())
+
+
+def _placed(node: Node, labels: Labels, names: Mapping[int, int]) -> Hashable:
+    found = [names.get(k, k) for k in labels]
+    return node, tuple([*found[:-2], *sorted(found[-2:])] if _symmetric(node) else found)
 
 
 def scaled(node: Node, coefficient: Formula) -> Node:
@@ -267,11 +314,12 @@ def identity_over(labels: Sequence[Label], others: Sequence[Label], shape: Shape
 
 def plus(terms: Sequence[Node], shape: Shape) -> Node:
     """The sum, like terms collected at the place of the first."""
-    collected: dict[Node, Formula] = {}
+    collected: dict[Hashable, tuple[Node, Formula]] = {}
     for coefficient, term in _flat(terms, ONE):
-        known = collected.get(term)
-        collected[term] = coefficient if known is None else total(known, coefficient)
-    kept = [term if c == ONE else scaled(term, c) for term, c in collected.items() if c != ZERO]
+        key = _renamed(term, {})
+        first, known = collected.get(key, (term, ZERO))
+        collected[key] = first, coefficient if known == ZERO else total(known, coefficient)
+    kept = [t if c == ONE else scaled(t, c) for t, c in collected.values() if c != ZERO]
     if not kept:
         return constant(ZERO, shape)
     return kept[0] if len(kept) == 1 else Plus(shape, tuple(kept))

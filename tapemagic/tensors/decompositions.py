@@ -175,7 +175,7 @@ def _log_determinant(context: Context) -> Sequence[Node | None]:
     shape = core(operand.shape[:-2])
     if operand.shape[-1] == 1:
         return (None, applied(call("log", call("abs", PLACES[0])), [operand.node], shape))
-    return (None, whole.make("logdet", shape, operand.node))
+    return (None, whole.make("logabsdet", shape, operand.node))
 
 
 def _exponential(context: Context) -> Sequence[Node]:

@@ -31,7 +31,7 @@ from tapemagic.tensors.algebra import Label, contract
 from tapemagic.tensors.algebra import plus as add
 from tapemagic.tensors.cumulating import chosen_part
 from tapemagic.tensors.lettering import Lettering
-from tapemagic.tensors.matrix_products import NAMES, added, raised, signed
+from tapemagic.tensors.matrix_products import LOGARITHMS, NAMES, added, raised, signed
 from tapemagic.tensors.nodes import (
     PLACES,
     Contract,
@@ -141,8 +141,8 @@ class IndexWriter:
         parts = tuple(self._whole(operand, at) for operand in node.operands)
         if node.function == "inverse":
             return _at(Power(parts[0], MINUS), at)
-        if node.function == "logdet":
-            return _at(Call("log", (Call("det", parts),)), at)
+        if node.function in LOGARITHMS:
+            return _at(LOGARITHMS[node.function](Call("det", parts)), at)
         return _at(Call(NAMES.get(node.function, node.function), parts), at)
 
     def _over_axes(self, node: Function, at: Sequence[Formula]) -> Formula:

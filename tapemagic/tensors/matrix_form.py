@@ -21,7 +21,15 @@ from tapemagic.tensors.algebra import contract, unscaled
 from tapemagic.tensors.contraction_graph import Graph, NotMatrix, power_of
 from tapemagic.tensors.cumulating import chosen_part
 from tapemagic.tensors.lettering import Lettering
-from tapemagic.tensors.matrix_products import MINUS, NAMES, added, raised, signed, transposed
+from tapemagic.tensors.matrix_products import (
+    LOGARITHMS,
+    MINUS,
+    NAMES,
+    added,
+    raised,
+    signed,
+    transposed,
+)
 from tapemagic.tensors.nodes import (
     PLACES,
     Contract,
@@ -204,8 +212,8 @@ class MatrixWriter:
         parts = tuple(self.write(operand) for operand in node.operands)
         if node.function == "inverse":
             return Power(parts[0], MINUS)
-        if node.function == "logdet":
-            return Call("log", (Call("det", parts),))
+        if node.function in LOGARITHMS:
+            return LOGARITHMS[node.function](Call("det", parts))
         name = NAMES.get(node.function, node.function)
         by_rows = name in ("max", "min", "prod") and node.rank == 1
         return Call(f"row{name}" if by_rows else name, parts)

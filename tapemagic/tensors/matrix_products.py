@@ -4,7 +4,7 @@ front."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tapemagic import document as d
 from tapemagic.formula import (
@@ -50,6 +50,12 @@ LEGEND = {
     "stop_gradient": "sg is stop_gradient: what stands in it counts as a constant",
 }
 """What the names of functions stand for."""
+
+
+LOGARITHMS: dict[str, Callable[[Formula], Formula]] = {
+    "logdet": lambda determinant: Call("log", (determinant,)),
+    "logabsdet": lambda determinant: Call("log", (Call("abs", (determinant,)),)),
+}
 
 
 def pointwise(parts: Sequence[Formula]) -> Formula:

@@ -7,7 +7,6 @@ other. (Shifting the logits, as stable code does, changes neither.)
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from tapemagic.tensors.algebra import (
     plus,
     rearranged,
     rebuilt,
+    replaced,
     scaled,
     to_power,
     unscaled,
@@ -196,30 +196,6 @@ def _root_inverses(node: Node) -> Node | None:
     return None
 
 
-def _symmetric_inverse(node: Node) -> Node | None:
-    """(A + Aᵀ)⁻ᵀ = (A + Aᵀ)⁻¹: its axes stand in order."""
-    assert isinstance(node, Contract)
-    factors = list(node.factors)
-    for place, (part, labels) in enumerate(factors):
-        inverted = isinstance(part, Function) and part.function == "inverse"
-        if inverted and labels[-2] > labels[-1] and _is_symmetric(part.children[0]):
-            factors[place] = part, (*labels[:-2], labels[-1], labels[-2])
-            out = tuple(range(node.rank))
-            return contract(factors, out, dict(enumerate(node.shape)), node.coefficient)
-    return None
-
-
-def _is_symmetric(node: Node) -> bool:
-    """Whether a matrix is its own transpose, as it is written."""
-    if isinstance(node, Plus):
-        return all(map(_is_symmetric, node.terms))
-    if isinstance(node, Contract) and node.rank == 2:
-        turned = {0: 1, 1: 0}
-        swapped = [(part, tuple(turned.get(k, k) for k in ls)) for part, ls in node.factors]
-        return Counter(swapped) == Counter(node.factors)
-    return isinstance(node, Structure) and node.kind == "identity"
-
-
 def _rooted(node: Node) -> Node | None:
     """The A of chol(A)⁻¹."""
     if isinstance(node, Function) and node.function == "inverse":
@@ -344,6 +320,19 @@ def _log_softmax(node: Node) -> Node | None:
             kept = [t for k, t in enumerate(node.terms) if k not in (place, other)]
             return plus([found, *kept], node.shape)
     return None
+
+
+def _same_determinant(node: Node) -> Node | None:
+    """ln |det A| beside ln det A, which only a positive determinant has, is the same"""
+    assert isinstance(node, Plus)
+    logs = [part for term in node.terms if isinstance(part := unscaled(term)[1], Function)]
+    positive = {log.operands for log in logs if log.function == "logdet"}
+    plain: dict[Node, Node] = {
+        log: make("logdet", log.shape, *log.operands)
+        for log in logs
+        if log.function == "logabsdet" and log.operands in positive
+    }
+    return replaced(node, plain) if plain else None
 
 
 def _softplus(node: Node) -> Node | None:
@@ -477,6 +466,9 @@ def _log_of_softmax(node: Node) -> Node | None:
         return make("log_softmax", node.shape, inside.operands[0])
     if isinstance(inside, Function) and inside.function == "det":
         return make("logdet", node.shape, inside.operands[0])
+    size = None if inside is None else _applies(inside, "abs")
+    if isinstance(size, Function) and size.function == "det":
+        return make("logabsdet", node.shape, size.operands[0])
     return None
 
 
@@ -583,12 +575,19 @@ RULES: Mapping[type, tuple[Rule, ...]] = {
         _sums_to_one,
         _masked_root,
         _root_inverses,
-        _symmetric_inverse,
         _log_of_root,
         _chosen_only,
         _cancelled,
     ),
-    Plus: (over_all, _logsumexp_shifted, _log_softmax, _softplus, _factored, _cancelled),
+    Plus: (
+        over_all,
+        _logsumexp_shifted,
+        _log_softmax,
+        _same_determinant,
+        _softplus,
+        _factored,
+        _cancelled,
+    ),
     Map: (_log_of_sum, _log_of_softmax, _sigmoid),
     Reshape: (apart,),
     Function: (_along_identity,),

@@ -122,6 +122,11 @@ def _logdet_back(node: Function, g: Node, lead: int) -> list[Node | None]:
     return [_join(factors, (*front, *batch, i, j))]
 
 
+def _logdet(matrix: Array) -> Array:
+    sign, size = np.linalg.slogdet(matrix)
+    return np.asarray(np.where(sign < 0, np.nan, size))
+
+
 def _cholesky_back(node: Function, g: Node, lead: int) -> list[Node | None]:
     """½(S + Sᵀ) with S = L⁻ᵀ Φ(Lᵀ ḡ) L⁻¹; Φ takes the lower triangle and half the diagonal."""
     front, (*batch, p, q) = _axes(g, lead)
@@ -406,7 +411,8 @@ FUNCTIONS: dict[str, Row] = {
     for row in (
         Row("inverse", "inverse matrix rule", np.linalg.inv, _inverse_back),
         Row("det", "determinant rule", np.linalg.det, _determinant_back),
-        Row("logdet", "log-determinant rule", lambda a: np.linalg.slogdet(a)[1], _logdet_back),
+        Row("logdet", "log-determinant rule", _logdet, _logdet_back),
+        Row("logabsdet", "log-determinant rule", lambda a: np.linalg.slogdet(a)[1], _logdet_back),
         Row("expm", "matrix exponential rule", _exponential, _exponential_back),
         Row("L_exp", "a derivative of the matrix exponential", _frechet, _frechet_back),
         Row("pinv", "pseudoinverse rule", np.linalg.pinv, _pseudoinverse_back),
