@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Union
 
-from tapemagic.formula import Formula, Name, Value
+from tapemagic.formula import Call, Formula, Name, Value
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +114,12 @@ class BigSum(Formula):
     operand: Formula
 
     _children = ("letters", "operand")
+
+
+@dataclass(frozen=True, eq=False)
+class Column(Call):
+    """A function of a matrix that has one entry for each row: diag(A), where diag(x) of a vector
+    is a matrix; logsumexp(Z), where that of a vector is a number."""
 
 
 @dataclass(frozen=True, eq=False)

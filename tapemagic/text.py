@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ _SUPERSCRIPTS = dict(zip("0123456789+−=()nixykmtT", "⁰¹²³⁴⁵⁶⁷⁸�
 _SUBSCRIPTS = dict(zip("0123456789()", "₀₁₂₃₄₅₆₇₈₉₍₎")) | {",": "‚"}
 _LETTERS_BELOW = {**_SUBSCRIPTS, **dict(zip("aehijklmnoprstuvx", "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ"))}
 _CONSTANTS = {"pi": "π", "inf": "∞", "reals": "ℝ", "ones": "𝟏", "identity": "I", "transpose": "T"}
+_ONE_SIGN = re.compile("[0-9]+|[^\\W0-9][₀-₉]*")  # in an exponent xw is a product
 _DOTS = {"h": "…", "v": "⋮", "d": "⋱", "l": "…"}
 _TALL = {  # a bracket's top, middle and bottom
     "(": "⎛⎜⎝", ")": "⎞⎟⎠", "[": "⎡⎢⎣", "]": "⎤⎥⎦", "|": "│││", "⌊": "⎢⎢⎣", "⌋": "⎥⎥⎦",
@@ -116,7 +118,7 @@ class TextPrinter(Printer[Box]):
         if exponent.flat and len(text) <= 4 and all(c in _SUPERSCRIPTS for c in text):
             return beside([base, _box(_script(text, _SUPERSCRIPTS))])
         plain = exponent.flat and (
-            text.isalnum() or (text[0] == "(" and text.find(")") == len(text) - 1)
+            bool(_ONE_SIGN.fullmatch(text)) or (text[0] == "(" and text.find(")") == len(text) - 1)
         )
         return beside([base, _box("^"), exponent if plain else self.fenced(exponent)])
 

@@ -452,11 +452,38 @@ READ = {
         "L = tf.linalg.slogdet(tf.transpose(X) @ X)[1]", "∂L/∂X = 2X (XᵀX)⁻¹"),
     "a symmetric inverse between two others": (
         "X, W = tf.random.normal((4, 4)), tf.random.normal((4, 3))", "%%grad W --notation matrix",
-        "L = tf.linalg.slogdet(tf.transpose(W) @ tf.linalg.inv(X @ tf.transpose(X) + tf.eye(4)) @ W)[1]",
+        "V = tf.linalg.inv(X @ tf.transpose(X) + tf.eye(4)) @ W\n"
+        "L = tf.linalg.slogdet(tf.transpose(W) @ V)[1]",
         "∂L/∂W = 2(XXᵀ + I)⁻¹ W (Wᵀ (XXᵀ + I)⁻¹ W)⁻¹"),
     "a symmetric inverse twice": (
         "A = tf.random.normal((4, 4))", "%%grad A --notation matrix",
         "L = tf.linalg.trace(tf.linalg.inv(A + tf.transpose(A)))", "∂L/∂A = −2(A + Aᵀ)⁻²"),
+    "a diagonal in a product": (
+        "C, X = tf.random.normal((4, 4)), tf.random.normal((4, 5))", "%%grad X --notation matrix",
+        "v = tf.linalg.diag_part(C)[None] @ X\nL = tf.reduce_sum(v**3)", "v = diag(C)ᵀ X"),
+    "log-sum-exp of the columns": (
+        "Z = tf.random.normal((4, 5))", "%%grad Z --notation matrix",
+        "v = Z - tf.math.log(tf.reduce_sum(tf.exp(Z), 0))\nL = tf.reduce_sum(v**3)",
+        "v = Z − 𝟏 logsumexp(Zᵀ)ᵀ"),
+    "powers of a diagonal": (
+        "C = tf.eye(4) + 1.", "%%grad C --notation matrix",
+        "L = tf.reduce_sum(tf.math.log(tf.linalg.diag_part(C)))", "diag(diag(C)^(∘−1))"),
+    "forward substitution": (
+        "A, b = tf.random.normal((2, 2)), tf.random.normal((2, 1))",
+        "%%grad A --notation components",
+        "x = tf.linalg.triangular_solve(A, b)\nL = tf.reduce_sum(x**2)",
+        "(b₂₁ − A₂₁(b₁₁/A₁₁))/A₂₂"),
+    "backward, of the transpose": (
+        "A, b = tf.random.normal((2, 2)), tf.random.normal((2, 1))",
+        "%%grad A --notation components",
+        "x = tf.linalg.triangular_solve(A, b, adjoint=True)\nL = tf.reduce_sum(x**2)",
+        "(b₁₁ − A₂₁(b₂₁/A₂₂))/A₁₁"),
+    "no zero is subtracted": (
+        "a = tf.constant(2.)", "%%grad a --notation components",
+        "L = tf.linalg.det(tf.stack([[a, 0.], [3., a**2]]))", "L = aa²"),
+    "a product in an exponent": (
+        "X, w = tf.random.normal((4, 3)), tf.random.normal((3,))", "%%grad w --notation matrix",
+        "L = tf.reduce_sum(tf.exp(tf.linalg.matvec(X, w)))", "Xᵀ e^(Xw)"),
     "singular vectors": (
         "M = tf.random.normal((4, 3))", "%%grad M --notation matrix",
         "L = tf.reduce_sum(tf.linalg.svd(M, compute_uv=False)**3)",

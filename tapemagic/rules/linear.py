@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapemagic.formula import Formula, Negative, Quotient, call
+from tapemagic.formula import ZERO, Formula, Negative, Quotient, call
 from tapemagic.rules.elementwise import difference
 from tapemagic.rules.reductions import added, multiplied
 from tapemagic.rules.rule import Array, Attributes, NotSymbolic, Row, alike, is_symbolic, text
@@ -111,7 +111,7 @@ def determinant(matrix: Array) -> Formula:
     terms = []
     for column in range(len(matrix)):
         term = multiplied((matrix[0, column], determinant(_minor(matrix, 0, column))))
-        terms.append(Negative(term) if column % 2 else term)
+        terms.append(Negative(term) if column % 2 and term != ZERO else term)
     return added(terms)
 
 
@@ -127,7 +127,8 @@ def _inverse(matrix: Array) -> Array:
             result[i, j] = Quotient(multiplied(()), whole)
         else:
             part = determinant(_minor(matrix, j, i))
-            result[i, j] = Quotient(Negative(part) if (i + j) % 2 else part, whole)
+            signed = Negative(part) if (i + j) % 2 else part
+            result[i, j] = ZERO if part == ZERO else Quotient(signed, whole)
     return result
 
 
@@ -183,11 +184,36 @@ def _matrix_solve(inputs: Sequence[Array], attributes: Attributes) -> tuple[Arra
 
 
 def _triangular_solve(inputs: Sequence[Array], attributes: Attributes) -> tuple[Array, ...]:
+    matrix, right = inputs
     lower = attributes.get("lower", True)
-    matrix, right = alike(inputs)
-    keep = (np.tri if lower else lambda n: np.tri(n).T)(matrix.shape[-1]).astype(bool)
-    matrix = np.where(keep, matrix, alike((np.zeros(()), matrix))[0])
-    return _matrix_solve((matrix, right), attributes)
+    if not is_symbolic(matrix):
+        triangle = np.tri(matrix.shape[-1], dtype=bool)
+        kept = np.where(triangle if lower else triangle.T, matrix, 0)
+        return _matrix_solve((kept, right), attributes)
+    if attributes.get("adjoint"):
+        matrix, lower = _swap(matrix), not lower
+    _small(matrix)
+    (right,) = alike((right, matrix))[:1]
+    batch = np.broadcast_shapes(matrix.shape[:-2], right.shape[:-2])
+    matrix = np.broadcast_to(matrix, (*batch, *matrix.shape[-2:]))
+    right = np.broadcast_to(right, (*batch, *right.shape[-2:]))
+    result = np.empty(right.shape, dtype=object)
+    for at in np.ndindex(batch):
+        for column in range(right.shape[-1]):
+            result[at][:, column] = _substituted(matrix[at], right[at][:, column], lower)
+    return (result,)
+
+
+def _substituted(matrix: Array, right: Array, lower: bool) -> Array:
+    """x₁ = b₁/A₁₁, x₂ = (b₂ − A₂₁x₁)/A₂₂ …, or from the last one up."""
+    size = len(matrix)
+    result = np.empty(size, dtype=object)
+    rows = list(range(size)) if lower else list(range(size))[::-1]
+    for place, i in enumerate(rows):
+        known = [multiplied((matrix[i, j], result[j])) for j in rows[:place]]
+        rest = added([right[i], *(Negative(term) for term in known if term != ZERO)])
+        result[i] = ZERO if rest == ZERO else Quotient(rest, matrix[i, i])
+    return result
 
 
 def _cholesky(inputs: Sequence[Array], attributes: Attributes) -> tuple[Array, ...]:

@@ -13,7 +13,6 @@ from typing import Protocol
 from tapemagic import document as d
 from tapemagic.formula import (
     ONE,
-    Call,
     Formula,
     Negative,
     Number,
@@ -96,8 +95,10 @@ class Graph:
             if labels and alone and isinstance(part, Map) and power_of(part) == number(2):
                 shown = writer.write(part.operands[0][0])
                 if len(labels) == 2 and labels[0] == labels[1]:
-                    shown = Call("diag", (shown,))
+                    shown = _diagonal(shown)
                 self._scalars.append(_squared_norm(shown))
+            elif alone and len(labels) == 2 and labels[0] == labels[1]:
+                self._scalars.append(trace(writer.write(part)))
             else:
                 self._place(part, labels, writer)
 
@@ -135,15 +136,10 @@ class Graph:
             shown = writer.write(part)
             if labels[0] != labels[1]:
                 self._edges.append(_Edge(*labels, shown))
-            elif labels[0] >= self._rank and not self._used(labels[0]):
-                self._edges.append(_Edge(labels[0], labels[0], shown))
             else:
-                self._weights.setdefault(labels[0], []).append(Call("diag", (shown,)))
+                self._weights.setdefault(labels[0], []).append(_diagonal(shown))
         else:
             raise NotMatrix(f"a tensor of {len(labels)} axes")
-
-    def _used(self, label: int) -> bool:
-        return label in self._weights or any(label in (e.row, e.column) for e in self._edges)
 
     def formula(self) -> Formula:
         self._merge()
@@ -215,24 +211,17 @@ class Graph:
             return
         for edge in edges:
             self._edges.remove(edge)
-        if len(edges) == 1 and edges[0].row == edges[0].column:
-            if weights:
-                raise NotMatrix("a weighted trace")
-            self._scalars.append(trace(edges[0].formula))
-        elif len(edges) == 1:
+        if len(edges) == 1:
             other = edges[0].other(label)
             vector = pointwise(weights) if weights else d.Ones(self._sizes[label])
             applied = joined([edges[0].seen_from(other), vector])
             self._weights.setdefault(other, []).append(applied)
         elif len(edges) == 2:
             first, second = edges
-            row, column = first.other(label), second.other(label)
+            row, column = first.other(label), second.other(label)  # not the same: merged
             between = [diag(weights)] if weights else []
             inner = joined([first.seen_from(row), *between, second.seen_from(label)])
-            if row == column and row < self._rank:
-                self._weights.setdefault(row, []).append(Call("diag", (inner,)))
-            else:
-                self._edges.append(_Edge(row, column, inner))
+            self._edges.append(_Edge(row, column, inner))
         else:
             raise NotMatrix("a label that three matrices share")
 
@@ -272,6 +261,13 @@ class Graph:
         if columns:
             found.append(diag(columns))
         return found
+
+
+def _diagonal(matrix: Formula) -> Formula:
+    """The column of its diagonal; of powers, the powers of that."""
+    if isinstance(matrix, d.EntryPower):
+        return d.EntryPower(_diagonal(matrix.base), matrix.exponent)
+    return d.Column("diag", (matrix,))
 
 
 def _is_unit(node: Node) -> bool:

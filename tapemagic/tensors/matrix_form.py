@@ -215,8 +215,9 @@ class MatrixWriter:
         if node.function in LOGARITHMS:
             return LOGARITHMS[node.function](Call("det", parts))
         name = NAMES.get(node.function, node.function)
-        by_rows = name in ("max", "min", "prod") and node.rank == 1
-        return Call(f"row{name}" if by_rows else name, parts)
+        if node.rank != 1 or node.operands[0].rank != 2:
+            return Call(name, parts)
+        return d.Column(f"row{name}" if name in ("max", "min", "prod") else name, parts)
 
 
 def _running(node: Function) -> Node | None:

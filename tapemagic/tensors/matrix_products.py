@@ -118,7 +118,8 @@ def _transposes(node: Formula) -> int:
     return isinstance(node, d.Transposed) + sum(map(_transposes, node.children))
 
 
-_NUMBERS = {"tr", "det", "logsumexp"}  # what functions of matrices have for a value
+# Functions of vectors and matrices that have a number for a value.
+_NUMBERS = {"tr", "det", "logsumexp", "max", "min", "prod"}
 
 
 def is_number(node: Formula) -> bool:
@@ -129,6 +130,8 @@ def is_number(node: Formula) -> bool:
         return all(isinstance(symbol, Symbol) for symbol, _ in node.wrt)
     if isinstance(node, d.Subscripted):  # e₁ and E_{1:2} are no entries
         return not isinstance(node.operand, (d.Tensor, d.Ones))
+    if isinstance(node, d.Column):
+        return False
     if isinstance(node, Call) and node.function in _NUMBERS:
         return True
     arithmetic = isinstance(node, (Power, Product, Sum, Negative)) or (
@@ -138,7 +141,8 @@ def is_number(node: Formula) -> bool:
 
 
 def _is_diagonal(node: Formula) -> bool:
-    return isinstance(node, Call) and node.function == "diag"
+    plain = isinstance(node, Call) and not isinstance(node, d.Column)
+    return plain and node.function == "diag"  # type: ignore[attr-defined]
 
 
 def product(parts: Sequence[Formula]) -> Formula:

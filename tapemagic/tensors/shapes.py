@@ -8,7 +8,6 @@ from tapemagic import document as d
 from tapemagic import formula as f
 
 Pair = tuple[int, ...]  # rows and columns; () for a number
-_BY_ROWS = {"rowmax", "rowmin", "rowprod"}
 _SCALARS = {"tr", "det", "max", "min", "prod", "logsumexp"}
 
 
@@ -72,14 +71,14 @@ def _of_product(parts: list[Pair | None]) -> Pair | None:
 
 
 def _of_call(node: f.Call, shapes: Mapping[f.Name, Pair]) -> Pair | None:
-    if node.function in _SCALARS:
+    if node.function in _SCALARS and not isinstance(node, d.Column):
         return ()
     parts = [shape_of(argument, shapes) for argument in node.arguments]
     first = next((part for part in parts if part), ())
     if any(part is None for part in parts):
         return None
-    if node.function in _BY_ROWS and first:
-        return first[0], 1
     if node.function == "diag" and first:
-        return (first[0], first[0]) if first[1] == 1 else (first[0], 1)
-    return None if node.function in ("vec", "reshape", "CE", "topk", "sv", "eig") else first
+        return (first[0], 1) if isinstance(node, d.Column) else (first[0], first[0])
+    if node.function in ("vec", "reshape", "CE", "topk", "sv", "eig"):
+        return None
+    return (first[0], 1) if first and isinstance(node, d.Column) else first
