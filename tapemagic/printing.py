@@ -184,8 +184,10 @@ class Printer(Notation[T]):
         return self.fenced(self.show(node.operand), "‖", "‖")
 
     def _EntryPower(self, node: d.EntryPower) -> T:
-        exponent = self.row([self.prefix("∘"), self.show(node.exponent)])
-        return self.power(self.show(node.base, ATOM), exponent)
+        exponent = self.show(node.exponent)
+        if isinstance(node.exponent, f.Sum):
+            exponent = self.fenced(exponent)
+        return self.power(self.show(node.base, ATOM), self.row([self.prefix("∘"), exponent]))
 
     def _Underbraced(self, node: d.Underbraced) -> T:
         return self.underbraced(self.show(node.operand, FACTOR), self._sizes(node.shape))

@@ -16,8 +16,8 @@ from tapemagic.spelling import Piece, Spelling
 _SUPERSCRIPTS = dict(zip("0123456789+−=()nixykmtT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱˣʸᵏᵐᵗᵀ"))
 _SUBSCRIPTS = dict(zip("0123456789()", "₀₁₂₃₄₅₆₇₈₉₍₎")) | {",": "‚"}
 _LETTERS_BELOW = {**_SUBSCRIPTS, **dict(zip("aehijklmnoprstuvx", "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ"))}
+_ONE_SIGN = re.compile(f"[0-9]+|[^\\W0-9][{''.join(_LETTERS_BELOW.values())}]*")  # xw is a product
 _CONSTANTS = {"pi": "π", "inf": "∞", "reals": "ℝ", "ones": "𝟏", "identity": "I", "transpose": "T"}
-_ONE_SIGN = re.compile("[0-9]+|[^\\W0-9][₀-₉]*")  # in an exponent xw is a product
 _DOTS = {"h": "…", "v": "⋮", "d": "⋱", "l": "…"}
 _TALL = {  # a bracket's top, middle and bottom
     "(": "⎛⎜⎝", ")": "⎞⎟⎠", "[": "⎡⎢⎣", "]": "⎤⎥⎦", "|": "│││", "⌊": "⎢⎢⎣", "⌋": "⎥⎥⎦",

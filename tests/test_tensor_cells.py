@@ -484,6 +484,18 @@ READ = {
     "a product in an exponent": (
         "X, w = tf.random.normal((4, 3)), tf.random.normal((3,))", "%%grad w --notation matrix",
         "L = tf.reduce_sum(tf.exp(tf.linalg.matvec(X, w)))", "Xᵀ e^(Xw)"),
+    "powers of a number": (
+        "g, r = tf.constant(.9), tf.random.normal((15,))", "%%grad g",
+        "d = g**tf.range(15.)\nL = tf.reduce_sum(r*d)", "dL/dg = Σᵢ rᵢ(i − 1) g^(i − 2)"),
+    "a number to the power of a vector": (
+        "r = tf.random.normal((4,))", "%%grad r --notation matrix",
+        "d = 2.**r\nL = tf.reduce_sum(d)", "dᵢ = 2^rᵢ"),
+    "entries to powers": (
+        "g, r = tf.random.uniform((4,)), tf.random.normal((4,))", "%%grad g --notation matrix",
+        "L = tf.reduce_sum(r*g**r)", "r^(∘2) ∘ g^(∘(r − 1))"),
+    "a range among matrices": (
+        "x = tf.random.normal((15,))", "%%grad x --notation matrix",
+        "L = tf.reduce_sum(x*tf.range(15.))**2", "n has the entries 0, 1, …, 14"),
     "singular vectors": (
         "M = tf.random.normal((4, 3))", "%%grad M --notation matrix",
         "L = tf.reduce_sum(tf.linalg.svd(M, compute_uv=False)**3)",
@@ -520,6 +532,12 @@ def test_one_notation_for_all_sources(shell: Shell) -> None:
     assert "∂m/∂x = (S⁻¹ + S⁻ᵀ)(x − μ)" in shown and "∂m/∂S = −S⁻ᵀ(x − μ)" in shown
     shell.run(f"%%grad x --hessian --notation matrix -q -o res\n{body}").raise_error()
     assert "⎡⎡" not in repr(shell.names["res"])  # of shape (2, 1, 2, 1), and told as a matrix
+
+
+def test_a_range_is_a_matrix_of_numbers_in_sympy(shell: Shell) -> None:
+    body = "%%grad g --notation matrix -q -o res\nL = tf.reduce_sum(g*tf.range(4.))"
+    derivative = only(shell, "g = tf.random.normal((4,))", body)
+    assert list(derivative.expression) == [0, 1, 2, 3]
 
 
 # ---- where there is no closed form --------------------------------------------------------------

@@ -426,6 +426,9 @@ class _Writer:
                 return constant(recognise(float(data.flat[0]), known.dtype), core(known.shape))
             if data is not None and _is_unit(data):
                 return Structure(core(known.shape), "unit", (int(np.argmax(data)),))
+            steps = None if data is None else _range(data)
+            if steps is not None:
+                return Structure(core(known.shape), "range", steps)
             if data is not None and _is_scaled_identity(data):
                 factor = recognise(float(data.flat[0]), known.dtype)
                 return scaled(identity(len(data)), factor)
@@ -472,6 +475,16 @@ def _is_unit(data: Array) -> bool:
     """Whether it has a single 1 along its only axis, and zeros."""
     one = data.dtype.kind in "fV" and core(data.shape) == (data.size,)
     return bool(one and np.count_nonzero(data) == 1 and np.max(data) == 1)
+
+
+def _range(data: Array) -> tuple[int, int] | None:
+    """First entry and step of three or more whole numbers at one distance along the only axis."""
+    if data.dtype.kind not in "fViu" or data.size < 3 or core(data.shape) != (data.size,):
+        return None
+    flat = data.astype(np.float64).ravel()
+    steps = np.diff(flat)
+    whole = np.all(np.isfinite(flat)) and np.array_equal(flat, np.round(flat))
+    return (int(flat[0]), int(steps[0])) if whole and np.all(steps == steps[0]) else None
 
 
 def _is_scaled_identity(data: Array) -> bool:

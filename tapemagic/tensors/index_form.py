@@ -21,9 +21,11 @@ from tapemagic.formula import (
     Power,
     Product,
     Quotient,
+    Sum,
     Symbol,
     number,
     plus,
+    postorder,
     replace,
     times,
 )
@@ -123,7 +125,7 @@ class IndexWriter:
         formula = node.formula
         if isinstance(formula, Power) and isinstance(formula.exponent, Number):
             return raised(put[PLACES[0]], formula.exponent)
-        return replace(formula, put)
+        return _flat(replace(formula, put))
 
     def _function(self, node: Function, at: Sequence[Formula]) -> Formula:
         if node.function in _OVER_LAST:
@@ -301,6 +303,9 @@ class IndexWriter:
             return _delta(*at)
         if node.kind == "unit":
             return _delta(at[0], number(node.parameters[0] + 1))
+        if node.kind == "range":
+            start, step = node.parameters
+            return plus(times(step, at[0]), start - step)
         if node.kind == "one_hot":
             taken = d.Subscripted(self._names.places(node), tuple(at[:-1]))
             return _delta(at[-1], taken)
@@ -430,6 +435,16 @@ def _unraveled(place: Formula, sizes: Sequence[int]) -> list[Formula]:
             own = plus(Call("floor_mod", (plus(own, -1), number(sizes[axis]))), 1)
         found.append(own)
     return found
+
+
+def _flat(formula: Formula) -> Formula:
+    """Without sums in sums: g^(i − 2) and not g^((i − 1) − 1)."""
+    nested = [
+        part
+        for part in postorder([formula])
+        if isinstance(part, Sum) and any(isinstance(term, Sum) for term in part.terms)
+    ]
+    return replace(formula, {part: plus(*part.terms) for part in nested})
 
 
 def _delta(one: Formula, other: Formula) -> Formula:

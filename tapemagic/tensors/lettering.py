@@ -9,6 +9,7 @@ from tapemagic import document as d
 from tapemagic.formula import Formula, Name, number
 from tapemagic.tensors.matrix_products import transposed
 from tapemagic.tensors.nodes import Function, Node, Structure, postorder
+from tapemagic.tensors.structures import entries
 
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SHOWN = 12  # places of a selection that are listed
@@ -85,6 +86,8 @@ class Lettering:
             return transposed(wave) if node.shape[0] > node.shape[1] else wave  # one shape a name
         if node.kind == "one_hot" and node.of is None:
             return _tensor(self._own(("matrix", node), "SPRΠ"))
+        if node.kind == "range":
+            return _tensor(self._small.get(node) or self._own(node, "νη"))
         below: Formula = d.Words(_label(node))
         if node.kind == "one_hot":
             below = self.places(node)
@@ -108,6 +111,9 @@ class Lettering:
             what = "permutation" if _permutes(node) else "selection"
             rows = f"the rows of {_text(self.matrix(node))}"
             return f"{rows} have their 1 in the columns {_listed(node)}: a {what}"
+        if node.kind == "range":
+            first, second, *_, last = (f"{int(n)}".replace("-", "−") for n in entries(node))
+            return f"{_text(self.matrix(node))} has the entries {first}, {second}, …, {last}"
         if node.kind in self._waves:
             wave, (period,) = node.kind[:3].replace("sine", "sin"), node.parameters
             symbol = f"{self._waves[node.kind]}{str(period).translate(_LOWERED)}"
@@ -151,6 +157,8 @@ def _small_letters(node: Structure) -> str:
     """Small letters for what has places or shares."""
     if node.kind == "one_hot" and node.of is None:
         return "pqrst"
+    if node.kind == "range":
+        return "nmν"
     return "cvqh" if _kind(node) in _SHARES else ""
 
 

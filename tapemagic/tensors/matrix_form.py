@@ -15,6 +15,7 @@ from tapemagic.formula import (
     Sum,
     Symbol,
     number,
+    postorder,
     replace,
 )
 from tapemagic.tensors.algebra import contract, unscaled
@@ -160,7 +161,7 @@ class MatrixWriter:
         put: dict[Formula, Formula] = {}
         for place, (operand, labels) in enumerate(node.operands):
             put[PLACES[place]] = self._spread(operand, labels, node.shape)
-        return replace(node.formula, put)
+        return replace(_with_entry_powers(node), put)
 
     def power(self, base: Node, exponent: Formula) -> Formula:
         shown = self.write(base)
@@ -218,6 +219,18 @@ class MatrixWriter:
         if node.rank != 1 or node.operands[0].rank != 2:
             return Call(name, parts)
         return d.Column(f"row{name}" if name in ("max", "min", "prod") else name, parts)
+
+
+def _with_entry_powers(node: Map) -> Formula:
+    """The function with its powers by tensors as powers of entries, which a number has none of."""
+    numbers = {PLACES[k] for k, (_, labels) in enumerate(node.operands) if not labels}
+    found: dict[Formula, Formula] = {}
+    for part in postorder([node.formula]):
+        if isinstance(part, Power) and part.exponent.free - numbers:
+            if not part.base.free - numbers:
+                raise NotMatrix("a number to the power of a tensor")
+            found[part] = d.EntryPower(part.base, part.exponent)
+    return replace(node.formula, found)
 
 
 def _running(node: Function) -> Node | None:

@@ -15,7 +15,8 @@ from tapemagic.symbolic import to_sympy
 from tapemagic.tensors import whole
 from tapemagic.tensors.lettering import Lettering
 from tapemagic.tensors.matrix_form import MatrixWriter, NotMatrix
-from tapemagic.tensors.nodes import Leaf, Shape, postorder
+from tapemagic.tensors.nodes import Leaf, Shape, Structure, postorder
+from tapemagic.tensors.structures import entries
 from tapemagic.tensors.sweep import TensorForm
 
 
@@ -30,8 +31,14 @@ def matrix_expression(form: TensorForm) -> Any:
         for n in postorder([form.closed])
         if isinstance(n, Leaf) and n.rank == 1 and len(n.whole) > 1 and n.whole[-1] != 1
     }
+    letters = Lettering(tuple(name.text for name in shapes))
+    ranges = {
+        letters.matrix(n): n
+        for n in postorder([form.closed])
+        if isinstance(n, Structure) and n.kind == "range"
+    }
     try:
-        return _Builder(shapes, rows).of(MatrixWriter(Lettering()).write(form.closed))
+        return _Builder(shapes, rows, ranges).of(MatrixWriter(letters).write(form.closed))
     except (NotMatrix, KeyError, NotImplementedError):
         return None
 
@@ -39,10 +46,12 @@ def matrix_expression(form: TensorForm) -> Any:
 class _Builder:
     """Formulas in matrix notation, read into SymPy."""
 
-    def __init__(self, shapes: dict[f.Name, Shape], rows: set[f.Name]) -> None:
+    def __init__(
+        self, shapes: dict[f.Name, Shape], rows: set[f.Name], ranges: dict[f.Formula, Structure]
+    ) -> None:
         import sympy
 
-        self._sp, self._shapes, self._rows = sympy, shapes, rows
+        self._sp, self._shapes, self._rows, self._ranges = sympy, shapes, rows, ranges
 
     def of(self, node: f.Formula) -> Any:
         handler: Callable[[Any], Any] | None = getattr(self, f"_{type(node).__name__}", None)
@@ -53,6 +62,8 @@ class _Builder:
         return handler(node)
 
     def _Tensor(self, node: d.Tensor) -> Any:
+        if node in self._ranges:
+            return self._sp.ImmutableMatrix([int(n) for n in entries(self._ranges[node])])
         shape, text = self._shapes[node.name], node.name.text
         if node.name.version:
             text += f"_{node.name.version}"

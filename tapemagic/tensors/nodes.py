@@ -93,7 +93,7 @@ class Structure(Node):
             return self.parameters[2:] == (False,)
         if self.given is not None:
             return bool(np.isin(self.given, (0, 1)).all())
-        return self.kind not in ("cosine", "sine")
+        return self.kind not in ("cosine", "sine", "range")
 
     def _content(self) -> tuple[object, ...]:
         return (

@@ -39,6 +39,11 @@ def _unit(shape: Shape, place: int) -> Array:
     return np.asarray(np.arange(shape[0]) == place)
 
 
+def _range(shape: Shape, start: int, step: int) -> Array:
+    """[i] = start + step · i"""
+    return np.asarray(start + step * np.arange(shape[0]))
+
+
 def _triangle(shape: Shape, lower: bool, offset: int, half: bool) -> Array:
     """Ones on one side of the diagonal, and on it (½ there if `half`)."""
     rows, columns = shape
@@ -81,6 +86,7 @@ KINDS: dict[str, Make] = {
     "strided": _strided,
     "one_hot": _one_hot,
     "unit": _unit,
+    "range": _range,
     "triangle": _triangle,
     "modulo": _modulo,
     "mirrored": _mirrored,
