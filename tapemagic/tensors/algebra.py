@@ -316,13 +316,20 @@ def plus(terms: Sequence[Node], shape: Shape) -> Node:
     """The sum, like terms collected at the place of the first."""
     collected: dict[Hashable, tuple[Node, Formula]] = {}
     for coefficient, term in _flat(terms, ONE):
-        key = _renamed(term, {})
+        key = _unordered(term)
         first, known = collected.get(key, (term, ZERO))
         collected[key] = first, coefficient if known == ZERO else total(known, coefficient)
     kept = [t if c == ONE else scaled(t, c) for t, c in collected.values() if c != ZERO]
     if not kept:
         return constant(ZERO, shape)
     return kept[0] if len(kept) == 1 else Plus(shape, tuple(kept))
+
+
+def _unordered(term: Node) -> Hashable:
+    """What is equal for products of the same factors in another order."""
+    if not isinstance(term, Contract) or len(term.factors) < 2:
+        return term
+    return term.coefficient, frozenset(Counter(term.factors).items())
 
 
 def _flat(terms: Iterable[Node], sign: Formula) -> Iterable[tuple[Formula, Node]]:
