@@ -428,7 +428,7 @@ def _constant(node: Node) -> Formula | None:
     return node.coefficient if isinstance(node, Contract) and not node.factors else None
 
 
-_CHOICE = Call("where", (PLACES[0], ONE, ZERO))
+_CHOICE = Call("indicator", (PLACES[0],))
 _AT_ZERO = dict.fromkeys(("exp", "cos", "cosh"), ONE) | dict.fromkeys(("sin", "tan", "sinh"), ZERO)
 
 
@@ -446,7 +446,7 @@ def applied(formula: Formula, operands: Sequence[Node], shape: Shape) -> Node:
     node: Node = Map(inner, formula, tuple((n, tuple(places[k] for k in ls)) for n, ls in cores))
     condition = cores[0][0]
     if formula == _CHOICE and isinstance(condition, Structure) and condition.is_zero_one:
-        node = condition  # 1 where c, else 0
+        node = condition  # it has the ones and zeros itself
     return contract([(node, used)], tuple(range(len(shape))), dict(enumerate(shape)))
 
 

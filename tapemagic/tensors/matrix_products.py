@@ -104,14 +104,10 @@ def transposed(node: Formula) -> Formula:
 def _turned_inside(node: Formula) -> Formula | None:
     """The transpose of what is computed entry by entry, by those of its parts: tanh(hᵀWᵀ)ᵀ is
     tanh(Wh)."""
-    by_rows = isinstance(node, Call) and node.function in _ALSO_BY_ROWS
-    by_entries = isinstance(node, Call) and node.function in FUNCTIONS and not by_rows
+    by_entries = isinstance(node, Call) and node.function in FUNCTIONS
     if isinstance(node, (Sum, d.Pointwise, d.EntryPower)) or by_entries:
         return node.rebuilt(tuple(map(transposed, node.children)))
     return None
-
-
-_ALSO_BY_ROWS = {"max", "min"}
 
 
 def _transposes(node: Formula) -> int:
