@@ -21,6 +21,7 @@ _IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./([\w-]+\.js)";\n?', re.M
 _LEFT_OUT = re.compile(
     r"^[ \t]*/\*\*.*?\*/\n|^[ \t]*//[^\n]*\n|^[ \t]+|^\n", re.MULTILINE | re.DOTALL
 )
+_DEFAULT = re.compile(r"^export default .*;$", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
@@ -54,10 +55,12 @@ def live(payload: dict[str, Any], picture: str, words: str, static: str) -> str:
     data = json.dumps(payload, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     # What JavaScript took for line ends until 2019.
     data = data.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    script = f'{source()}\nmount(document.getElementById("{identity}"), {data}, {{}});\n'
+    page = _DEFAULT.sub("", source())
+    script = f'{page}\nmount(document.getElementById("{identity}"), {data}, {{}});'
+    # No module: it would wait, and all be laid out once for nothing.
     return (
         f'<div id="{identity}" class="tapemagic-explorer">\n{image(picture, words)}\n{static}\n'
-        f'</div>\n<script type="module">\n{script}</script>'
+        f'</div>\n<script>\n(() => {{\n"use strict";\n{script}\n}})();\n</script>'
     )
 
 
