@@ -70,14 +70,14 @@ SHIFTS = """() => {
 PLACES = """() => {
   window.places = [];
   const look = () => {
-    const shadow = document.querySelector('.tapemagic-explorer > div')?.shadowRoot;
+    const first = document.querySelector('.tapemagic-explorer');
+    const shadow = first?.querySelector(':scope > div')?.shadowRoot;
     const at = (root, path) => {
       const box = root.querySelector(path)?.getBoundingClientRect();
       return box ? [box.x, box.y] : null;
     };
     if (shadow) {
-      const printed = at(document, '.tapemagic-explorer:has(> div) .tapemagic math');
-      window.places.push([printed, at(shadow, '.formulas math')]);
+      window.places.push([at(first, '.tapemagic math'), at(shadow, '.formulas math')]);
     }
     requestAnimationFrame(look);
   };
