@@ -245,7 +245,7 @@ READ = {
     "frames of a signal": (
         "x = tf.random.normal((16,))", "%%grad x --notation index",
         "u = tf.signal.frame(x, 8, 4)\nL = tf.reduce_sum(u**3)",
-        "uᵢⱼ = x_{4(i + ⌈j/4⌉ − 1) + (j − 1) mod 4 − 3}"),
+        "uᵢⱼ = x_{4(i − 1) + j}"),
     "beside a slice the derivative is 0": (
         "x = tf.random.normal((12,))", "%%grad x --notation index", "L = tf.reduce_sum(x[1:5]**3)",
         "∂L/∂xᵢ = 3Σ_{j ≤ 4} x_{j + 1}² δ_{i, j + 1}"),
@@ -310,6 +310,10 @@ READ = {
         "_, h = tf.while_loop(lambda i, h: i < 6,\n"
         "    lambda i, h: (i + 1, tf.tanh(X[i:i+1] @ U + h @ W)), (0, tf.zeros((1, 4))))\n"
         "L = tf.reduce_sum(h**2)", "u₅ = tanh(e₅ᵀ XU + u₄W)"),
+    "unit vectors in one sentence": (
+        "X = tf.random.normal((5, 3))", "%%grad X --notation matrix",
+        "L = tf.reduce_sum(X[0]*X[1]) + tf.reduce_sum(X[2]*X[4])**2",
+        "e₁, e₂, …, e₅ are unit vectors: entry k of eₖ is 1"),
     "the exponential of a matrix": (
         "A = tf.random.normal((4, 4))", "%%grad A",
         "E = tf.linalg.expm(A)\nL = tf.linalg.trace(E)", "∂L/∂A = expm(Aᵀ)"),

@@ -421,8 +421,24 @@ def _raveled(at: Sequence[Formula], sizes: Sequence[int]) -> Formula:
         if _unraveled(whole, sizes) == list(at):  # there and back again
             return whole
     for inner, size in zip(rest, sizes[1:]):
-        place = plus(times(size, place), inner, -size)
+        place = _rejoined(place, inner, size) or plus(times(size, place), inner, -size)
     return place
+
+
+def _rejoined(place: Formula, inner: Formula, size: int) -> Formula | None:
+    """n(i − 1) + k, where the place in the row is i − 1 + ⌈k/n⌉ and the one within (k − 1) mod n
+    + 1: windows that are cut from parts. None for other places."""
+    terms = place.terms if isinstance(place, Sum) else (place,)
+    for term in terms:
+        if isinstance(term, Call) and term.function == "ceil":
+            (share,) = term.arguments
+            if isinstance(share, Quotient) and _unraveled(share.children[0], (0, size)) == [
+                term,
+                inner,
+            ]:
+                rest = [other for other in terms if other is not term]
+                return plus(times(size, plus(*rest)), share.children[0])
+    return None
 
 
 def _unraveled(place: Formula, sizes: Sequence[int]) -> list[Formula]:

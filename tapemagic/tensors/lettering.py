@@ -123,6 +123,13 @@ class Lettering:
             return f"𝟏_{_triangle(node)}: ones {_side(node)}{weight}"
         return self._meaning(node, shown)
 
+    def of_units(self, nodes: Sequence[Structure]) -> str:
+        """One sentence on several unit vectors."""
+        places = sorted({node.parameters[0] + 1 for node in nodes})
+        units = [self._unit + str(place).translate(_LOWERED) for place in places]
+        shown = units if len(units) < 4 else [*units[:2], "…", units[-1]]
+        return f"{', '.join(shown)} are unit vectors: entry k of {self._unit}ₖ is 1"
+
     def by_index(self, node: Structure) -> tuple[Formula, str]:
         """The structure's symbol in index notation, and a sentence on it."""
         if node.kind == "one_hot":

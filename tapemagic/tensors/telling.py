@@ -281,10 +281,17 @@ class Teller:
     def _meanings_in(self, nodes: list[Node]) -> list[d.Item]:
         written = set(parts([self._written(node) for node in nodes]))
         said: dict[d.Item, None] = {}
+        meanings: dict[Node, str] = {
+            node: text
+            for node in postorder(nodes)
+            if isinstance(node, Structure) and (text := self._meaning(node, written))
+        }
+        units = [n for n in meanings if isinstance(n, Structure) and n.kind == "unit"]
+        if self._in_matrices and len(set(map(meanings.get, units))) > 1:
+            meanings |= dict.fromkeys(units, self._letters.of_units(units))
         for node in postorder(nodes):
-            if isinstance(node, Structure):
-                text = self._meaning(node, written)
-                said |= {d.Note(text): None} if text else {}
+            if node in meanings:
+                said[d.Note(meanings[node])] = None
             elif isinstance(node, Function) and self._letters.vectors(node) in written:
                 whole = decomposed(node)
                 sides = self._written(node.operands[0]), self._written(whole)

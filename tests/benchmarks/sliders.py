@@ -1,8 +1,10 @@
 """Our sliders against `interact` with matplotlib, in one JupyterLab, in headless Chromium.
 
-`python tests/benchmarks/sliders.py` prints for each program and order, for both sides: the time
-from a key press to the frame that shows it, and until that frame is painted (median, 95th
-percentile); the frames that changed per second while dragging and while a key is held (the key
+`python tests/benchmarks/sliders.py` prints how long after the cell's end each explorer has its
+first frame, all cells run at once and one alone; then for each program and order, for both sides:
+the time from a key press to the frame that shows it, by the frame's own time, until its drawing
+begins, and until it is painted (median, 95th percentile); the frames that changed per second while
+dragging and while a key is held (the key
 repeats as fast as the browser takes it, at most at 60 Hz); how long after the last event all is
 still; and the layout shift. Then ours again while the kernel is busy. Needs matplotlib.
 With an argument such as "S3, order 2" it measures only the rows that begin so.
@@ -11,6 +13,7 @@ With an argument such as "S3, order 2" it measures only the rows that begin so.
 from __future__ import annotations
 
 import json
+import math
 import random
 import statistics
 import sys
@@ -29,7 +32,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lab import choose, chromium, free_port, serving
 
-STEPS = 40  # single key presses
+STEPS = 100  # single key presses
+RUNS = 7  # of each cell, for its first frame
 HOLD = 2.0  # seconds of dragging, and of holding a key
 ORDERS = (1, 2, 3)
 PROGRAMS = {
@@ -77,22 +81,24 @@ OURS = "%%grad x -n {order} --explore x=(-3,3,.05)\nx = tf.constant({start})\n{b
 # other without a pause, Chromium lets other tasks wait: then the next frame ends the last.
 WATCH = """root => {
   const page = root.querySelector('.tapemagic-explorer');
-  const watched = { inputs: [], shown: [], painted: [], shift: 0, over: false };
+  const watched = { inputs: [], began: [], shown: [], painted: [], shift: 0, over: false };
   const channel = new MessageChannel();
-  let inFrame = false, changed = 0;
+  let inFrame = false, changed = 0, began = 0;
   const ended = () => {
     inFrame = false;
     if (!changed) return;
+    watched.began.push(began);
     watched.shown.push(changed);
     watched.painted.push(performance.now());
     changed = 0;
   };
   channel.port1.onmessage = ended;
   let waiting = false;
-  const frame = () => {
+  const frame = time => {
     if (watched.over) return;
     ended();
     inFrame = true;
+    began = time;
     if (waiting) changed = performance.now();
     waiting = false;
     channel.port2.postMessage(0);
@@ -123,7 +129,8 @@ WATCH = """root => {
     observer.disconnect();
     shifts.disconnect();
     for (const kind of kinds) removeEventListener(kind, note, true);
-    return [watched.inputs, watched.shown, watched.painted, watched.shift];
+    const { inputs, began, shown, painted, shift } = watched;
+    return [inputs, began, shown, painted, shift];
   };
   window.watched = watched;
 }"""
@@ -138,11 +145,24 @@ FIRST = """() => {
   look();
 }"""
 
+ALONE = """cell => {
+  const old = cell.querySelector('.tapemagic-explorer');
+  window.alone = 0;
+  const look = () => {
+    const page = cell.querySelector('.tapemagic-explorer');
+    const live = page && page !== old && page.firstElementChild?.shadowRoot;
+    if (live) window.alone = Date.now() / 1000;
+    else requestAnimationFrame(look);
+  };
+  look();
+}"""
+
 
 @dataclass
 class Measured:
     """One slider: milliseconds, frames per second, layout shift."""
 
+    begins: list[float]
     waits: list[float]
     paints: list[float]
     dragged: float
@@ -154,7 +174,8 @@ class Measured:
     def __str__(self) -> str:
         """A row of the table."""
         return (
-            f"{_spread(self.waits)}  {_spread(self.paints)}   {self.dragged:4.0f} /{self.held:4.0f}"
+            f"{_spread(self.begins)}  {_spread(self.waits)}  {_spread(self.paints)}"
+            f"   {self.dragged:4.0f} /{self.held:4.0f}"
             f" (of {self.repeats:2.0f})   {self.settled:6.1f}   {self.shift:.4f}"
         )
 
@@ -183,8 +204,9 @@ def watch(page: Any, cell: Any) -> None:
     cell.locator(".jp-Cell-outputArea").first.evaluate(WATCH)
 
 
-def stop(page: Any) -> tuple[list[float], list[float], list[float], float]:
-    """Moments in ms: inputs, frames that changed, and their painting; and the layout shift."""
+def stop(page: Any) -> tuple[list[float], list[float], list[float], list[float], float]:
+    """Moments in ms: inputs; of the frames that changed, their own time, when they were drawn and
+    painted; and the layout shift."""
     page.wait_for_timeout(700)
     return tuple(page.evaluate("window.watched.stop()"))
 
@@ -211,10 +233,11 @@ def measured(page: Any, cell: Any, hand: Hand) -> Measured:
             page.wait_for_function("n => window.watched.shown.length > n", arg=before, timeout=3000)
         except Exception:  # noqa: BLE001 - a frame that never comes is what we measure
             break
-    inputs, shown, painted, shift = stop(page)
+    inputs, began, shown, painted, shift = stop(page)
     held = _frames(page, cell, _hold)
     dragged = _frames(page, cell, partial(_drag, hand))
     return Measured(
+        _after(inputs, shown, began),
         _after(inputs, shown),
         _after(inputs, painted),
         dragged[0],
@@ -225,9 +248,14 @@ def measured(page: Any, cell: Any, hand: Hand) -> Measured:
     )
 
 
-def _after(inputs: list[float], moments: list[float]) -> list[float]:
-    """From each input to the first moment after it."""
-    return [min((m for m in moments if m >= at), default=float("inf")) - at for at in inputs]
+def _after(
+    inputs: list[float], moments: list[float], times: list[float] | None = None
+) -> list[float]:
+    """From each input to the first of the moments after it, or to that one's time. An input may
+    still be shown by a frame that has begun: that is at once."""
+    known = dict(zip(moments, times or moments, strict=True)) | {math.inf: math.inf}
+    firsts = [min((m for m in moments if m >= at), default=math.inf) for at in inputs]
+    return [max(0.0, known[first] - at) for first, at in zip(firsts, inputs, strict=True)]
 
 
 def _frames(page: Any, cell: Any, act: Any) -> tuple[float, float, float, float]:
@@ -236,7 +264,7 @@ def _frames(page: Any, cell: Any, act: Any) -> tuple[float, float, float, float]
     page.wait_for_timeout(800)
     watch(page, cell)
     act(page, slider_of(cell))
-    inputs, shown, _, shift = stop(page)
+    inputs, _, shown, _, shift = stop(page)
     seconds = (inputs[-1] - inputs[0]) / 1000
     during = [s for s in shown if s <= inputs[-1] + 20]
     settled = max([0.0, *(s - inputs[-1] for s in shown)])
@@ -312,17 +340,48 @@ def main() -> None:
         report(page, named, Hand(port, address))
 
 
+def run(page: Any, cell: Any) -> None:
+    """This cell alone, until it and its output are done."""
+    cell.locator(".jp-InputArea-editor").click()
+    page.keyboard.press("Control+Enter")
+    page.wait_for_timeout(100)
+    page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/")
+    page.wait_for_timeout(1000)
+
+
+def ended(page: Any, cell: Any) -> list[float]:
+    """When each cell run so far ended, as the last cell tells."""
+    run(page, cell)
+    return eval(cell.locator(".jp-OutputArea-output").inner_text())
+
+
+def alone(page: Any, cell: Any, last: Any) -> float:
+    """From the cell's end to the first frame, in ms, when only this cell is run."""
+    cell.evaluate(ALONE)
+    run(page, cell)
+    return 1000 * (page.evaluate("window.alone") - ended(page, last)[-1])
+
+
 def report(page: Any, named: list[tuple[str, str]], hand: Hand) -> None:
     """Measure and print."""
     cell = page.locator(".jp-CodeCell")
-    ends = eval(cell.nth(len(named) - 1).locator(".jp-OutputArea-output").inner_text())
+    last = cell.nth(len(named) - 1)
+    ends = eval(last.locator(".jp-OutputArea-output").inner_text())
     firsts = page.evaluate("window.firstShown")
     ours = [k for k, (name, _) in enumerate(named) if name.endswith("ours")]
     delays = [f"{1000 * (first - ends[k]):.0f}" for first, k in zip(firsts, ours)]
-    print(f"from the cell's end to the explorer's first frame: {', '.join(delays)} ms")
-    print(f"{'':34}   frame (95 %)   painted (95 %)   drag / keys      settled   shift")
+    print("from the cell's end to the explorer's first frame, in ms:")
+    print(f"    all cells run at once: {', '.join(delays)}")
+    print("    one cell run alone, median of", RUNS, end=": ", flush=True)
+    wanted = tuple(sys.argv[1:] or [""])
+    for k in [k for k in ours if named[k][0].startswith(wanted)]:
+        delay = statistics.median(alone(page, cell.nth(k), last) for _ in range(RUNS))
+        print(f"{delay:.0f}", end=" ", flush=True)
+    print()
+    columns = "frame (95 %)   drawn (95 %)   painted (95 %)   drag / keys      settled   shift"
+    print(f"{'':34}   {columns}")
     for k, (name, _) in enumerate(named):
-        if name and name.startswith(tuple(sys.argv[1:] or [""])):
+        if name and name.startswith(wanted):
             print(f"{name:34} {measured(page, cell.nth(k), hand)}", flush=True)
             # By hand, steps queue in the kernel, and go on to be shown beside what comes next.
             page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/")
@@ -331,7 +390,7 @@ def report(page: Any, named: list[tuple[str, str]], hand: Hand) -> None:
     page.keyboard.press("Control+Enter")
     page.wait_for_selector("#jp-main-statusbar >> text=/\\| Busy/")
     busy = ours[ORDERS[-1] - 1 :: len(ORDERS)]
-    for k in [k for k in busy if named[k][0].startswith(tuple(sys.argv[1:] or [""]))]:
+    for k in [k for k in busy if named[k][0].startswith(wanted)]:
         print(
             f"{named[k][0]}, kernel busy".ljust(34), measured(page, cell.nth(k), hand), flush=True
         )
