@@ -156,11 +156,11 @@ def _as_read(node: Formula) -> Formula:
 
 
 def _negated(node: Formula) -> Formula:
-    """−x as it is read: −(−2) is 2, and −0.5 a number."""
-    if isinstance(node, Number):
+    """−x as it is read: −0.5 is a number, −(−2) is still to be worked out."""
+    if isinstance(node, Number) and node.value > 0:
         return Number(-node.value)
-    if isinstance(node, Words):
-        return Words(node.text[1:] if node.text.startswith("−") else f"−{node.text}")
+    if isinstance(node, Words) and not node.text.startswith("−"):
+        return Words(f"−{node.text}")
     return Negative(node)
 
 

@@ -310,6 +310,8 @@ READ = {
         "_, h = tf.while_loop(lambda i, h: i < 6,\n"
         "    lambda i, h: (i + 1, tf.tanh(X[i:i+1] @ U + h @ W)), (0, tf.zeros((1, 4))))\n"
         "L = tf.reduce_sum(h**2)", "u₅ = tanh(e₅ᵀ XU + u₄W)"),
+    "two minus signs are worked out": (
+        "p = tf.constant(-2.)", "%%grad p", "u = p*3\ny = -u", "y = −u = −(−6) = 6"),
     "unit vectors in one sentence": (
         "X = tf.random.normal((5, 3))", "%%grad X --notation matrix",
         "L = tf.reduce_sum(X[0]*X[1]) + tf.reduce_sum(X[2]*X[4])**2",
