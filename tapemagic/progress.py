@@ -53,7 +53,7 @@ def told(progress: Progress, text: str, steps: int, long: bool) -> Iterator[Call
         nonlocal done
         done += 1
         if long or (done < steps and time.monotonic() - began > _AWAITED):
-            progress.show(text, done / steps)
+            progress.show(text, min(1.0, done / steps))  # some work is begun anew
 
     try:
         if long:

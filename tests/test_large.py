@@ -284,3 +284,23 @@ def test_the_hessian_vector_product(shell: Shell) -> None:
     told = failed(shell, "%%grad x -n 2 --seed A\nL = tf.reduce_sum(x**2)")
     assert "--seed has shape (30, 20)" in told
     assert "x (20,)" in told
+
+
+def test_work_that_begins_anew_is_never_more_than_done() -> None:
+    from tapemagic.progress import Progress, told
+
+    class Heard(Progress):
+        def __init__(self) -> None:
+            self.shares: list[float | None] = []
+
+        def show(self, text: str, share: float) -> None:
+            self.shares.append(share)
+
+        def wipe(self) -> None:
+            self.shares.append(None)
+
+    heard = Heard()
+    with told(heard, "a work", steps=2, long=True) as step:
+        for _ in range(3):
+            step()
+    assert heard.shares == [0.0, 0.5, 1.0, 1.0, None]

@@ -74,7 +74,7 @@ def first_order(
 
 def work(form: TensorForm) -> float:
     """How many multiplications it takes to evaluate the closed form."""
-    memo = None if form.memo is None else form.memo()
+    memo = form.shared
     return cost([form.closed] if form.closed else [], () if memo is None else memo.arrays)
 
 
@@ -94,7 +94,7 @@ def value(form: TensorForm) -> Array | None:
 
 def target_value(form: TensorForm, moved: Mapping[Leaf, Array]) -> Array:
     """The target in float64, with values `moved`; `LookupError` where one is gone."""
-    memo = None if form.memo is None else form.memo()
+    memo = form.shared
     if memo is not None and memo.at_rest is None:
         memo.at_rest = forward(form.definitions)
     at_rest = None if memo is None else memo.at_rest
@@ -103,12 +103,10 @@ def target_value(form: TensorForm, moved: Mapping[Leaf, Array]) -> Array:
 
 def definitions_cost(form: TensorForm) -> float:
     """About how many multiplications it takes to follow the definitions once."""
-    memo = None if form.memo is None else form.memo()
-    if memo is None or memo.definitions_cost is None:
-        found = cost([d.node for d in form.definitions.definitions if not d.opaque])
-        if memo is None:
-            return found
-        memo.definitions_cost = found
+    memo = form.shared or Memo()
+    if memo.definitions_cost is None:
+        nodes = [d.node for d in form.definitions.definitions if not d.opaque]
+        memo.definitions_cost = cost(nodes)
     return memo.definitions_cost
 
 

@@ -114,6 +114,11 @@ class TensorForm:
     memo: weakref.ref[Memo] | None = field(default=None, repr=False, compare=False)
 
     @property
+    def shared(self) -> Memo | None:
+        """What it has in common with the others, as long as the target is being explained."""
+        return None if self.memo is None else self.memo()
+
+    @property
     def is_zero(self) -> bool:
         """Whether the derivative is 0 whatever the values."""
         return self.closed is not None and is_zero(self.closed)
@@ -132,7 +137,7 @@ class TensorForm:
                 if value is None:
                     return None
                 values[node] = value
-        known = None if chosen or self.memo is None else self.memo()
+        known = None if chosen else self.shared
         return evaluate([self.closed], values, None if known is None else known.arrays)[0]
 
     def followed(self, chosen: Mapping[Leaf, Array] | None = None) -> Array | None:
