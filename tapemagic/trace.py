@@ -170,6 +170,7 @@ class Trace:
         if not self.wholes:
             return self
         last = {key: whole for whole in self.wholes for key in whole.outputs}
+        inside = {at for whole in self.wholes for at in range(whole.first, whole.last)}
         found = []
         for op in self.operations:
             whole = next((last[key] for key in op.outputs if key in last), None)
@@ -177,7 +178,7 @@ class Trace:
                 attributes = {"dtype": self.tensors[op.outputs[0]].dtype}
                 one = Operation(whole.name, whole.inputs, whole.outputs, attributes)
                 found.append(replace(one, line=op.line, at=op.at, off_tape=op.off_tape))
-            elif not any(other.holds(op.at) for other in self.wholes):
+            elif op.at not in inside:
                 found.append(op)
         return replace(self, operations=tuple(found))
 
