@@ -90,7 +90,10 @@ export class Formulas {
     const step = element.closest(".tapemagic-step");
     const box =
       step?.parentElement ?? element.closest("math")?.parentElement ?? element.parentElement;
-    if (!this.rows.has(box)) this.rows.set(box, { box, slots: [], steps: new Map(), movers: null });
+    if (!this.rows.has(box)) {
+      this.rows.set(box, { box, slots: [], steps: new Map(), movers: null });
+      box.classList.add("live"); // painted on its own: the rows that stand are not painted again
+    }
     const row = this.rows.get(box);
     const slot = {
       element,

@@ -123,6 +123,7 @@ th:first-child, td:first-child { min-width: 3em; }
 
 .formulas { margin: 8px 4px 0; padding-top: 6px; border-top: 1.5px solid var(--faint); overflow-x: auto; overflow-y: hidden; }
 .formulas .slot { display: inline-block; text-align: left; line-height: .8; font-variant-numeric: tabular-nums lining-nums; color: var(--curve); }
+.formulas .live { position: relative; z-index: 0; }
 .formulas.moved [data-recorded] { visibility: hidden; }
 .formulas.still.moved [data-recorded] { visibility: visible; opacity: .62; }
 .formulas .caption { margin: 4px 0 8px; color: var(--quiet); }
