@@ -181,6 +181,15 @@ def test_payload_of_one_source(cells: Cells) -> None:
     assert "tapemagic-plain" not in payload["derivation"].split("</style>")[1]
 
 
+@pytest.mark.parametrize("body", ["x = tf.constant(2.0)\ny = x * x", BRANCH])
+def test_the_page_takes_the_printed_derivation(cells: Cells, body: str) -> None:
+    """Which is not there a second time."""
+    view = cells.run("x --explore", body).view
+    first = (view.payload["pieces"] or [view.payload])[0]
+    slots = [f'data-slot="{k}"' for k in range(len(first["slots"]))]
+    assert slots and all(view.html().count(slot) == 1 for slot in slots)
+
+
 def test_payload_of_several_sources(cells: Cells) -> None:
     body = "a = tf.Variable(1.0)\nb = tf.Variable(-1.0)\nz = a**2 * b"
     payload = cells.payload("a b --explore b=(-2,2) -n 2", body)

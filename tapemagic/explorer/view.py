@@ -91,7 +91,10 @@ class View:
         notes = tuple(Note(text, "warning") for text in filter(None, [*ranges, self.limits]))
         static = html.document(Document((Section(notes),)), "") if notes else ""
         static += self.paths.pieces[0].html if self.paths else self._recorded()
-        live = fragment.live(self.payload, self.svg, self._described, static)
+        page = self.payload
+        first = page["pieces"][0] if page["pieces"] else page
+        first["derivation"] = None  # the page takes the printed one
+        live = fragment.live(page, self.svg, self._described, static)
         rest = self._rest()
         return f"{live}\n{html.document(rest, '')}" if rest is not None else live
 

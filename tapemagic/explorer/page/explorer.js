@@ -14,6 +14,7 @@ import { Switches } from "./switches.js";
 import { followTheme } from "./theme.js";
 import { sentence, shown, spoken } from "./words.js";
 
+const LIGHT = 60; // numbers of a derivation that is brought to life at once
 const SPEAK = 700; // ms of rest before the point is told
 const NARROW = 760; // px, where the tangent plane needs two lines
 const ASK = 2000; // ms until an unanswered question may be asked again
@@ -35,7 +36,6 @@ export class Explorer {
     this.checker = new Checker(this.model);
     this.formulas = new Formulas(this.model);
     this.request = oncePerFrame(() => this.render());
-    this.printed = [...element.querySelectorAll(":scope > .tapemagic")]; // the derivation
     this._build();
     this.sizes = new ResizeObserver(() => this._sized());
     this.sizes.observe(this.root);
@@ -146,8 +146,9 @@ export class Explorer {
         if (!isCommand(event)) event.stopPropagation();
       });
     }
-    this.host.append(...this.printed);
-    if (this.printed.length) this.formulas.element.append(h("slot"));
+    // Last, below notes that the page has elsewhere.
+    const printed = [...this.element.querySelectorAll(":scope > .tapemagic")].at(-1);
+    if (printed) this.formulas.adopt(printed);
     this.element.replaceChildren(this.host);
   }
 
@@ -202,7 +203,7 @@ export class Explorer {
 
   render() {
     const state = this.model.at(this.point);
-    if (this.printed.length && this._atStart(state)) {
+    if (this.formulas.printed && this._atStart(state) && this._heavy(state)) {
       this.painted ??= afterPainting(() => this._derive());
     } else this._derive(state);
     this.readout.show(state);
@@ -225,12 +226,15 @@ export class Explorer {
     return point.every((value, k) => Object.is(value, this.model.start[k]));
   }
 
-  /** The live derivation; until the picture has been painted, the printed one stands. */
+  /** A long derivation waits until the picture has been painted. */
+  _heavy({ piece }) {
+    return this.model.pieces[piece]?.slots.length > LIGHT;
+  }
+
+  /** Bring the derivation to life. */
   _derive(state = this.model.at(this.point)) {
     this.painted?.cancel();
     this.formulas.show(state);
-    if (this.formulas.piece === null) return;
-    for (const printed of this.printed.splice(0)) printed.remove();
   }
 
   _check(state) {

@@ -19,7 +19,15 @@ export class Formulas {
     this.model = model;
     this.element = h("div", { class: "formulas" });
     this.piece = null;
+    this.printed = null;
     this.seen = new IntersectionObserver((entries) => this._met(entries), { rootMargin: AHEAD });
+  }
+
+  /** The derivation that stands on the page already is that of the first piece. */
+  adopt(printed) {
+    for (const plain of printed.querySelectorAll(".tapemagic-plain")) plain.remove();
+    this.printed = printed;
+    this.element.append(printed);
   }
 
   stop() {
@@ -58,7 +66,10 @@ export class Formulas {
     const piece = this.model.pieces[number];
     this.piece = number;
     this.seen.disconnect();
-    this.element.innerHTML = piece.derivation ?? "";
+    if (this.printed) {
+      piece.derivation = this.printed.outerHTML; // where another piece takes its place meanwhile
+      this.printed = null;
+    } else this.element.innerHTML = piece.derivation ?? "";
     this.element.classList.toggle("still", !piece.slots.length);
     if (piece.derivation && !piece.slots.length) this.element.prepend(this._caption());
     this.rows = new Map();
