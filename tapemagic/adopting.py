@@ -17,6 +17,7 @@ from tapemagic.calls import FIRST, OwnCall
 from tapemagic.check import Check
 from tapemagic.deriving import explain
 from tapemagic.doctor import diagnose
+from tapemagic.inquiry import measured
 from tapemagic.keys import derivative_key
 from tapemagic.members import Member, flattened
 from tapemagic.question import Question, leaf_of
@@ -25,7 +26,6 @@ from tapemagic.result import Call, Derivative
 from tapemagic.settling import settled
 from tapemagic.sources import is_variable, unwrapped
 from tapemagic.style import PLAIN, Style
-from tapemagic.tapes import measured
 from tapemagic.tensors.forms import Shared
 from tapemagic.totals import summed
 from tapemagic.trace import Binding, Line, Trace

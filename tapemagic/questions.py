@@ -14,6 +14,7 @@ from tapemagic.blocks import shorter, with_outputs
 from tapemagic.deriving import explain
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.doctor import diagnose
+from tapemagic.inquiry import Asked, Seed, measured
 from tapemagic.jacobians import instead
 from tapemagic.keys import derivative_key
 from tapemagic.linear import higher_order
@@ -24,7 +25,6 @@ from tapemagic.recording import Recorder, is_user_code, tensor_id
 from tapemagic.result import Derivative
 from tapemagic.settling import settled
 from tapemagic.sources import Source, is_variable, names_in, unwrapped
-from tapemagic.tapes import Asked, Seed, measured
 from tapemagic.tensors.forms import Shared
 from tapemagic.trace import Line, Trace
 

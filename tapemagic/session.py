@@ -17,6 +17,7 @@ from tapemagic.closed_form import SECONDS_A_CELL, simplifying
 from tapemagic.collector import no_full_rounds
 from tapemagic.diagnosis import Diagnosis
 from tapemagic.elsewhere import Elsewhere
+from tapemagic.inquiry import Asked
 from tapemagic.intent import asks_a_tape
 from tapemagic.keys import bound_name, is_plain_name
 from tapemagic.layers import Layers
@@ -30,7 +31,7 @@ from tapemagic.recording import EagerTensor, Recorder, is_user_code, tensor_id
 from tapemagic.replicas import Replicas, mirrored
 from tapemagic.result import Call, Derivative, Result
 from tapemagic.sources import expanded, is_differentiable, is_safe, unwrapped
-from tapemagic.tapes import Asked, CellTape
+from tapemagic.tapes import CellTape
 from tapemagic.trace import Line
 from tapemagic.wanted import Versions, Wanted
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tapemagic.inquiry import Seed
 from tapemagic.options import GradError, Options
 from tapemagic.questions import Target
 from tapemagic.recording import Recorder, tensor_id
@@ -21,7 +22,6 @@ from tapemagic.sources import (
     names_in,
     unwrapped,
 )
-from tapemagic.tapes import Seed
 
 
 @dataclass
