@@ -89,6 +89,18 @@ def contract(
     return _canonical(coefficient, merged, tuple(out), shape)
 
 
+def with_factors(node: Contract, factors: Iterable[Factor]) -> Node:
+    """The same product of other factors."""
+    out = tuple(range(node.rank))
+    return contract(factors, out, dict(enumerate(node.shape)), node.coefficient)
+
+
+def merged_into(node: Contract, gone: Sequence[int], new: Node, labels: Sequence[Label]) -> Node:
+    """The same product, where `new` stands for the factors at some places."""
+    rest = [factor for k, factor in enumerate(node.factors) if k not in gone]
+    return with_factors(node, [(new, labels), *rest])
+
+
 def _times(one: Formula, other: Formula) -> Formula:
     if one == ONE or other == ONE:
         return other if one == ONE else one
@@ -514,9 +526,7 @@ def _positive(value: Formula) -> bool:
 def rebuilt(node: Node, children: Sequence[Node]) -> Node:
     """The same operation on other children, in normal form."""
     if isinstance(node, Contract):
-        factors = [(child, labels) for child, (_, labels) in zip(children, node.factors)]
-        out = tuple(range(node.rank))
-        return contract(factors, out, dict(enumerate(node.shape)), node.coefficient)
+        return with_factors(node, [(c, labels) for c, (_, labels) in zip(children, node.factors)])
     if isinstance(node, Plus):
         return plus(children, node.shape)
     if isinstance(node, Map):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tapemagic.formula import ONE, Formula, Name, Symbol
+from tapemagic.formula import ONE, Call, Formula, Name, Symbol
 
 Labels = tuple[int, ...]
 Shape = tuple[int, ...]
@@ -223,6 +223,13 @@ def identity(size: int) -> Structure:
 def core(shape: Sequence[int]) -> Shape:
     """A shape without its axes of size 1."""
     return tuple(size for size in shape if size != 1)
+
+
+def argument(node: Node, function: str) -> Node | None:
+    """The x of function(x), entry by entry."""
+    if isinstance(node, Map) and node.formula == Call(function, (PLACES[0],)):
+        return node.operands[0][0]
+    return None
 
 
 def postorder(roots: Iterable[Node]) -> Iterator[Node]:
