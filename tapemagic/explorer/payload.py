@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tapemagic import exposition, html, latex, mathml
+from tapemagic import exposition, html, latex, mathml, remarks
 from tapemagic.document import Document
 from tapemagic.explorer.branches import Decision, conditions
 from tapemagic.explorer.program import Compiler, Program
@@ -82,7 +82,7 @@ def payload(
     # With branches the page reads the pieces alone.
     first = pieces[0].data() if pieces and not branches else None
     check = subject.first.check
-    verdict = exposition.verdict(subject.first)
+    verdict = remarks.verdict(subject.first).text
     return {
         "version": 1,
         "id": identity,
