@@ -6,7 +6,6 @@ Places count from 1, and an entry outside a tensor is 0.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,17 +20,20 @@ from tapemagic.formula import (
     Power,
     Product,
     Quotient,
-    Sum,
     Symbol,
     number,
     plus,
-    postorder,
     replace,
     times,
 )
-from tapemagic.tensors.algebra import Label, contract
-from tapemagic.tensors.algebra import plus as add
 from tapemagic.tensors.cumulating import chosen_part
+from tapemagic.tensors.index_ranges import (
+    multiplied_out,
+    stays_inside,
+    tells_range,
+    triangle_over,
+    vanishes,
+)
 from tapemagic.tensors.lettering import Lettering
 from tapemagic.tensors.matrix_products import LOGARITHMS, NAMES, added, raised, signed
 from tapemagic.tensors.nodes import (
@@ -46,7 +48,15 @@ from tapemagic.tensors.nodes import (
     Reshape,
     Structure,
 )
-from tapemagic.tensors.unmerging import groups
+from tapemagic.tensors.places import (
+    bound,
+    comparison,
+    delta,
+    flat,
+    letters_in,
+    regrouped,
+    subscripted,
+)
 
 MINUS = number(-1)
 _LETTERS = "ijklmnpqrstuvabcdefgho"
@@ -88,17 +98,17 @@ class IndexWriter:
         if isinstance(node, Map):
             return self._map(node, at)
         if isinstance(node, Reshape):
-            return self.entry(node.operand, _regrouped(node, at))
+            return self.entry(node.operand, regrouped(node, at))
         assert isinstance(node, Function)
         return self._function(node, at)
 
     def _leaf(self, node: Leaf, at: Sequence[Formula]) -> Formula:
         if not node.adjoint:
-            return _at(d.Tensor(node.name), at)
+            return subscripted(d.Tensor(node.name), at)
         assert self._target is not None
         lead = node.rank - sum(1 for size in node.whole if size != 1)
-        above = _at(self._target, at[:lead])
-        return d.Differential(above, ((_at(d.Tensor(node.name), at[lead:]), 1),), True)
+        above = subscripted(self._target, at[:lead])
+        return d.Differential(above, ((subscripted(d.Tensor(node.name), at[lead:]), 1),), True)
 
     def _whole(self, node: Node, at: Sequence[Formula] = ()) -> Formula:
         """A tensor as the argument of a function: by its name, or by its generic entry and, as
@@ -112,7 +122,7 @@ class IndexWriter:
     def _beside(self, at: Sequence[Formula]) -> IndexWriter:
         """A writer whose own letters do not stand in `at`."""
         writer = IndexWriter(self._names, (), self._target)
-        used = _letters(at)
+        used = letters_in(at)
         writer._letters = [text for text in self._letters if text not in used]
         return writer
 
@@ -125,27 +135,29 @@ class IndexWriter:
         formula = node.formula
         if isinstance(formula, Power) and isinstance(formula.exponent, Number):
             return raised(put[PLACES[0]], formula.exponent)
-        return _flat(replace(formula, put))
+        return flat(replace(formula, put))
 
     def _function(self, node: Function, at: Sequence[Formula]) -> Formula:
         if node.function in _OVER_LAST:
             own = node.rank if node.function in _KEEPS_AXIS else node.rank + 1
             rows, inner = (*at[: own - 1], letter("·")), self._beside(at)
             arguments = tuple(inner.entry(operand, rows) for operand in node.operands)
-            return _at(Call(NAMES.get(node.function, node.function), arguments), at[own - 1 :])
+            return subscripted(
+                Call(NAMES.get(node.function, node.function), arguments), at[own - 1 :]
+            )
         vectors = self._names.vectors(node)
         if vectors is not None:
-            return _at(vectors, at)
+            return subscripted(vectors, at)
         if node.function in _OVER_AXES:
             return self._over_axes(node, at)
         if node.function in ("first_largest", "prod_of_others"):
             return self._among(node, at)
         parts = tuple(self._whole(operand, at) for operand in node.operands)
         if node.function == "inverse":
-            return _at(Power(parts[0], MINUS), at)
+            return subscripted(Power(parts[0], MINUS), at)
         if node.function in LOGARITHMS:
-            return _at(LOGARITHMS[node.function](Call("det", parts)), at)
-        return _at(Call(NAMES.get(node.function, node.function), parts), at)
+            return subscripted(LOGARITHMS[node.function](Call("det", parts)), at)
+        return subscripted(Call(NAMES.get(node.function, node.function), parts), at)
 
     def _over_axes(self, node: Function, at: Sequence[Formula]) -> Formula:
         """max over l of xₖₗ; Π over l ≤ k of xₗ, where a condition chooses entries."""
@@ -170,7 +182,7 @@ class IndexWriter:
         """What stands below a sign that goes over the letters where the structure is 1."""
         entry = self._structure(structure, at)
         if isinstance(entry, Call) and entry.function == "indicator":
-            return (_bound(entry.arguments[0], letters[0]),)
+            return (bound(entry.arguments[0], letters[0]),)
         if structure.kind in ("identity", "unit", "one_hot"):  # δ of what must be equal
             return (*letters, Call("equal", entry.children[1:]))
         return (*letters, entry)
@@ -193,7 +205,7 @@ class IndexWriter:
         return self._beside(at).letters(count)
 
     def _contract(self, node: Contract, at: Sequence[Formula]) -> Formula:
-        open_ = _multiplied_out(node)
+        open_ = multiplied_out(node)
         if open_ is not None:
             return self.entry(open_, at)
         places: dict[int, Formula] = dict(enumerate(at))
@@ -204,13 +216,13 @@ class IndexWriter:
         for label in node.summed:
             if label not in eliminated:
                 places[label] = own = letter(next(fresh))
-                triangle = _triangle_over(label, kept, places)
+                triangle = triangle_over(label, kept, places)
                 if triangle is not None:
                     kept.remove(triangle)
                     at_ = [places[k] for k in triangle[1]]
-                    summed.append(_bound(_comparison(triangle[0], at_), own))
+                    summed.append(bound(comparison(triangle[0], at_), own))
                     continue
-                told, size = _tells_range(node.factors, label), number(node.sizes[label])
+                told, size = tells_range(node.factors, label), number(node.sizes[label])
                 summed.append(own if told else Call("less_equal", (own, size)))
         while waiting := [k for k in eliminated if k not in places]:
             for label in waiting:
@@ -259,8 +271,8 @@ class IndexWriter:
                 if target < node.rank or target in settled or _follows(target, others, settled):
                     continue
                 # Outside a tensor's range its entry is 0: but some entry must be there to say so.
-                outside = any(target in ls and _vanishes(f, ls.index(target)) for f, ls in rest)
-                if not (outside or _stays_inside(part, labels, target)):
+                outside = any(target in ls and vanishes(f, ls.index(target)) for f, ls in rest)
+                if not (outside or stays_inside(part, labels, target)):
                     continue
                 settled[target] = _Settled(others, build)
                 kept.remove((part, labels))
@@ -300,25 +312,25 @@ class IndexWriter:
     def _structure(self, node: Structure, at: Sequence[Formula]) -> Formula:
         """A structure that stays: Kronecker's δ with what must be equal."""
         if node.kind == "identity":
-            return _delta(*at)
+            return delta(*at)
         if node.kind == "unit":
-            return _delta(at[0], number(node.parameters[0] + 1))
+            return delta(at[0], number(node.parameters[0] + 1))
         if node.kind == "range":
             start, step = node.parameters
             return plus(times(step, at[0]), start - step)
         if node.kind == "one_hot":
             taken = d.Subscripted(self._names.places(node), tuple(at[:-1]))
-            return _delta(at[-1], taken)
+            return delta(at[-1], taken)
         if node.kind == "strided":
             start, step = node.parameters
-            return _delta(at[1], plus(times(step, at[0]), start + 1 - step))
+            return delta(at[1], plus(times(step, at[0]), start + 1 - step))
         if node.kind == "window":
             stride, dilation, pad = node.parameters
             offset = 1 - stride - dilation - pad
             place = plus(times(stride, at[0]), times(dilation, at[2]), offset)
-            return _delta(at[1], place)
+            return delta(at[1], place)
         if node.kind == "triangle" and not node.parameters[2]:
-            return Call("indicator", (_comparison(node, at),))
+            return Call("indicator", (comparison(node, at),))
         if node.kind in ("cosine", "sine"):
             (period,) = node.parameters
             turn = times(2, Constant("pi"), plus(at[0], -1), plus(at[1], -1))
@@ -329,175 +341,6 @@ class IndexWriter:
             return d.Subscripted(share, tuple(at))
         kind = node.parameters[0] if node.kind == "given" else node.kind.replace("_", " ")
         return d.Subscripted(d.Words(kind), tuple(at))
-
-
-def _triangle_over(
-    label: int, factors: Sequence[tuple[Node, Labels]], places: Mapping[int, Formula]
-) -> tuple[Structure, Labels] | None:
-    """The triangle that says how far the sum over the label goes: Σ over j ≤ i."""
-    for part, labels in factors:
-        if not (isinstance(part, Structure) and part.kind == "triangle" and label in labels):
-            continue
-        lower, offset, half = part.parameters
-        if half or part.shape[0] != part.shape[1] or any(k not in places for k in labels):
-            continue
-        below = labels.index(label) == (1 if lower else 0)  # j ≤ i, and not j ≥ i
-        if labels[0] != labels[1] and ((below and offset <= 0) or _tells_range(factors, label)):
-            return part, labels
-    return None
-
-
-def _multiplied_out(node: Contract) -> Node | None:
-    """Σⱼ (pᵢ δᵢⱼ − pᵢ pⱼ) xⱼ as pᵢ xᵢ − Σⱼ pᵢ pⱼ xⱼ: in a product a δ with a summed letter goes."""
-    for place, (part, labels) in enumerate(node.factors):
-        if isinstance(part, Plus) and any(_has_delta(t, labels, node.rank) for t in part.terms):
-            out = tuple(range(node.rank))
-            sizes: dict[Label, int] = dict(enumerate(node.shape))
-            around = node.factors[:place], node.factors[place + 1 :]
-            terms = [
-                contract([*around[0], (term, labels), *around[1]], out, sizes, node.coefficient)
-                for term in part.terms
-            ]
-            return add(terms, node.shape)
-    return None
-
-
-def _has_delta(term: Node, labels: Labels, rank: int) -> bool:
-    """Whether the term, with these labels, has a δ of which one is summed."""
-    parts = term.factors if isinstance(term, Contract) else ((term, tuple(range(term.rank))),)
-    return any(
-        isinstance(part, Structure)
-        and part.kind == "identity"
-        and any(k < term.rank and labels[k] >= rank for k in own)
-        for part, own in parts
-    )
-
-
-def _tells_range(factors: Sequence[tuple[Node, Labels]], label: int) -> bool:
-    """Whether the letter of this label stands by itself as the place in a tensor, whose axis then
-    says how far a sum over it goes: in aₖ it does, in x_{i + k} or cos(2πk/n) it does not."""
-    for part, labels in factors:
-        if isinstance(part, Structure):
-            own = labels[:-1] if part.kind == "one_hot" and part.of is not None else ()
-            if label in own:
-                return True
-        elif any(_is_place(part, axis) for axis, k in enumerate(labels) if k == label):
-            return True
-    return False
-
-
-def _is_place(node: Node, axis: int) -> bool:
-    """Whether the place along the axis is one in a tensor inside."""
-    if isinstance(node, Reshape):
-        groups_ = groups(node.operand.shape, node.shape)
-        return any(
-            new == (axis,) and len(old) == 1 and _is_place(node.operand, old[0])
-            for old, new in groups_
-        )
-    if isinstance(node, Plus):
-        return any(_is_place(term, axis) for term in node.terms)
-    if isinstance(node, Contract):
-        return _tells_range(node.factors, axis)
-    if isinstance(node, Map):
-        return _tells_range(node.operands, axis)
-    return isinstance(node, (Leaf, Function))
-
-
-def _regrouped(node: Reshape, at: Sequence[Formula]) -> list[Formula]:
-    """The places in the tensor that was reshaped, row by row; they count from 1."""
-    old, new = node.operand.shape, node.shape
-    found: list[Formula] = []
-    for inner, outer in groups(old, new):
-        place = _raveled([at[k] for k in outer], [new[k] for k in outer])
-        found += _unraveled(place, [old[k] for k in inner])
-    return found
-
-
-def _raveled(at: Sequence[Formula], sizes: Sequence[int]) -> Formula:
-    """n(i − 1) + j for the places i, j in axes of m and n entries."""
-    place, *rest = at
-    if isinstance(place, Call) and place.function == "ceil":
-        whole = place.arguments[0].children[0]
-        if _unraveled(whole, sizes) == list(at):  # there and back again
-            return whole
-    for inner, size in zip(rest, sizes[1:]):
-        place = _rejoined(place, inner, size) or plus(times(size, place), inner, -size)
-    return place
-
-
-def _rejoined(place: Formula, inner: Formula, size: int) -> Formula | None:
-    """n(i − 1) + k, where the place in the row is i − 1 + ⌈k/n⌉ and the one within (k − 1) mod n
-    + 1: windows that are cut from parts. None for other places."""
-    terms = place.terms if isinstance(place, Sum) else (place,)
-    for term in terms:
-        if isinstance(term, Call) and term.function == "ceil":
-            (share,) = term.arguments
-            if isinstance(share, Quotient) and _unraveled(share.children[0], (0, size)) == [
-                term,
-                inner,
-            ]:
-                rest = [other for other in terms if other is not term]
-                return plus(times(size, plus(*rest)), share.children[0])
-    return None
-
-
-def _unraveled(place: Formula, sizes: Sequence[int]) -> list[Formula]:
-    """⌈k/n⌉ and (k − 1) mod n + 1 for the place k, in axes of m and n entries."""
-    found: list[Formula] = []
-    for axis in range(len(sizes)):
-        behind = math.prod(sizes[axis + 1 :])
-        own = place if behind == 1 else Call("ceil", (Quotient(place, number(behind)),))
-        if axis:
-            own = plus(Call("floor_mod", (plus(own, -1), number(sizes[axis]))), 1)
-        found.append(own)
-    return found
-
-
-def _flat(formula: Formula) -> Formula:
-    """Without sums in sums: g^(i − 2) and not g^((i − 1) − 1)."""
-    nested = [
-        part
-        for part in postorder([formula])
-        if isinstance(part, Sum) and any(isinstance(term, Sum) for term in part.terms)
-    ]
-    return replace(formula, {part: plus(*part.terms) for part in nested})
-
-
-def _delta(one: Formula, other: Formula) -> Formula:
-    """1 where the places are the same."""
-    return ONE if one == other else d.Subscripted(d.Tensor(Name("delta")), (one, other))
-
-
-def _comparison(triangle: Structure, at: Sequence[Formula]) -> Formula:
-    """Which places lie in the triangle: i ≥ j, i > j, i + 2 ≥ j …"""
-    (i, j), (lower, offset, _) = at, triangle.parameters
-    if offset == -1:
-        return Call("greater" if lower else "less", (i, j))
-    if lower:
-        return Call("greater_equal", (plus(i, offset), j))
-    return Call("less_equal", (i, plus(j, offset)))
-
-
-_TURNED = {"greater": "less", "less": "greater"}
-_TURNED |= {f"{one}_equal": f"{other}_equal" for one, other in _TURNED.items()}
-
-
-def _bound(comparison: Formula, own: Symbol) -> Formula:
-    """The comparison with the letter that it bounds in front: k ≤ i."""
-    assert isinstance(comparison, Call)
-    left, right = comparison.arguments
-    if left == own or right != own:
-        return comparison
-    return Call(_TURNED[comparison.function], (right, left))
-
-
-def _letters(at: Sequence[Formula]) -> set[str]:
-    """The letters in these places."""
-    return {symbol.name.text for place in at for symbol in place.free}
-
-
-def _at(node: Formula, at: Sequence[Formula]) -> Formula:
-    return d.Subscripted(node, tuple(at)) if at else node
 
 
 _Build = Callable[[Mapping[int, Formula]], Formula]
@@ -511,38 +354,8 @@ class _Settled:
     build: _Build
 
 
-def _vanishes(node: Node, axis: int) -> bool:
-    """Whether what is written for its entry is 0 outside the range of that axis: an entry of a
-    named tensor is, sin x_{i+1} and x_{i+1} of a window are not."""
-    if isinstance(node, Plus):
-        return all(_vanishes(term, axis) for term in node.terms)
-    if isinstance(node, Contract):
-        return any(axis in ls and _vanishes(part, ls.index(axis)) for part, ls in node.factors)
-    if isinstance(node, Map):
-        formula, ((base, labels), *_) = node.formula, node.operands
-        power = isinstance(formula, Power) and isinstance(formula.exponent, Number)
-        positive = power and formula.exponent.value > 0  # type: ignore[attr-defined]
-        return positive and axis in labels and _vanishes(base, labels.index(axis))
-    return isinstance(node, Leaf)
-
-
-def _stays_inside(part: Structure, labels: Labels, target: int) -> bool:
-    """Whether every place that follows from the others is one of the axis."""
-    if part.kind == "window":
-        stride, dilation, pad = part.parameters
-        rows, size, places = part.shape
-        last = (rows - 1) * stride + (places - 1) * dilation - pad
-        return target == labels[1] and pad <= 0 and last < size
-    if part.kind == "one_hot":
-        return all(0 <= place < part.shape[-1] for place in part.parameters[0])
-    return part.kind != "strided" or target == labels[1]
-
-
 def _follows(label: int, others: Sequence[int], settled: Mapping[int, _Settled]) -> bool:
     """Whether one of `others` is settled by way of the label."""
     return any(
         k == label or (k in settled and _follows(label, settled[k].others, settled)) for k in others
     )
-
-
-__all__ = ["IndexWriter", "letter"]
