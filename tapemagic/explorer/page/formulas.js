@@ -1,6 +1,6 @@
 /**
- * The derivation under the picture: its numbers change in place. Rows out of sight wait until they
- * come into view: a derivation may have thousands of numbers.
+ * The derivation under the picture: its numbers change in place. A derivation may have thousands:
+ * rows in sight follow each move, the others when it rests; room is made for rows that are near.
  */
 
 import { drawNear, keepRoom, moversOf, readFonts, widthOf } from "./compact.js";
@@ -10,6 +10,7 @@ import { shown } from "./words.js";
 
 const STOPS = 40;
 const AHEAD = "400px";
+const SIGHT = "80px";
 const REST = 250; // ms
 const FIRST = 24; // rows that are ready at once
 const NAMED = 4; // entries of the recorded point
@@ -20,7 +21,8 @@ export class Formulas {
     this.element = h("div", { class: "formulas" });
     this.piece = null;
     this.printed = null;
-    this.seen = new IntersectionObserver((entries) => this._met(entries), { rootMargin: AHEAD });
+    this.near = watching(AHEAD, (entries) => this._near(entries));
+    this.seen = watching(SIGHT, (entries) => this._met(entries));
   }
 
   /** The derivation that stands on the page already is that of the first piece. */
@@ -31,6 +33,7 @@ export class Formulas {
   }
 
   stop() {
+    this.near.disconnect();
     this.seen.disconnect();
     clearTimeout(this.resting);
   }
@@ -47,7 +50,7 @@ export class Formulas {
     this.resting = setTimeout(() => this._rest(), REST);
   }
 
-  /** The point rests: rows out of sight follow. */
+  /** The point rests: all rows follow. */
   _rest() {
     for (const row of this.rows.values()) this._fill(row);
   }
@@ -65,6 +68,7 @@ export class Formulas {
   _build(number) {
     const piece = this.model.pieces[number];
     this.piece = number;
+    this.near.disconnect();
     this.seen.disconnect();
     if (this.printed) {
       piece.derivation = this.printed.outerHTML; // where another piece takes its place meanwhile
@@ -78,12 +82,28 @@ export class Formulas {
       const slot = piece.slots[Number(element.getAttribute("data-slot"))];
       if (slot) this._enter(element, slot);
     }
-    for (const row of this.rows.values()) this.seen.observe(row.box);
+    if (this.rows.size) this._roughness(piece.program);
+    for (const { box } of this.rows.values()) {
+      this.near.observe(box);
+      this.seen.observe(box);
+    }
     const first = [...this.rows.values()]
       .slice(0, FIRST)
       .filter(({ box }) => !box.closest("details"));
     this._reserve(first);
     for (const row of first) this.visible.add(row);
+  }
+
+  /** A step that is ≈ at the recorded point though all its own numbers are exact stays so. */
+  _roughness(program) {
+    const start = program.at(this.model.held(this.model.start));
+    for (const { slots, steps } of this.rows.values()) {
+      for (const state of steps.values()) state.rough = state.relation?.textContent === "≈";
+      for (const slot of slots) {
+        const state = steps.get(slot.step);
+        if (state && !this._text(slot, start).exact) state.rough = false;
+      }
+    }
   }
 
   /** Where no number follows: what point they are of. */
@@ -121,22 +141,24 @@ export class Formulas {
       row.steps.set(step, { relation: step.querySelector("mo"), rough: false, rounded: false });
   }
 
+  /** Room before they come into sight. */
+  _near(entries) {
+    const near = entries.filter(({ isIntersecting }) => isIntersecting);
+    const rows = near.map(({ target }) => this.rows.get(target));
+    this._reserve(rows.filter((row) => row && !row.movers));
+  }
+
   _met(entries) {
-    const fresh = [];
     for (const { target, isIntersecting } of entries) {
       const row = this.rows.get(target);
-      if (!row) continue;
-      if (isIntersecting) {
-        this.visible.add(row);
-        if (!row.movers) fresh.push(row);
-      } else this.visible.delete(row);
+      if (isIntersecting && row) this.visible.add(row);
+      else this.visible.delete(row);
     }
-    this._reserve(fresh);
     for (const row of this.visible) this._fill(row);
   }
 
   _fill(row) {
-    if (row.version === this.version || !this.registers || !row.movers) return;
+    if (row.version === this.version || !this.registers) return;
     row.version = this.version;
     for (const step of row.steps.values()) step.rounded = step.rough;
     for (const slot of row.slots) {
@@ -144,11 +166,11 @@ export class Formulas {
       const step = row.steps.get(slot.step);
       if (step && !exact) step.rounded = true;
       setText(slot.element, text);
-      slot.used = widthOf(text, slot); // may be more, off the sliders' stops
+      if (row.movers) slot.used = widthOf(text, slot); // may be more, off the sliders' stops
     }
     for (const { relation, rounded } of row.steps.values())
       if (relation) setText(relation, rounded ? "≈" : "=");
-    drawNear(row.movers);
+    if (row.movers) drawNear(row.movers);
   }
 
   _text({ register, dtype, fence }, registers) {
@@ -165,10 +187,6 @@ export class Formulas {
     const longest = this._longest(slots);
     readFonts(slots);
     slots.forEach((slot, k) => keepRoom(slot, longest[k]));
-    for (const row of rows) {
-      this._roughness(row);
-      row.movers = [];
-    }
     for (const row of rows) this._align(row);
   }
 
@@ -176,16 +194,6 @@ export class Formulas {
     row.movers = moversOf(row.slots, row.box);
     row.version = null;
     this._fill(row);
-  }
-
-  /** A step that was ≈ though all its own numbers were exact stays so. */
-  _roughness(row) {
-    const start = this._registers()[0];
-    for (const [step, state] of row.steps) {
-      const own = row.slots.filter((slot) => slot.step === step);
-      const exact = own.every((slot) => this._text(slot, start).exact);
-      state.rough = exact && state.relation?.textContent === "≈";
-    }
   }
 
   /** The longest texts of each slot over points along each source. */
@@ -216,6 +224,11 @@ export class Formulas {
     }
     return this.sampled.get(program);
   }
+}
+
+/** An observer of what is in sight or as near to it as this, also in a pane that scrolls. */
+function watching(margin, met) {
+  return new IntersectionObserver(met, { rootMargin: margin, scrollMargin: margin });
 }
 
 /** Stops of a slider, some of them. */
