@@ -793,7 +793,7 @@ def test_answers_get_finer_while_the_point_rests(cells: Cells) -> None:
 
     answers.compute = slow
     wish = Wish((2.0, 0.25), (Line(0, (1, 3)), Line(1, (0, 2))), ((1, 3), (0, 2)))
-    found = [answers.answer(wish)]
+    found = [answers.answer(wish, least=9)]
     while not found[-1].finished:
         side = max(answer.plane[0] if answer.plane else 0 for answer in found)
         found.append(answers.answer(wish, side, 0.5))
