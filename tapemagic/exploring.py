@@ -92,7 +92,17 @@ class Exploring:
         soon = _at_once if loop is None else loop.add_callback
         view.opener = partial(_opened, _place(self._shell) or self._cell.text, soon)
         if loop is not None:
-            view.widget  # noqa: B018 - the page waits for it
+            _once(self._shell, lambda: view.widget)  # the page waits for it
+
+
+def _once(shell: Shell, action: Callable[[], Any]) -> None:
+    """When the cell is over: what it shows is on its way by then."""
+
+    def act(*_: Any) -> None:
+        shell.events.unregister("post_run_cell", act)
+        action()
+
+    shell.events.register("post_run_cell", act)
 
 
 def _is_history(name: str, value: Any) -> bool:

@@ -90,6 +90,8 @@ def test_the_output_is_one_bundle_and_the_model_is_opened_beside_it(started: Any
     (state,) = [s for s in states if "payload" in s]
     assert state["point"] == [2.0] and state["payload"]["id"] in result["data"]["text/html"]
     assert "export default" in state["_esm"]
+    kinds = [message["msg_type"] for message in messages]
+    assert kinds.index("execute_result") < kinds.index("comm_open")  # the picture comes first
 
 
 def _comm(messages: list[Any]) -> str:
