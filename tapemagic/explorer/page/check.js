@@ -30,7 +30,7 @@ export class Checker {
     const theirs = [table.y, ...(table.d ?? [])].map((column) =>
       Float64Array.from(column, numberOf),
     );
-    const { columns, pieces } = this.model.over([xs], xs.length, 0);
+    const { columns, pieces } = this.model.over([xs], xs.length, 0, theirs.length - 1);
     const sizes = theirs.map((column) =>
       column.reduce((most, y) => (Number.isFinite(y) ? Math.max(most, Math.abs(y)) : most), 0),
     );

@@ -187,7 +187,7 @@ export class LineView {
     return (x) => {
       probe[0] = x;
       const inputs = point.map((value, k) => (k === this.axis ? probe : value));
-      const { columns, pieces } = this.model.over(inputs, 1, this.axis);
+      const { columns, pieces } = this.model.over(inputs, 1, this.axis, column);
       return [columns[column]?.[0] ?? NaN, pieces[0]];
     };
   }
@@ -196,7 +196,8 @@ export class LineView {
     this.main.xScale.set(...this.range, this.main.box.left, this.main.box.width);
     const xs = this.main.xScale.samples(SAMPLES);
     const inputs = state.point.map((value, k) => (k === this.axis ? xs : value));
-    const { columns, pieces } = this.model.over(inputs, SAMPLES, this.axis);
+    const orders = Math.max(1, ...this.panels.map(({ order }) => order));
+    const { columns, pieces } = this.model.over(inputs, SAMPLES, this.axis, orders);
     const graph = trace(xs, columns[0], pieces, this._probe(state.point, 0));
     const also =
       state.point[this.axis] >= this.range[0] && state.point[this.axis] <= this.range[1]

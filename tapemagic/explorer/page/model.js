@@ -111,23 +111,23 @@ export class Model {
     return second === undefined ? [state.gradient[axis]] : [state.gradient[axis], second];
   }
 
-  _registers({ program }, axis) {
+  _registers({ program }, axis, orders) {
     if (axis === null) return [program.value];
-    if (this.count === 1) return [program.value, ...program.derivatives];
+    if (this.count === 1) return [program.value, ...program.derivatives.slice(0, orders)];
     const second = program.hessian?.[axis]?.[axis];
     const slopes = [program.gradient[axis], second].filter((k) => k !== undefined);
-    return [program.value, ...slopes];
+    return [program.value, ...slopes.slice(0, orders)];
   }
 
   /**
-   * Value and slopes along `axis` (null: the value alone) over n points: one column each, nan
-   * where no piece holds; and the piece of each point, or −1.
+   * Value and slopes along `axis` (null: the value alone) up to that order, over n points: one
+   * column each, nan where no piece holds; and the piece of each point, or −1.
    */
-  over(inputs, n, axis = null) {
+  over(inputs, n, axis = null, orders = Infinity) {
     const pieces = new Int8Array(n).fill(-1);
     let columns = null;
     this.pieces.forEach((piece, number) => {
-      const found = piece.program.sweep(inputs, n, this._registers(piece, axis));
+      const found = piece.program.sweep(inputs, n, this._registers(piece, axis, orders));
       const held = piece.program.heldOver(inputs, n);
       columns ??= found.map(() => new Float64Array(n).fill(NaN));
       for (let i = 0; i < n; i++) {
