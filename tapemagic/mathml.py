@@ -76,7 +76,8 @@ class MathmlPrinter(Printer[str]):
         return f"<mi{upright}>{escape(text)}</mi>"
 
     def applied(self, function: str, argument: str) -> str:
-        return f"<mrow>{function}<mo>&#x2061;</mo>{argument}</mrow>"
+        # In a row of its own: between it and a bracket Firefox leaves a gap.
+        return f"<mrow><mrow>{function}<mo>&#x2061;</mo></mrow>{argument}</mrow>"
 
     def fraction(self, above: str, below: str) -> str:
         return f"<mfrac>{above}{below}</mfrac>"
@@ -134,6 +135,7 @@ class MathmlPrinter(Printer[str]):
 
     def dee(self, partial: bool, order: int) -> str:
         sign = f'<mi mathvariant="normal">{"∂" if partial else "d"}</mi>'
+        sign = f"<mpadded>{sign}</mpadded>"  # else Firefox leaves a gap before a slanted letter
         return f"<msup>{sign}<mn>{order}</mn></msup>" if order > 1 else sign
 
 

@@ -4,6 +4,8 @@
  * in the layout.
  */
 
+import { m } from "./dom.js";
+
 const ROWS_OF_MATH = new Set(["math", "mrow", "mstyle", "mpadded", "span"]);
 const CENTRING = new Set(["mfrac", "mtd"]);
 const SCRIPTED = new Set(["msup", "msub", "msubsup"]);
@@ -46,10 +48,17 @@ export function readFonts(slots) {
   }
 }
 
-/** Gives each slot the room that `texts` need. */
+/**
+ * Gives each slot the room that `texts` need. Firefox and WebKit make a number as tall as its
+ * letters are: where a parenthesis comes and goes, a hidden one stays.
+ */
 export function keepRoom(slot, texts) {
   slot.room = Math.ceil(Math.max(...texts.map((text) => widthOf(text, slot))) + 0.5);
   slot.element.style.width = `${slot.room}px`;
+  if (!slot.fence) return;
+  const row = m("mrow", {});
+  slot.element.replaceWith(row);
+  row.append(m("mtext", { class: "strut", "aria-hidden": "true" }, "("), slot.element);
 }
 
 /**

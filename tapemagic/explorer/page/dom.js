@@ -1,6 +1,7 @@
 /** Elements made from data; text is always set as text. */
 
 const SVG = "http://www.w3.org/2000/svg";
+const MATHML = "http://www.w3.org/1998/Math/MathML";
 
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
@@ -20,6 +21,11 @@ export function h(tag, attributes = {}, ...children) {
 /** An SVG element. */
 export function s(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+/** A MathML element. */
+export function m(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(MATHML, tag), attributes, children);
 }
 
 /** Attributes set anew. */

@@ -1,7 +1,8 @@
 /**
  * The explorer's looks: JupyterLab's and VS Code's colours where they are, else light or dark as
  * the reader wants. Lines are Okabe and Ito's colours, darkened or lightened for contrast, and
- * differ in dashes too.
+ * differ in dashes too. Moving numbers do without a font's forms for scripts ("ssty"), which
+ * Firefox draws and no canvas measures.
  */
 
 export const STYLE = `
@@ -122,7 +123,9 @@ th:first-child, td:first-child { min-width: 3em; }
 .slices { flex: 1; min-width: 0; }
 
 .formulas { margin: 8px 4px 0; padding-top: 6px; border-top: 1.5px solid var(--faint); overflow-x: auto; overflow-y: hidden; }
-.formulas .slot { display: inline-block; text-align: left; line-height: .8; font-variant-numeric: tabular-nums lining-nums; color: var(--curve); }
+.formulas .slot, .formulas .strut { display: inline-block; text-align: left; line-height: .8; }
+.formulas .slot { font-variant-numeric: tabular-nums lining-nums; font-feature-settings: "ssty" 0; color: var(--curve); }
+.formulas .strut { width: 0; visibility: hidden; }
 .formulas .live { position: relative; z-index: 0; }
 .formulas.moved [data-recorded] { visibility: hidden; }
 .formulas.still.moved [data-recorded] { visibility: visible; opacity: .62; }

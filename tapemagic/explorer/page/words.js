@@ -14,7 +14,7 @@ export function derivativeName(model, axis, order) {
 
 /** The same in MathML. */
 export function derivativeMarkup(model, axis, order) {
-  const d = `<mi mathvariant="normal">${model.count > 1 ? "∂" : "d"}</mi>`;
+  const d = `<mpadded><mi mathvariant="normal">${model.count > 1 ? "∂" : "d"}</mi></mpadded>`;
   const raised = (base) => (order > 1 ? `<msup>${base}<mn>${order}</mn></msup>` : base);
   const above = `<mrow>${raised(d)}${model.target.mathml}</mrow>`;
   const source = `<mrow>${model.sources[axis].mathml}</mrow>`;
