@@ -16,13 +16,14 @@ export const STYLE = `
   --faint: color-mix(in srgb, var(--ink) 16%, transparent);
   --line: color-mix(in srgb, var(--ink) 42%, transparent);
   --quiet: color-mix(in srgb, var(--ink) 76%, var(--ground));
-  display: block; box-sizing: border-box; max-width: 70rem; padding: 4px 2px 8px;
+  display: block; box-sizing: border-box; max-width: 70rem; padding: 4px 2px 8px; color-scheme: light;
   color: var(--ink); background: var(--ground);
   font: 16px/1.45 var(--jp-content-font-family, system-ui, "Segoe UI", "DejaVu Sans", sans-serif);
 }
 .explorer.dark {
   --curve: #6fbdf0; --tangent: #ff9a52; --order-1: #35d0a5; --order-2: #f09ccb; --order-3: #e6cf52;
   --taylor: #c3a5f2; --secant: #35d0a5; --path: #f2f2f2; --good: #35d0a5; --bad: #ff8a80;
+  color-scheme: dark;
 }
 @media (prefers-color-scheme: dark) {
   .explorer { --ground: var(--jp-layout-color0, var(--vscode-editor-background, #141416));
@@ -84,7 +85,7 @@ circle.second { fill: var(--ground); stroke: var(--secant); stroke-width: 3.5; }
 .controls { display: grid; grid-template-columns: minmax(0, 1fr); gap: 2px; padding: 4px 4px 0; max-width: 860px; }
 .control { display: flex; align-items: center; gap: 10px; min-height: 44px; }
 .control .name { min-width: 1.6em; font-style: italic; font-size: 20px; text-align: right; white-space: nowrap; }
-input { font: inherit; color: inherit; }
+input { font: inherit; color: inherit; } form { margin: 0; }
 input[type=range] { flex: 1 1 60px; width: 60px; min-width: 60px; height: 32px; margin: 0; accent-color: var(--tangent); cursor: pointer; }
 .control.secant input[type=range] { accent-color: var(--secant); }
 input.number { width: 7.6em; padding: 4px 8px; border: 1.5px solid var(--line); border-radius: 5px; background: transparent; }
