@@ -4,6 +4,7 @@ import { Checker, LONG_WORDS } from "./check.js";
 import { Control } from "./controls.js";
 import { afterPainting, h, oncePerFrame, setText } from "./dom.js";
 import { Formulas } from "./formulas.js";
+import { keepKeys, markKeys } from "./keys.js";
 import { LineView } from "./line_view.js";
 import { ManyView } from "./many_view.js";
 import { Model } from "./model.js";
@@ -22,15 +23,10 @@ const BUSY = "The kernel is busy: the point moves when it answers.";
 const GONE = "The kernel computes each point here: run the cell to move it";
 const MARKS = { true: "✓", false: "✗", null: "–" };
 
-/** Ctrl or ⌘ with a key that is not of editing: in a number box these are the box's own. */
-function isCommand({ ctrlKey, metaKey, key }) {
-  return (ctrlKey || metaKey) && !"acvxyz".includes(key.toLowerCase());
-}
-
 export class Explorer {
   /** @param {HTMLElement} element  @param {object} payload  @param {object} options */
   constructor(element, payload, options = {}) {
-    Object.assign(this, { element, options, listeners: new Set() });
+    Object.assign(this, { element, options, listeners: new Set(), following: [] });
     this.model = new Model(payload);
     this.point = this.model.held(this.model.start);
     this.checker = new Checker(this.model);
@@ -60,8 +56,7 @@ export class Explorer {
     this.request.cancel();
     this.painted?.cancel();
     this.painted = null;
-    this.stopTheme?.();
-    this.stopTheme = null;
+    for (const stop of this.following.splice(0)) stop();
     for (const control of [...this.controls, this.switches]) control.stop();
   }
 
@@ -70,7 +65,8 @@ export class Explorer {
       this.sleep();
       return;
     }
-    this.stopTheme ??= followTheme(this.root, this.options.theme);
+    if (!this.following.length)
+      this.following = [followTheme(this.root, this.options.theme), markKeys(this.host)];
     if (this._room() !== this.width) this.resize();
   }
 
@@ -133,19 +129,12 @@ export class Explorer {
     return h("p", { class: "check" }, this.check.mark, words);
   }
 
-  /**
-   * Into a shadow root: the page's styles stay out, ours stay in, and so do the keys, but for the
-   * page's own commands: Ctrl+S saves the notebook.
-   */
+  /** Into a shadow root: the page's styles stay out, ours stay in, and so do the keys. */
   _enter() {
     this.host = h("div");
     const shadow = this.host.attachShadow({ mode: "open" });
     shadow.append(h("style", {}, STYLE), this.root);
-    for (const kind of ["keydown", "keyup", "keypress"]) {
-      this.host.addEventListener(kind, (event) => {
-        if (!isCommand(event)) event.stopPropagation();
-      });
-    }
+    keepKeys(this.host);
     // Last, below notes that the page has elsewhere.
     const printed = [...this.element.querySelectorAll(":scope > .tapemagic")].at(-1);
     if (printed) this.formulas.adopt(printed);
