@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -119,23 +120,26 @@ def serving(folder: Path, home: Path, whole: bool = True) -> Iterator[tuple[str,
         "IdentityProvider.token": token,
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
-    with (home / "log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *arguments],
-            env=environment(home),
-            stdout=log,
-            stderr=log,
-        )
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *arguments]
+    with running(command, port, home / "log", environment(home)):
+        yield f"http://127.0.0.1:{port}", token
+
+
+@contextmanager
+def running(command: list[str], port: int, log: Path, env: dict[str, str]) -> Iterator[None]:
+    """A program with what it starts, from when it listens at the port until it has ended."""
+    with log.open("w") as out:
+        server = subprocess.Popen(command, env=env, stdout=out, stderr=out, start_new_session=True)
+    try:
+        _wait_for(port, server, log)
+        yield
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
         try:
-            _wait_for(port, server, home / "log")
-            yield f"http://127.0.0.1:{port}", token
-        finally:
-            server.terminate()
-            try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
@@ -145,7 +149,13 @@ def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.2)
-    pytest.fail(f"JupyterLab did not start: {log.read_text()}")
+    pytest.fail(f"{server.args} did not start: {log.read_text()}")
+
+
+def number(text: str) -> float:
+    """2.5, −3, 1.2·10⁻⁷"""
+    plain = text.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-"))
+    return float(plain.replace("·10", "e"))
 
 
 def choose(page: Any, menu: str, item: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 import numpy as np
 import pytest
-from lab import CONTRAST, choose, chromium, environment, serving
+from lab import CONTRAST, choose, chromium, environment, number, serving
 
 pytestmark = pytest.mark.browser
 
@@ -170,17 +170,11 @@ def _explorer(page: Any, which: int) -> Any:
     return found
 
 
-def _number(text: str) -> float:
-    """2.5, −3, 1.2·10⁻⁷"""
-    plain = text.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-"))
-    return float(plain.replace("·10", "e"))
-
-
 def _shown(explorer: Any) -> list[float]:
     """The sliders' entries, then the target and its slopes."""
     explorer.page.wait_for_timeout(60)
-    boxes = [_number(box.input_value()) for box in explorer.locator("input.number").all()]
-    return boxes + [_number(t) for t in explorer.locator(".item .digits:visible").all_inner_texts()]
+    boxes = [number(box.input_value()) for box in explorer.locator("input.number").all()]
+    return boxes + [number(t) for t in explorer.locator(".item .digits:visible").all_inner_texts()]
 
 
 def _tangent(explorer: Any) -> tuple[float, float]:
@@ -272,9 +266,9 @@ def test_drag_moves_the_point_and_the_formulas(page: Any) -> None:
     assert shown == pytest.approx(_polynomial(shown[0]), rel=1e-5)
     page.wait_for_timeout(400)  # rows out of sight follow when the point rests
     texts = explorer.locator(".formulas .slot").all_text_contents()
-    numbers = [_number(text.strip("()")) for text in texts if text]
+    numbers = [number(text.strip("()")) for text in texts if text]
     for value in shown:  # the point, the value and both slopes stand in the derivation
-        assert any(number == pytest.approx(value, rel=1e-5) for number in numbers), value
+        assert any(told == pytest.approx(value, rel=1e-5) for told in numbers), value
     assert sum(page.evaluate("window.shifts")) == 0
 
 
@@ -310,7 +304,7 @@ def test_curves_on_request(page: Any) -> None:
     page.keyboard.press("End")
     x = _shown(explorer)[0]
     value = _polynomial(x)[1]
-    secant = _number(explorer.locator(".item.secant .digits").inner_text())
+    secant = number(explorer.locator(".item.secant .digits").inner_text())
     assert secant == pytest.approx((_polynomial(3.0)[1] - value) / (3.0 - x), rel=1e-5)
     for name in ["dy/dx", "d²y/dx²", "Taylor 2", "secant"]:
         explorer.get_by_role("button", name=name, exact=True).click()
@@ -494,7 +488,7 @@ def test_secant_and_taylor_polynomials_from_the_kernel(page: Any) -> None:
     _type(explorer, "2.25", "3.0123")  # the second is the secant's: no point of the curve
     slope = (_igamma(3.0123)[0] - _igamma(2.25)[0]) / (3.0123 - 2.25)
     page.wait_for_timeout(500)
-    secant = _number(explorer.locator(".item.secant .digits").inner_text())
+    secant = number(explorer.locator(".item.secant .digits").inner_text())
     assert secant == pytest.approx(slope, rel=2e-5)
     for name in ["d²s/dx[0]²", "Taylor 3", "secant"]:
         explorer.get_by_role("button", name=name, exact=True).click()
@@ -698,7 +692,7 @@ def test_with_no_kernel_the_nearest_stored_point_is_shown(exported: Any) -> None
 def _nearest(only: Any, p: float, q: float) -> None:
     """The point that the message names is near (p, q), and the values shown are those there."""
     told = re.findall(r"[pq] = (−?[\d.]*\d)", only.locator(".message").inner_text())
-    a, b = map(_number, told)
+    a, b = map(number, told)
     assert (a, b) == pytest.approx((p, q), abs=0.15)
     singular = np.linalg.svd(np.array([[a, b], [b, a * a]]), compute_uv=False)
     assert _shown(only)[2] == pytest.approx(np.sum(singular**3), rel=1e-4)
@@ -772,3 +766,53 @@ def test_on_a_phone(exported: Any) -> None:
                 box = element.bounding_box()
                 assert box["x"] + box["width"] <= 361, part
     exported.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_a_finger_drags_the_point_and_scrolls_past_the_picture(exported: Any) -> None:
+    context = exported.context.browser.new_context(
+        has_touch=True, is_mobile=True, viewport={"width": 390, "height": 800}, offline=True
+    )
+    page = context.new_page()
+    page.goto(exported.url)
+    touches = context.new_cdp_session(page)
+
+    def swipe(x: float, y: float, dx: float, dy: float) -> float:
+        """How far the page is scrolled by it."""
+        before = page.evaluate("scrollY")
+        for k in range(13):
+            place = {"x": x + dx * k / 12, "y": y + dy * k / 12}
+            kind = "touchMove" if k else "touchStart"
+            touches.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
+            page.wait_for_timeout(16)
+        touches.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        page.wait_for_timeout(300)
+        return float(page.evaluate("scrollY") - before)
+
+    for which in (ONE, TWO):
+        explorer = _explorer(page, which)
+        explorer.evaluate("e => { e.scrollIntoView(); scrollBy(0, -60); }")
+        box = explorer.locator(".dot").first.bounding_box()
+        before = _shown(explorer)
+        assert swipe(box["x"] + 9, box["y"] + 9, -50, 40) == 0
+        dragged = _shown(explorer)
+        assert dragged[0] < before[0]
+        panel = explorer.locator("svg.panel").first.bounding_box()
+        assert swipe(panel["x"] + 330, panel["y"] + panel["height"] - 60, 0, -120) > 60
+        assert _shown(explorer) == dragged
+    shown = _shown(_explorer(page, ONE))
+    assert shown == pytest.approx(_polynomial(shown[0]), rel=1e-5)
+    context.close()
+
+
+def test_who_hears_keys_first_is_told_which_are_not_for_him(exported: Any) -> None:
+    """As Notebook 7 listens: at the document, before the explorer."""
+    exported.evaluate("""() => {
+      window.heard = [];
+      document.addEventListener('keydown', event => {
+        if (!event.target.closest('[data-lm-suppress-shortcuts]')) window.heard.push(event.key);
+      }, true);
+    }""")
+    _explorer(exported, ONE).locator("input[type=range]").first.focus()
+    for key in ("ArrowRight", "d", "Control+a", "Control+s", "ArrowLeft"):
+        exported.keyboard.press(key)
+    assert exported.evaluate("window.heard.filter(key => key !== 'Control')") == ["s"]

@@ -11,9 +11,13 @@ export function gestures(svg, does) {
   const down = new Map();
   let grabbed = null;
   let moved = false;
-  const at = (event) => {
+  const at = (place) => {
     const box = svg.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
+    return [place.clientX - box.left, place.clientY - box.top];
+  };
+  const touch = (event) => {
+    const one = event.touches.length === 1 && event.cancelable;
+    if (one && nearestHandle(does.handles(), ...at(event.touches[0]))) event.preventDefault();
   };
   const press = (event) => {
     if (event.button !== 0) return;
@@ -49,6 +53,7 @@ export function gestures(svg, does) {
     event.preventDefault();
     does.zoom(Math.exp(Math.max(-50, Math.min(50, event.deltaY)) * 0.006), ...at(event));
   };
+  svg.addEventListener("touchstart", touch, { passive: false }); // what holds a handle scrolls nothing
   svg.addEventListener("pointerdown", press);
   svg.addEventListener("pointermove", move);
   svg.addEventListener("pointerup", release);

@@ -36,8 +36,8 @@ export class LineView {
     this.drop = this._mark("path", { class: "drop" });
     this.hovered = this._mark("circle", { class: "hovered", r: 5 });
     this.aimed = this._mark("circle", { class: "aimed", r: 9 });
-    this.second = this._mark("circle", { class: "second handle", r: 8 });
-    this.dot = this._mark("circle", { class: "dot handle", r: 9 });
+    this.second = this._mark("circle", { class: "second", r: 8 });
+    this.dot = this._mark("circle", { class: "dot", r: 9 });
     this.tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
     this.below = h("div", { class: "below" });
     this.element = h("div", { class: "line-view" }, this.main.svg, this.tip, this.below);

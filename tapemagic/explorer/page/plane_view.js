@@ -40,7 +40,7 @@ export class PlaneView {
     this.cross = this._mark("path", { class: "drop" });
     this.arrow = this._mark("path", { class: "arrow", "marker-end": `url(#${head.id})` });
     this.aimed = this._mark("circle", { class: "aimed", r: 9 });
-    this.dot = this._mark("circle", { class: "dot handle", r: 9 });
+    this.dot = this._mark("circle", { class: "dot", r: 9 });
     this.tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
     this.fineness = model.remote ? h("p", { class: "hint" }) : null;
     this.slices = model.sources.map((_, axis) => this._slice(axis));

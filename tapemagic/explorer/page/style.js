@@ -64,7 +64,6 @@ path.curve { fill: none; stroke: var(--stroke); stroke-width: 3.2; stroke-linejo
 path.curve.tangent { stroke-width: 2.8; }
 path.curve.taylor { stroke-dasharray: 11 7; } path.curve.secant { stroke-dasharray: 2 7; stroke-width: 3.4; }
 .drop { fill: none; stroke: var(--line); stroke-width: 1.2; stroke-dasharray: 2 5; }
-.handle { touch-action: none; }
 .dot { fill: var(--tangent); stroke: var(--ground); stroke-width: 2.5; }
 circle.order-1, circle.order-2, circle.order-3 { fill: var(--stroke); }
 circle.second { fill: var(--ground); stroke: var(--secant); stroke-width: 3.5; }
