@@ -26,7 +26,7 @@ SETTINGS = NO_NETWORK | {"datareporting.policy.dataSubmissionEnabled": False}
 class Browser:
     """What both have in common: WebDriver's actions. `errors` is what the console holds."""
 
-    name = ""
+    programs: tuple[str, ...]
     errors: list[str]
 
     def act(self, actions: list[dict[str, Any]]) -> None:
@@ -46,7 +46,7 @@ class Browser:
 
 
 class Firefox(Browser):
-    name = "firefox-esr"
+    programs = ("firefox-esr",)
 
     def __init__(self, port: int) -> None:
         from websocket import create_connection
@@ -95,13 +95,13 @@ class Firefox(Browser):
             (Path(home) / "user.js").write_text("\n".join(lines))
             port = free_port()
             options = ["--headless", "--no-remote", "--profile", home]
-            command = [cls.name, *options, f"--remote-debugging-port={port}"]
+            command = [cls.programs[0], *options, f"--remote-debugging-port={port}"]
             with running(command, port, Path(home) / "log", environment(Path(home))):
                 yield cls(port)
 
 
 class WebKit(Browser):
-    name = "WebKitWebDriver"
+    programs = ("WebKitWebDriver", "xvfb-run")
 
     def __init__(self, port: int) -> None:
         self.errors = []  # which this protocol does not tell
@@ -136,6 +136,6 @@ class WebKit(Browser):
             port = free_port()
             screen = ["xvfb-run", "-a", "-s", f"-screen 0 {WIDTH}x{HEIGHT + 100}x24"]
             own = environment(Path(home)) | {"XDG_RUNTIME_DIR": home}
-            command = [*screen, cls.name, f"--port={port}"]
+            command = [*screen, cls.programs[0], f"--port={port}"]
             with running(command, port, Path(home) / "log", own):
                 yield cls(port)

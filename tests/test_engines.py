@@ -80,9 +80,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=[Firefox, WebKit])
 def browser(request: pytest.FixtureRequest, exported: Path) -> Iterator[Browser]:
-    if request.param is WebKit and not shutil.which(WebKit.name):
-        pytest.skip(f"needs {WebKit.name}, which CI does without")
-    needs(request.param.name)
+    if request.param is WebKit and not all(map(shutil.which, WebKit.programs)):
+        pytest.skip("needs WebKitGTK's driver and xvfb, which CI does without")
+    needs(*request.param.programs)
     with request.param.started() as started:
         started.open(exported)
         yield started
