@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -66,6 +67,15 @@ class Written:
         if (part := self.imaginary) is None:
             return text
         return f"{text} {'−' if part.negative else '+'} {str(part).lstrip('−')}i"
+
+
+LARGEST = {
+    "float16": 65504.0,
+    "bfloat16": 255 * 2.0**120,
+    "float32": (2**24 - 1) * 2.0**104,
+    "float64": sys.float_info.max,
+}
+"""Beyond it is infinity."""
 
 
 def in_dtype(value: float, dtype: str) -> float:

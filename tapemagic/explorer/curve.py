@@ -26,9 +26,10 @@ def run(program: Program, point: Sequence[Array | float]) -> tuple[Array, Array,
     registers = program.code.run(point)
     shape = np.broadcast_shapes(*(np.shape(entry) for entry in point))
     places = program.derivatives[:1] or program.gradient
-    slopes = [np.broadcast_to(registers[place], shape) for place in places]
-    holds = np.broadcast_to(program.holds(registers), shape)
-    return np.broadcast_to(registers[program.value], shape), np.array(slopes), holds
+    value, *slopes = (
+        np.broadcast_to(program.held(registers[place]), shape) for place in (program.value, *places)
+    )
+    return value, np.array(slopes), np.broadcast_to(program.holds(registers), shape)
 
 
 def along(programs: Sequence[Program], point: Sequence[float], place: int, x: Array) -> Curve:

@@ -15,6 +15,7 @@ from tapemagic.equations import Equations
 from tapemagic.explorer.registers import Code, Registers
 from tapemagic.explorer.slopes import slopes
 from tapemagic.formula import Formula, Symbol, number
+from tapemagic.numbers import LARGEST
 from tapemagic.trace import Array
 
 MOST = 8  # entries of the sources: one slider each
@@ -39,7 +40,8 @@ class Program:
 
     `derivatives` has orders 1, 2 … of one source; `gradient` has the partial derivative by each
     entry of several, `hessian` rows of two. `guards` are registers with the truth value that
-    they had: where one has the other value, the recorded path does not hold.
+    they had: where one has the other value, the recorded path does not hold. What lies beyond
+    `most`, the largest number of the target's dtype, is infinite.
     """
 
     code: Code
@@ -48,6 +50,7 @@ class Program:
     gradient: tuple[int, ...]
     hessian: tuple[tuple[int, ...], ...] | None
     guards: tuple[tuple[int, int], ...]
+    most: float = LARGEST["float64"]
 
     def data(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -60,7 +63,12 @@ class Program:
             "gradient": list(self.gradient or self.derivatives[:1]),
             "hessian": None if self.hessian is None else [list(row) for row in self.hessian],
             "guards": [list(guard) for guard in self.guards],
+            "most": self.most,
         }
+
+    def held(self, values: Array) -> Array:
+        """Registers as the target's dtype holds them."""
+        return np.where(np.abs(values) > self.most, np.copysign(np.inf, values), values)
 
     def holds(self, registers: Sequence[Array]) -> Array:
         """Where, of the points that were run, the recorded path holds."""
@@ -167,6 +175,7 @@ class Compiler:
             tuple(at[node] for node in gradient),
             None if hessian is None else tuple(tuple(at[n] for n in row) for row in hessian),
             tuple((at[node], truth) for node, truth in self._guards),
+            LARGEST.get(self._d.equations.dtype, LARGEST["float64"]),
         )
         return program, at
 

@@ -102,6 +102,7 @@ export class Program {
     this.gradient = data.gradient?.length ? data.gradient : this.derivatives.slice(0, 1);
     this.hessian = data.hessian ?? null;
     this.guards = data.guards ?? [];
+    this.most = data.most ?? Infinity; // beyond is infinity, as the target's dtype has it
     this.constants = data.constants.map(numberOf);
     const first = data.inputs + data.constants.length;
     this.size = first + data.ops.length;
@@ -119,7 +120,7 @@ export class Program {
   at(point, last = this.size - 1) {
     this._narrow.r.set(point.slice(0, this.inputs));
     this._run(this._narrow, 1, last);
-    return this._narrow.r;
+    return this._held(this._narrow.r, last + 1);
   }
 
   /** The value at a point, and whether the recorded path holds there: no slopes are computed. */
@@ -153,7 +154,7 @@ export class Program {
         results[place].set(r.subarray(k * width, k * width + count), start);
       });
     }
-    return results;
+    return results.map((column) => this._held(column, n));
   }
 
   /** Over n points: 1 where the recorded path holds. */
@@ -189,5 +190,15 @@ export class Program {
       const { loop, out, at } = steps[k];
       loop(r, out, at, n);
     }
+  }
+
+  /** The first n of some numbers as the target's dtype holds them, in place. */
+  _held(numbers, n) {
+    const { most } = this;
+    for (let k = 0; k < n; k++) {
+      if (numbers[k] > most) numbers[k] = Infinity;
+      else if (numbers[k] < -most) numbers[k] = -Infinity;
+    }
+    return numbers;
   }
 }
