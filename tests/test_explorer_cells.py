@@ -17,7 +17,9 @@ import pytest
 from tapemagic.explorer import ranges
 from tapemagic.explorer.fragment import source
 from tapemagic.explorer.purity import effect
+from tapemagic.explorer.sliders import Slider, stops
 from tapemagic.explorer.wishes import Line, Wish
+from tapemagic.formula import Name, Symbol
 from tapemagic.rerunning import Rerun
 
 PAGE = Path(ranges.__file__).with_name("page")
@@ -98,6 +100,23 @@ def test_ranges_as_ipywidgets_writes_them(
     assert (found.low, found.high) == (low, high)
     assert found.step == pytest.approx(step, rel=0.7)
     assert word in found.word and bool(word) == bool(found.word)
+
+
+def test_a_range_that_is_widened_has_steps_to_match() -> None:
+    found = ranges.read("(0, 1e-12)", "x", 1.0)
+    assert (found.low, found.high, found.step) == (0.0, 1.0, 0.01)
+    assert found.word == "x = 1 lies outside (0, 1e-12): the range is widened to it."
+
+
+@pytest.mark.parametrize(
+    "text, among",
+    [("(-3, 3)", 1.0), ("(0, 6)", 0.5), ("(-2, 2, 0.25)", 1.5), ("(0, 1, 1e-9)", 0.5)],
+)
+def test_a_table_has_the_round_numbers(text: str, among: float) -> None:
+    given = ranges.read(text, "x", 0.77)
+    found = stops(Slider(Symbol(Name("x")), 0.77, "float64", given), 41)
+    assert 25 < len(found) < 65
+    assert set(found) > {given.low, given.high, 0.77, among}
 
 
 def test_a_wide_positive_range_is_logarithmic() -> None:
@@ -452,6 +471,17 @@ def test_a_formula_that_overflows_is_not_shown(cells: Cells) -> None:
     one = "x = tf.constant(1000.0)\ny = tf.nn.softmax(tf.stack([x, 0.0]))[0]"
     payload = cells.payload("x --explore", one)
     assert payload["program"] is None and max(payload["table"]["y"]) == 1.0
+
+
+def test_beyond_the_largest_number_of_the_dtype_is_infinity(cells: Cells) -> None:
+    view = cells.run("x --explore x=(0,200)", "x = tf.constant(2.0)\ny = tf.exp(x)").view
+    assert view.at([100.0]) == (np.inf, [np.inf])
+    assert view.payload["program"]["most"] == float(np.finfo(np.float32).max)
+    assert "infinite at 134 of 241" in view.limits
+    half = "x = tf.constant(2.0, tf.float16)\ny = -tf.exp(x)"
+    assert cells.run("x --explore x=(0,12)", half).view.at([11.5]) == (-np.inf, [-np.inf])
+    double = "x = tf.constant(2.0, tf.float64)\ny = tf.exp(x)"
+    assert cells.run("x --explore x=(0,200)", double).view.at([100.0])[0] < np.inf
 
 
 def test_numbers_that_decide_nothing_are_let_go(cells: Cells) -> None:

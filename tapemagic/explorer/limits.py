@@ -12,6 +12,7 @@ from tapemagic.explorer.curve import Curve, along
 from tapemagic.explorer.paths import Paths
 from tapemagic.explorer.ranges import Range
 from tapemagic.explorer.sliders import Slider, Sliders, grid
+from tapemagic.numbers import written
 
 
 def finite(paths: Paths) -> Sliders:
@@ -46,9 +47,10 @@ def domain_words(sliders: Sliders, curves: Sequence[Curve]) -> list[str]:
     for slider, curve in zip(sliders, curves):
         bad = curve.x[_undefined(curve)]
         if bad.size:
+            first = written(float(f"{bad[0]:.4g}"), slider.dtype)
             words.append(
                 f"The target is nan or infinite at {bad.size} of {curve.x.size} points of this "
-                f"range, the first at {slider.text} = {bad[0]:.4g}."
+                f"range, the first at {slider.text} = {first}."
             )
     return words
 

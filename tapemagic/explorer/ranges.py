@@ -35,7 +35,7 @@ class Range:
 def around(value: float) -> Range:
     """A range of round numbers with the value near its middle."""
     if not math.isfinite(value):
-        return replace(around(0.0), word=f"the value is {value}: the slider starts at 0")
+        return replace(around(0.0), word=f"the value is {value}: the slider starts at 0.")
     if abs(value) < 1e-300:
         value = 0.0
     half = _nice(1.5 * abs(value)) if value else 3.0
@@ -47,17 +47,17 @@ def read(text: str, name: str, value: float) -> Range:
     """The range that `text` asks for, for the source `name` that has this value now."""
     numbers, word = _numbers(text)
     if numbers is None:
-        return replace(around(value), word=f"{name}={text}: {word}; shown is the usual range")
+        return replace(around(value), word=f"{name}={text}: {word}; shown is the usual range.")
     low, high, *steps = numbers
     if low > high:
-        low, high, word = high, low, f"{name}={text} is reversed: read as ({high:g}, {low:g})"
+        low, high, word = high, low, f"{name}={text} is reversed: read as ({high:g}, {low:g})."
+    if math.isfinite(value) and not low <= value <= high:
+        word = word or f"{name} = {value:g} lies outside {text}: the range is widened to it."
+        low, high = min(low, value), max(high, value)
     step = steps[0] if steps else _step(low, high)
     if not 0 < step <= high - low:
-        word = f"{name}={text}: a step of {step:g} does not fit between {low:g} and {high:g}"
+        word = f"{name}={text}: a step of {step:g} does not fit between {low:g} and {high:g}."
         step = _step(low, high)
-    if math.isfinite(value) and not low <= value <= high:
-        word = word or f"{name} = {value:g} lies outside {text}: the range is widened to it"
-        low, high = min(low, value), max(high, value)
     if low > 0 and high / low >= _WIDE and not steps:
         return Range(low, high, _step(math.log10(low), math.log10(high)), "log", word, True)
     return Range(low, high, step, "linear", word, True)

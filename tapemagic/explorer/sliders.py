@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -123,5 +124,13 @@ def grid(slider: Slider, count: int = GRID) -> Array:
 
 
 def stops(slider: Slider, count: int) -> Array:
-    """Points over a slider's range, the recorded one among them."""
-    return np.unique(np.append(grid(slider, count), slider.value))
+    """About so many points over a slider's range, at round numbers; the recorded one is among
+    them."""
+    found, given = grid(slider, count), slider.range
+    if given.scale == "linear":
+        least = (given.high - given.low) / given.step / (1.5 * count)  # steps from one to the next
+        power = 10.0 ** math.floor(math.log10(least))
+        apart = given.step * next(n * power for n in (1, 2, 5, 10) if n * power >= least)
+        found = np.arange(given.low, given.high - apart / 2, apart)
+        found = np.array([*(float(f"{x:.12g}") for x in found), given.high])
+    return np.unique(np.append(found, slider.value))

@@ -3,6 +3,7 @@
  */
 
 import { Explorer } from "./explorer.js";
+import { sentence } from "./words.js";
 
 const POINT = 100; // ms between two points that the kernel is told
 
@@ -26,7 +27,7 @@ export function mount(element, payload, options = {}) {
     onAsk: (callback) => explorer.link(callback),
     addPiece: (piece) => explorer.addPiece(piece),
     addAnswer: (answer) => explorer.addAnswer(answer),
-    setMessage: (text) => explorer.tell(text),
+    setMessage: (text) => explorer.tell(sentence(text)),
   };
   explorer.handle = handle; // lives as long
   if (payload.id && !options.own) announce(payload.id, handle);
