@@ -40,6 +40,7 @@ export class Formulas {
 
   /** The piece's derivation with the numbers of `state`. */
   show(state) {
+    this.element.classList.toggle("elsewhere", state.piece < 0); // the numbers stay behind
     if (state.piece < 0) return;
     if (state.piece !== this.piece) this._build(state.piece);
     this.registers = state.registers;

@@ -129,6 +129,7 @@ th:first-child, td:first-child { min-width: 3em; }
 .formulas .live { position: relative; z-index: 0; }
 .formulas.moved [data-recorded] { visibility: hidden; }
 .formulas.still.moved [data-recorded] { visibility: visible; opacity: .62; }
+.formulas.elsewhere { opacity: .35; }
 .formulas .caption { margin: 4px 0 8px; color: var(--quiet); }
 @media (max-width: 480px) {
   .readout { grid-template-columns: repeat(auto-fill, minmax(156px, 1fr)); font-size: 17px; } .item .math math { font-size: 18px; } .swatch { width: 14px; } .control { gap: 6px; } input.number { width: 6em; } .check, .message { min-height: 2.9em; }
