@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { contour, levelsOf } from "../../tapemagic/explorer/page/contours.js";
-import { fittingRange, trace } from "../../tapemagic/explorer/page/curve.js";
+import { cut, fittingRange, trace } from "../../tapemagic/explorer/page/curve.js";
 import { oncePerFrame } from "../../tapemagic/explorer/page/dom.js";
+import { kinks } from "../../tapemagic/explorer/page/marks.js";
 import { Scale } from "../../tapemagic/explorer/page/scale.js";
 
 /** The graph of f from a to b; `known(x)` says where a branch is known. */
@@ -41,6 +42,45 @@ test("a graph ends where its domain ends", () => {
   assert.ok(Math.abs(segments[0][0][0]) < 1e-12);
 });
 
+test("rounding is no jump", () => {
+  const one = (x) => Math.sin(x) ** 2 + Math.cos(x) ** 2;
+  assert.deepEqual(drawn(one, -3, 3).jumps, []);
+  assert.equal(drawn((x) => 1 + 1e-6 * Math.floor(x), -2.5, 2.5).jumps.length, 5);
+});
+
+test("a kink is where the slope jumps and the graph is on both sides", () => {
+  const marked = (f, slope, a, b) =>
+    kinks(drawn(f, a, b), drawn(slope, a, b), f, { xScale: new Scale() }).map((x) => Math.round(x));
+  assert.deepEqual(marked(Math.abs, Math.sign, -1.2, 1), [0]);
+  const inverse = (x) => 1 / x;
+  assert.deepEqual(marked(Math.log, inverse, -1.2, 1), []); // 1/x, where there is no logarithm
+});
+
+test("a steep line stays steep where it is cut", () => {
+  const line = (x) => 3 + 1e6 * (x - 5);
+  const places = cut(
+    [0, 10].map((x) => [x, line(x)]),
+    100,
+  );
+  assert.deepEqual(
+    places.map(([, y]) => y),
+    [-100, 100],
+  );
+  for (const [x, y] of places) assert.ok(Math.abs(line(x) - y) < 1e-3);
+  assert.deepEqual(cut([[1, 900]], 100), [[1, 100]]);
+  const peak = [
+    [0, 0],
+    [1, 400],
+    [2, 0],
+  ];
+  assert.deepEqual(cut(peak, 100), [
+    [0, 0],
+    [0.25, 100],
+    [1.75, 100],
+    [2, 0],
+  ]);
+});
+
 test("where no branch is known there is a gap, to its very ends", () => {
   const { segments, gaps } = drawn(
     (x) => x * x,
@@ -70,6 +110,8 @@ test("the range of values is not ruled by a pole, nor empty", () => {
   const flat = fittingRange(Float64Array.of(2, 2, 2));
   assert.ok(flat[0] < 2 && flat[1] > 2);
   assert.ok(fittingRange(Float64Array.of(NaN, Infinity)).every(Number.isFinite));
+  const rounding = fittingRange(Float64Array.of(Math.LN2, Math.LN2 + 1e-16));
+  assert.ok(rounding[0] < 0.6 && rounding[1] > 0.8);
 });
 
 test("ticks are round numbers within the range", () => {
@@ -94,6 +136,23 @@ test("ticks are round numbers within the range", () => {
       .every(([value]) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9),
   );
   assert.ok(Math.abs(log.value(log.pixel(0.37)) - 0.37) < 1e-12);
+});
+
+test("ticks of any range are few, and differ", () => {
+  const scale = new Scale();
+  for (const [low, high] of [
+    [Math.LN2, Math.LN2 + 2e-16], // steps too small to count by
+    [2, 2.00002],
+    [1e7, 1e7 + 20],
+    [-1e-3, -1e-3 + 1e-8],
+  ]) {
+    scale.set(low, high, 0, 600);
+    const texts = scale.ticks(84).map(([, text]) => text);
+    assert.ok(texts.length < 12);
+    if (high - low > 1e-9) assert.equal(new Set(texts).size, texts.length, `${texts}`);
+  }
+  const constant = Float64Array.from({ length: 400 }, (_, k) => Math.LN2 + (k % 3) * 1e-16);
+  assert.deepEqual(levelsOf(constant), []);
 });
 
 test("contours of a cone are circles", () => {

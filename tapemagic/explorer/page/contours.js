@@ -1,6 +1,6 @@
 /** Contour lines of values on a grid by marching squares, and levels worth drawing. */
 
-import { niceStep } from "./scale.js";
+import { isWide, multiples, niceStep } from "./scale.js";
 
 /** Levels at round numbers between the values' robust extremes. */
 export function levelsOf(values, wanted = 11) {
@@ -10,12 +10,8 @@ export function levelsOf(values, wanted = 11) {
   let [low, high] = [at(0), at(1)];
   const [q, p] = [at(0.05), at(0.95)];
   if (high - low > 4 * (p - q) && p > q) [low, high] = [q, p];
-  if (!(high > low)) return [];
-  const step = niceStep((high - low) / wanted);
-  const levels = [];
-  for (let k = Math.ceil(low / step); k * step < high; k++)
-    levels.push(Number((k * step).toPrecision(10)));
-  return levels;
+  if (!isWide([low, high])) return [];
+  return multiples(niceStep((high - low) / wanted), low, high).filter((level) => level < high);
 }
 
 /**

@@ -3,6 +3,8 @@
  * where the function jumps, turns nan, or has no known branch is found by bisection.
  */
 
+import { isWide } from "./scale.js";
+
 const HALVINGS = 60;
 const CLOSE_LOOKS = 300; // places looked at more closely
 
@@ -25,8 +27,9 @@ function suspicious(ys, pieces) {
     const [a, b] = [drawable(ys[i]), drawable(ys[i + 1])];
     if (!a && !b && pieces[i] === pieces[i + 1]) continue;
     const near = Math.max(change(i - 1) || 0, change(i + 1) || 0);
+    const rounding = 1e-9 * (Math.abs(ys[i]) + Math.abs(ys[i + 1]));
     const steep = change(i) > 8 * near + 1e-9 * span || change(i) > 0.1 * span;
-    if (a !== b || pieces[i] !== pieces[i + 1] || steep) found.push(i);
+    if (a !== b || pieces[i] !== pieces[i + 1] || (steep && change(i) > rounding)) found.push(i);
   }
   return found.slice(0, CLOSE_LOOKS);
 }
@@ -96,6 +99,24 @@ function merged(gaps) {
   return kept;
 }
 
+/**
+ * A line with no place beyond ±far: such a one is moved to where the line comes near, for a steep
+ * line must stay steep.
+ */
+export function cut(places, far) {
+  return places.flatMap((place, k) => {
+    if (Math.abs(place[1]) <= far) return [place];
+    const beside = [places[k - 1], places[k + 1]].filter(Boolean);
+    return (beside.length ? beside : [place]).map((other) => nearer(place, other, far));
+  });
+}
+
+function nearer([x, y], [otherX, otherY], far) {
+  const limit = Math.sign(y) * far;
+  const share = (y - limit) / (y - otherY);
+  return share < 1 ? [x + share * (otherX - x), limit] : [x, limit];
+}
+
 /** A range of values that shows the graph and is not ruled by a pole. */
 export function fittingRange(ys, also = []) {
   const sorted = Float64Array.from(ys).filter(drawable).sort();
@@ -107,7 +128,7 @@ export function fittingRange(ys, also = []) {
     if (high - low > 12 * (p - q) && p > q) [low, high] = [q - (p - q), p + (p - q)];
     for (const y of also) if (drawable(y)) [low, high] = [Math.min(low, y), Math.max(high, y)];
   }
-  if (!(high > low)) {
+  if (!isWide([low, high])) {
     const room = Math.abs(low) || 1;
     [low, high] = [low - room, high + room];
   }

@@ -6,6 +6,7 @@ import { groundMarks } from "./marks.js";
 import { gestures } from "./gestures.js";
 import { brief } from "./numbers.js";
 import { Panel } from "./panel.js";
+import { isWide } from "./scale.js";
 import { derivativeName } from "./words.js";
 
 const SAMPLES = 480;
@@ -100,10 +101,12 @@ export class LineView {
 
   zoom(factor, px = null, py = null) {
     const { box, xScale, yScale } = this.main;
-    const next = xScale.changed(factor, px ?? box.left + box.width / 2);
-    if (!(next[1] - next[0] > 1e-9 * Math.max(Math.abs(next[0]), Math.abs(next[1])))) return;
-    this.range = next;
-    this.heights = yScale.changed(factor, py ?? box.top + box.height / 2);
+    const next = [
+      xScale.changed(factor, px ?? box.left + box.width / 2),
+      yScale.changed(factor, py ?? box.top + box.height / 2),
+    ];
+    if (!next.every(isWide)) return;
+    [this.range, this.heights] = next;
     this._seen();
   }
 

@@ -16,7 +16,7 @@ export function groundMarks(panel, graph, slope, value) {
   return [
     ...graph.gaps.map((gap) => shade(panel, gap)),
     ...graph.jumps.flatMap((jump) => ends(panel, jump)),
-    ...kinks(graph, slope, panel).map((x) => kink(panel, x, value(x))),
+    ...kinks(graph, slope, value, panel).map((x) => kink(panel, x, value(x))),
   ];
 }
 
@@ -37,11 +37,14 @@ function ends(panel, { left, right }) {
   });
 }
 
-/** Where the slope jumps and the graph does not. */
-function kinks(graph, slope, { xScale }) {
+/** Where the slope jumps and the graph, which is there on both sides, does not. */
+export function kinks(graph, slope, value, { xScale }) {
   const near = 1e-6 * (xScale.high - xScale.low);
   const broken = (x) => graph.jumps.some((jump) => Math.abs(jump.x - x) < near);
-  return slope.jumps.map(({ x }) => x).filter((x) => !broken(x));
+  const there = ({ x }) => Number.isFinite(value(x));
+  return slope.jumps
+    .filter(({ left, right }) => there(left) && there(right) && !broken(right.x))
+    .map(({ x }) => x);
 }
 
 function kink(panel, x, y) {

@@ -1,5 +1,6 @@
 /** An SVG panel: two axes with ticks, layers to draw into, data to pixels. */
 
+import { cut } from "./curve.js";
 import { s, set } from "./dom.js";
 import { Scale } from "./scale.js";
 
@@ -73,9 +74,10 @@ export class Panel {
   path(segments) {
     const parts = [];
     for (const segment of segments) {
+      const places = segment.map(([x, y]) => [this.x(x), this.yScale.pixel(y)]);
       let sign = "M";
-      for (const [x, y] of segment) {
-        parts.push(`${sign}${this.x(x).toFixed(1)} ${this.y(y).toFixed(1)}`);
+      for (const [px, py] of cut(places, FAR)) {
+        parts.push(`${sign}${px.toFixed(1)} ${py.toFixed(1)}`);
         sign = "L";
       }
       if (segment.length === 1) parts.push("h0.1");

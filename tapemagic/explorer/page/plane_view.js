@@ -6,6 +6,7 @@ import { gestures } from "./gestures.js";
 import { LineView } from "./line_view.js";
 import { brief } from "./numbers.js";
 import { Panel } from "./panel.js";
+import { isWide } from "./scale.js";
 
 const GRID = 80;
 
@@ -106,9 +107,7 @@ export class PlaneView {
       xScale.changed(factor, px ?? box.left + box.width / 2),
       yScale.changed(factor, py ?? box.top + box.height / 2),
     ];
-    if (next.some(([low, high]) => !(high - low > 1e-9 * Math.max(Math.abs(low), Math.abs(high)))))
-      return;
-    this._change(...next);
+    if (next.every(isWide)) this._change(...next);
   }
 
   _change(x, y) {

@@ -10,6 +10,18 @@ export function niceStep(size) {
   return factor * power;
 }
 
+/** Whether a range is wide enough beside its numbers for ticks that differ. */
+export function isWide([low, high]) {
+  return high - low > 1e-6 * Math.max(Math.abs(low), Math.abs(high));
+}
+
+/** The multiples of `step` from `low` to `high`. Counted: a step may be too small to add. */
+export function multiples(step, low, high) {
+  const first = Math.ceil(low / step - 1e-9);
+  const count = Math.floor(high / step + 1e-9) - first + 1;
+  return Array.from({ length: count }, (_, k) => Number(((first + k) * step).toPrecision(12)) || 0);
+}
+
 /** A linear or logarithmic axis from `low` to `high` over `length` pixels, from `start` on. */
 export class Scale {
   constructor(kind = "linear") {
@@ -57,12 +69,7 @@ export class Scale {
     const decades = Math.log10(this.high / this.low);
     if (this.kind === "log" && decades >= 2) return this._powers(Math.ceil(decades / wanted));
     const step = niceStep((this.high - this.low) / wanted);
-    const found = [];
-    for (let k = Math.ceil(this.low / step - 1e-9); k * step <= this.high + 1e-9 * step; k++) {
-      const value = Number((k * step).toPrecision(12)) || 0;
-      found.push([value, tickText(value)]);
-    }
-    return found;
+    return multiples(step, this.low, this.high).map((value) => [value, tickText(value, step)]);
   }
 
   _powers(stride) {
