@@ -286,6 +286,10 @@ def test_what_is_typed_is_never_run(page: Any) -> None:
         assert "is no number" in explorer.locator(".message").inner_text()
         assert explorer.locator(".item .digits").first.inner_text().startswith("24.8")
     assert page.evaluate("window.hacked") is None
+    box.fill("1e39")
+    box.press("Enter")
+    assert explorer.locator(".message").inner_text() == "That is more than float32 holds."
+    assert _shown(explorer) == pytest.approx(_polynomial(1.5707964), rel=1e-5)
     box.fill("1/4")
     box.press("Enter")
     assert box.get_attribute("aria-invalid") is None
@@ -663,6 +667,13 @@ def test_exported_page_lives(exported: Any) -> None:
     _explorer(exported, BRANCH).locator("input[type=range]").first.focus()
     exported.keyboard.press("Home")
     assert _shown(_explorer(exported, BRANCH))[0] == -2
+
+
+def test_a_derivation_of_another_point_is_dimmed(exported: Any) -> None:
+    explorer = _explorer(exported, BRANCH)
+    for text, opacity in [("6", "0.35"), ("1", "1")]:  # no run has been beyond 3
+        _type(explorer, text)
+        _until(explorer, ".formulas", f"getComputedStyle(e).opacity === '{opacity}'")
 
 
 def test_with_no_kernel_the_nearest_stored_point_is_shown(exported: Any) -> None:

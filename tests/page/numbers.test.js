@@ -42,6 +42,9 @@ test("what people type is read as a number or not at all", () => {
     ["sqrt(4)", 2],
     ["2**3", 8],
     ["e", Math.E],
+    ["2π", 2 * Math.PI],
+    ["-3pi/4", (-3 * Math.PI) / 4],
+    ["2(1+1)√4", 8],
   ]) {
     near(text, value);
   }
@@ -49,6 +52,8 @@ test("what people type is read as a number or not at all", () => {
     "",
     "x",
     "2 3",
+    "1e",
+    "pie",
     "1/0",
     "(1",
     "1)",

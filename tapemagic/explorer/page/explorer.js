@@ -167,6 +167,12 @@ export class Explorer {
   move(point) {
     if (point.some(Number.isNaN)) return;
     const held = this.model.held(point);
+    const beyond = held.findIndex((value) => !Number.isFinite(value));
+    if (beyond >= 0) {
+      this.say(`That is more than ${this.model.sources[beyond].dtype} holds.`);
+      this.request();
+      return;
+    }
     if (this.model.payload.table && !this.model.exact) this._table(point[0], held[0]);
     const { remote } = this.model;
     if (remote) {
@@ -297,12 +303,8 @@ export class Explorer {
     const { remote } = this.model;
     this.reached?.(null); // who waits for another point waits no more
     this.reached = null;
-    if (!held.every(Number.isFinite)) {
-      this.say(`That is more than ${this.model.sources[0].dtype} holds.`);
-    } else {
-      this.wanted = remote.knows(held) ? null : held;
-      if (this.wanted && !this.options.ask) this._recall();
-    }
+    this.wanted = remote.knows(held) ? null : held;
+    if (this.wanted && !this.options.ask) this._recall();
     this.request();
   }
 

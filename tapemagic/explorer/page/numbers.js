@@ -131,6 +131,8 @@ export function fenced(text, fence) {
 
 const TOKEN = /\s*(?:(\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?)|(pi|π|e|sqrt|√)|([-+*/^()]))/iy;
 
+const FACTORS = new Set(["pi", "π", "sqrt", "√", "("]); // not e: 1e is the beginning of 1e-3
+
 function tokens(text) {
   const found = [];
   TOKEN.lastIndex = 0;
@@ -165,11 +167,17 @@ class Reader {
 
   product() {
     let total = this.signed();
-    for (let sign; (sign = this.take("*", "/"));) {
+    for (let sign; (sign = this.take("*", "/") ?? this.beside());) {
       const next = this.signed();
-      total = sign === "*" ? total * next : total / next;
+      total = sign === "/" ? total / next : total * next;
     }
     return total;
+  }
+
+  /** 2π, 3√2, 2(1 + π): a product without a sign. */
+  beside() {
+    const [before, next] = this.found.slice(this.place - 1, this.place + 1);
+    return (typeof before === "number" || before === ")") && FACTORS.has(next) ? "*" : null;
   }
 
   signed() {

@@ -34,7 +34,7 @@ export class Panel {
 
   resize(width, height, labelled = true) {
     const small = width < 480;
-    const box = { left: small ? 46 : 62, right: 12, top: 12, bottom: labelled ? 28 : 10 };
+    const box = { left: small ? 54 : 62, right: 12, top: 12, bottom: labelled ? 28 : 10 };
     this.box = {
       ...box,
       width: width - box.left - box.right,

@@ -87,7 +87,7 @@ circle.second { fill: var(--ground); stroke: var(--secant); stroke-width: 3.5; }
 input { font: inherit; color: inherit; } form { margin: 0; }
 input[type=range] { flex: 1 1 60px; width: 60px; min-width: 60px; height: 32px; margin: 0; accent-color: var(--tangent); cursor: pointer; }
 .control.secant input[type=range] { accent-color: var(--secant); }
-input.number { width: 7.6em; padding: 4px 8px; border: 1.5px solid var(--line); border-radius: 5px; background: transparent; }
+input.number { width: 8.6em; padding: 4px 8px; border: 1.5px solid var(--line); border-radius: 5px; background: transparent; }
 input.number[aria-invalid] { border-color: var(--bad); }
 button { font: inherit; color: inherit; cursor: pointer; background: var(--ground); border: 1.5px solid var(--faint); border-radius: 6px; }
 button:hover { border-color: var(--line); }
