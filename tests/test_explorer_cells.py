@@ -209,6 +209,11 @@ def test_the_page_takes_the_printed_derivation(cells: Cells, body: str) -> None:
     assert slots and all(view.html().count(slot) == 1 for slot in slots)
 
 
+def test_a_source_starts_where_its_dtype_has_it(cells: Cells) -> None:
+    payload = cells.payload("x --explore", "x = tf.constant(0.3)\ny = x * x")
+    assert payload["sources"][0]["value"] == float(np.float32(0.3))  # where the page's point is
+
+
 def test_payload_of_several_sources(cells: Cells) -> None:
     body = "a = tf.Variable(1.0)\nb = tf.Variable(-1.0)\nz = a**2 * b"
     payload = cells.payload("a b --explore b=(-2,2) -n 2", body)
@@ -430,6 +435,12 @@ def test_what_computes_alone_may_run_again(cells: Cells, statement: str) -> None
     assert effect(ast.parse(f"{BRANCH}\n{statement}"), cells.namespace) == ""
 
 
+def test_a_border_at_a_number_that_float32_rounds_is_no_end(cells: Cells) -> None:
+    body = "a = tf.constant(1.0); b = tf.constant(0.3)\nm = max(a, b)**2 + min(a, 0.5)"
+    view = cells.run("a b --explore a=(-2,2) b=(-2,2)", body).view
+    assert view.limits == "" and len(view.programs) >= 3
+
+
 def test_a_blocked_branch_is_said(cells: Cells) -> None:
     payload = cells.payload("x --explore", f"{BRANCH}\nw = open('/dev/null')")
     assert len(payload["pieces"]) == 1
@@ -461,6 +472,13 @@ def test_what_is_not_recorded_is_found_out_too(cells: Cells, body: str) -> None:
     table = result.view.table
     there = int(np.argmin(np.abs(table.x + 0.7)))
     assert table.y[there] == pytest.approx(cells.namespace["at_x"], abs=0.4)
+
+
+def test_what_overflows_on_the_way_is_tensorflows(cells: Cells) -> None:
+    body = "x = tf.constant(1.0)\ns = tf.exp(x) / (1 + tf.exp(x))"  # exp(100) is infinite
+    view = cells.run("x --explore x=(-120,120)", body).view
+    assert "Elsewhere the cell gives something else than the formula." in view.limits
+    assert np.isnan(view.at([100.0])[0]) and view.at([-100.0])[0] == pytest.approx(0.0)
 
 
 def test_a_formula_that_overflows_is_not_shown(cells: Cells) -> None:

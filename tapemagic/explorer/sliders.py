@@ -15,6 +15,7 @@ from tapemagic.explorer.program import inputs_of, number_or_text
 from tapemagic.explorer.ranges import Range
 from tapemagic.explorer.subject import Subject
 from tapemagic.formula import Symbol
+from tapemagic.numbers import in_dtype
 from tapemagic.options import GradError
 from tapemagic.trace import Array
 
@@ -23,7 +24,7 @@ GRID = 241  # points that are looked at for where the target is finite
 
 @dataclass(frozen=True)
 class Slider:
-    """One entry of a source, with its range."""
+    """One entry of a source, its recorded value and its range."""
 
     symbol: Symbol
     value: float
@@ -99,10 +100,10 @@ def sliders(subject: Subject, asked: Sequence[tuple[str, str]]) -> Sliders:
     for symbol in inputs_of(equations):
         value = float(equations.values[symbol.name][symbol.index])
         dtype = dtypes.get(symbol.name.text, equations.dtype)
-        plain = Slider(symbol, value, dtype, ranges.around(value))
+        plain = Slider(symbol, in_dtype(value, dtype), dtype, ranges.around(value))
         text = texts.get(plain.text, texts.get(symbol.name.text))
         if text is not None:
-            plain = Slider(symbol, value, dtype, ranges.read(text, plain.text, value))
+            plain = replace(plain, range=ranges.read(text, plain.text, value))
         found.append(plain)
     known = [*dict.fromkeys(s.symbol.name.text for s in found), *(s.text for s in found)]
     for name in texts:
@@ -116,11 +117,10 @@ def sliders(subject: Subject, asked: Sequence[tuple[str, str]]) -> Sliders:
 
 
 def grid(slider: Slider, count: int = GRID) -> Array:
-    """Points over a slider's range, in its scale."""
-    low, high = slider.range.low, slider.range.high
-    if slider.range.scale == "log":
-        return np.geomspace(low, high, count)
-    return np.linspace(low, high, count)
+    """Points over a slider's range, in its scale, as its dtype holds them."""
+    spaced = np.geomspace if slider.range.scale == "log" else np.linspace
+    found = spaced(slider.range.low, slider.range.high, count)
+    return np.array([in_dtype(float(x), slider.dtype) for x in found])
 
 
 def stops(slider: Slider, count: int) -> Array:

@@ -55,8 +55,9 @@ class Trial:
                 if time.perf_counter() - began > SECONDS:
                     return self._doubt(", and the cell takes too long to be compared")
                 if not self._agrees(rerun, moved(self.sliders.point, place, float(x))):
-                    where = f" ({self._suspicion})" if self.unknown else ""
-                    return f"The recorded path does not hold everywhere{where}.", False
+                    if not self.unknown:
+                        return "Elsewhere the cell gives something else than the formula.", False
+                    return f"The recorded path does not hold everywhere ({self._suspicion}).", False
         return "", True
 
     def _doubt(self, why: str) -> tuple[str, bool]:
