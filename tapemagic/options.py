@@ -152,6 +152,9 @@ def parse(line: str) -> Options:
     queue = words(line)
     while queue:
         word = queue.pop(0)
+        if not _is_option(word) and "explore" in given and "=" in word:
+            given["explore"] += _ranges([word])  # type: ignore[operator]
+            continue
         if not _is_option(word):
             wrt += [_expression(_unquoted(part), "WRT") for part in split(_unquoted(word), ",")]
             continue

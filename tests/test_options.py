@@ -53,6 +53,7 @@ READ: list[tuple[str, dict[str, object]]] = [
     ("--explore", {"explore": ()}),
     ("--explore x", {"explore": (), "wrt": ("x",)}),
     ("--explore x=(-3,3,.1) y=(0, 1)", {"explore": (("x", "(-3,3,.1)"), ("y", "(0, 1)"))}),
+    ("--explore -n 2 x=(0,1)", {"explore": (("x", "(0,1)"),), "order": 2}),
     ("--explore=x=(0,1) z", {"explore": (("x", "(0,1)"),), "wrt": ("z",)}),
     ('--seed "tf.ones(3)"', {"seed": "tf.ones(3)"}),
     ("--seed=[1.,2.]", {"seed": "[1.,2.]"}),
