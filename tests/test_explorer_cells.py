@@ -272,6 +272,16 @@ def test_the_table_runs_op_by_op_where_it_must(cells: Cells) -> None:
     np.testing.assert_allclose(table["d"][0], 2 + 4 * x, rtol=1e-5, atol=1e-5)
 
 
+def test_a_table_cut_short_has_the_recorded_point(
+    cells: Cells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tapemagic.explorer.table.SECONDS", 0.0)
+    body = "x = tf.constant(0.7)\nv = tf.sort(tf.stack([x, 0.0, x**2]))\ny = v[1] + 2*v[2]"
+    payload = cells.payload("x --explore x=(-3,3)", body)
+    assert payload["program"] is None and len(payload["table"]["x"]) < 9
+    assert payload["sources"][0]["value"] in payload["table"]["x"]
+
+
 # -- branches ------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,8 @@
 """A table of TensorFlow's own values: the recorded ops run again, for many points at once.
 
 It checks the page's program, and stands in for it where there is none. Ops that work entry by
-entry take all points in one call; else the points go one after the other, while time lasts.
+entry take all points in one call; else the points go one after the other, the recorded one first,
+while time lasts.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def tabulate(replay: Replay, points: Array, order: int) -> Table:
         if replay.elementwise:
             rows = [np.broadcast_to(row, points.shape) for row in _rows(replay.run, x, order)]
         else:
-            places = bisecting(len(points))
+            recorded = int(np.argmin(np.abs(points - replay.sources[0].data)))
+            places = list(dict.fromkeys([recorded, *bisecting(len(points))]))
             done, found = _one_by_one(replay.run, [x[i] for i in places], order)
             chosen = np.argsort(places[:done])
             points = points[np.asarray(places[:done])[chosen]]
