@@ -19,8 +19,8 @@ from lab import CONTRAST, choose, chromium, environment, number, serving
 pytestmark = pytest.mark.browser
 
 SLOW = 90_000  # ms; TensorFlow takes its time to load
-ONE, TWO, BRANCH, KERNEL, ENTRY, BAD, LONG = range(7)  # the explorers of the notebook
-WIDGET = 8  # the cell that shows one by itself
+ONE, TWO, BRANCH, KERNEL, ENTRY, BAD, LONG, NAMED = range(8)  # the explorers of the notebook
+WIDGET = 9  # the cell that shows one by itself
 CELLS = [
     "%load_ext tapemagic\nimport json\nimport tensorflow as tf",
     "%%grad x -n 2 --explore x=(-3,3,.05) -o one\nx = tf.constant(2.0)\ny = 2*x**3 + 5*x**2 + 3*x",
@@ -38,6 +38,9 @@ CELLS = [
     "if float(d) > 1.5:\n    raise ValueError('too far')",
     "%%grad u --explore u=(.2,.9)\nu = tf.constant(0.5)\nv = u\n"
     "for _ in range(17):\n    v = v * tf.sin(v + u)",
+    "%%grad learning_rate_of_all_layers --explore\n"
+    "learning_rate_of_all_layers = tf.Variable(0.01)\n"
+    "total_regularised_loss = tf.exp(-learning_rate_of_all_layers)",
     "one.widget",
     # What TensorFlow says at the points that the kernel knows of.
     """\
@@ -588,8 +591,8 @@ def test_run_again_leaves_nothing_behind(page: Any) -> None:
     _ran(page, int(last.strip("[]:")) + 20)
     _explorer(page, BRANCH)
     page.wait_for_function(
-        "() => globalThis[Symbol.for('tapemagic')].models.size === 7"
-        " && document.querySelectorAll('.tapemagic-explorer').length === 7"
+        "() => globalThis[Symbol.for('tapemagic')].models.size === 8"
+        " && document.querySelectorAll('.tapemagic-explorer').length === 8"
     )
     explorer = _explorer(page, ONE)
     explorer.locator("input[type=range]").first.focus()
@@ -667,6 +670,14 @@ def test_exported_page_lives(exported: Any) -> None:
     _explorer(exported, BRANCH).locator("input[type=range]").first.focus()
     exported.keyboard.press("Home")
     assert _shown(_explorer(exported, BRANCH))[0] == -2
+
+
+def test_long_names_have_room(exported: Any) -> None:
+    explorer = _explorer(exported, NAMED)
+    value, slope = (item.bounding_box() for item in explorer.locator(".item:visible").all())
+    number = explorer.locator(".item .digits").first.bounding_box()
+    assert number["x"] + number["width"] <= value["x"] + value["width"]
+    assert slope["y"] >= value["y"] + value["height"] or slope["x"] >= value["x"] + value["width"]
 
 
 def test_a_derivation_of_another_point_is_dimmed(exported: Any) -> None:

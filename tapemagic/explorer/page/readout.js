@@ -26,6 +26,14 @@ export class Readout {
     this.plane = model.count === 2 ? h("div", { class: "plane digits" }) : null;
     const list = this.items.map(({ element }) => element);
     this.element = h("div", { class: "readout" }, ...list, this._secant(), this.plane);
+    this.element.style.setProperty("--item", `${this._room()}em`);
+  }
+
+  /** Room for the longest name, a fraction being set smaller, and for a number; the same for all. */
+  _room() {
+    const { target, sources } = this.model;
+    const fractions = sources.map(({ text }) => 0.7 * text.length);
+    return 8 + 0.5 * Math.max(target.text.length, ...fractions);
   }
 
   _add(name, axis, order, read) {

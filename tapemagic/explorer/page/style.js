@@ -35,7 +35,7 @@ export const STYLE = `
 [hidden] { display: none !important; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 
-.readout { display: grid; grid-template-columns: repeat(auto-fill, minmax(194px, 1fr)); gap: 2px 10px; align-items: center; min-height: 52px; padding: 0 4px 4px; font-size: 20px; max-width: 960px; }
+.readout { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, max(194px, var(--item))), 1fr)); gap: 2px 10px; align-items: center; min-height: 52px; padding: 0 4px 4px; font-size: 20px; max-width: 960px; }
 .item { display: inline-flex; align-items: center; gap: 7px; }
 .item .digits { white-space: nowrap; }
 .item .math math { font-size: 22px; }
@@ -132,7 +132,7 @@ th:first-child, td:first-child { min-width: 3em; }
 .formulas.elsewhere { opacity: .35; }
 .formulas .caption { margin: 4px 0 8px; color: var(--quiet); }
 @media (max-width: 480px) {
-  .readout { grid-template-columns: repeat(auto-fill, minmax(156px, 1fr)); font-size: 17px; } .item .math math { font-size: 18px; } .swatch { width: 14px; } .control { gap: 6px; } input.number { width: 6em; } .check, .message { min-height: 2.9em; }
+  .readout { grid-template-columns: repeat(auto-fill, minmax(min(100%, max(156px, var(--item))), 1fr)); font-size: 17px; } .item .math math { font-size: 18px; } .swatch { width: 14px; } .control { gap: 6px; } input.number { width: 6em; } .check, .message { min-height: 2.9em; }
 }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; animation: none !important; } }
 `;
