@@ -37,6 +37,8 @@ export class Model {
     const pieces = payload.pieces?.length ? payload.pieces : [payload];
     for (const piece of pieces) this.add(piece);
     this.exact = this.pieces.some(({ program }) => program instanceof Program);
+    this.start = this.held(this.sources.map(({ value }) => value));
+    this.sources.forEach((source, k) => (source.value = this.start[k]));
   }
 
   get count() {
@@ -53,10 +55,6 @@ export class Model {
   learn(answer) {
     const { wish } = answer;
     this.remote.learn({ ...answer, wish: { ...wish, point: this.held(wish.point) } });
-  }
-
-  get start() {
-    return this.sources.map(({ value }) => value);
   }
 
   /** The point as the sources' dtypes hold it. */
