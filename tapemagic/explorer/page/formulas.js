@@ -51,9 +51,17 @@ export class Formulas {
     this.resting = setTimeout(() => this._rest(), REST);
   }
 
-  /** The point rests: all rows follow. */
+  /** The point rests: all rows follow, and a text longer than any at the sliders' stops gets its
+   * room. */
   _rest() {
-    for (const row of this.rows.values()) this._fill(row);
+    for (const row of this.rows.values()) {
+      this._fill(row);
+      const outgrown = row.movers ? row.slots.filter(({ used, room }) => used > room) : [];
+      if (!outgrown.length) continue;
+      for (const slot of outgrown) keepRoom(slot, [slot.element.textContent]);
+      for (const { element } of row.movers) element.style.transform = "";
+      this._align(row);
+    }
   }
 
   /** The lines may break elsewhere. */
