@@ -41,7 +41,7 @@ STYLE = """\
 .tapemagic .tapemagic-number{padding-left:1em;text-align:right}
 .tapemagic .tapemagic-source{opacity:.7;font-size:.85em;padding-left:.6em;cursor:help}
 .tapemagic .tapemagic-note,.tapemagic .tapemagic-fold{grid-column:1/-1;margin:.1em 0}
-.tapemagic .tapemagic-note{display:flex;gap:.6em;max-width:48em}
+.tapemagic .tapemagic-note{display:flex;gap:.6em;max-width:min(48em,96cqw)}
 .tapemagic .tapemagic-mark{flex:none;min-width:1em;font-weight:700}
 .tapemagic .tapemagic-code{grid-column:1/-1;margin:.2em 0 .4em 1.6em;padding:.3em .6em;
  width:max-content;max-width:100%;overflow-x:auto;background:#8882;color:inherit;
@@ -54,8 +54,16 @@ STYLE = """\
  background:linear-gradient(currentColor,currentColor) 0 0/.35em .08em,
  linear-gradient(currentColor,currentColor) 100% 0/.35em .08em,
  linear-gradient(currentColor,currentColor) 0 100%/.35em .08em,
- linear-gradient(currentColor,currentColor) 100% 100%/.35em .08em;background-repeat:no-repeat}
+ linear-gradient(currentColor,currentColor) 100% 100%/.35em .08em;background-repeat:no-repeat;
+ print-color-adjust:exact}
+@media (forced-colors:active){.tapemagic .tapemagic-matrix{forced-color-adjust:none;
+ color:CanvasText}}
 .tapemagic .tapemagic-cases mtd{text-align:left}
+@media (max-width:36em){.tapemagic .tapemagic-rows{row-gap:.3em;
+ grid-template-columns:max-content minmax(min-content,1fr) repeat(2,max-content)}
+.tapemagic .tapemagic-label{grid-column:1/-1}.tapemagic .tapemagic-label:empty{display:none}
+.tapemagic .tapemagic-whole{grid-column:1/3}
+.tapemagic .tapemagic-fold>.tapemagic-rows{margin-left:0}}
 .tapemagic .tapemagic-copy{display:inline-block!important;font:inherit;font-size:.8em;
  color:inherit;background:transparent;border:1px solid currentColor;border-radius:.3em;
  padding:.1em .6em;margin:.4em 0 .1em;opacity:.7;cursor:pointer}
@@ -115,7 +123,8 @@ def _attribute(text: str) -> str:
 def _section(section: d.Section) -> str:
     parts = [escape(section.title)] if section.title else []
     parts += [formula(section.heading)] if section.heading else []
-    title = f'<div class="tapemagic-title">{" ".join(parts)}</div>\n' if parts else ""
+    heading = '<div class="tapemagic-title" role="heading" aria-level="4">'
+    title = f"{heading}{' '.join(parts)}</div>\n" if parts else ""
     return title + _items(section.items)
 
 
