@@ -1,8 +1,8 @@
 /** A row for one source: name, slider, number box, play, reset. */
 
-import { h, s } from "./dom.js";
+import { h, s, set } from "./dom.js";
 import { parseNumber } from "./numbers.js";
-import { shown } from "./words.js";
+import { aloud, shown } from "./words.js";
 
 const SWEEP = 8000; // ms from one end to the other
 const FEW = 100; // steps where the given one makes no sense
@@ -62,6 +62,7 @@ export class Control {
       max: this.steps.last,
       step: 1,
       oninput: () => this._slid(),
+      onblur: () => this.say(this.told),
     });
     this.box = h("input", {
       type: "text",
@@ -75,9 +76,7 @@ export class Control {
       onkeydown: (event) => event.key === "Escape" && this._restore(),
     });
     this.form = h("form", { onsubmit: (event) => event.preventDefault() }, this.box);
-    this.play = iconButton(`play ${source.text}`, PLAY, () => this.toggle(), {
-      "aria-pressed": "false",
-    });
+    this.play = iconButton(`play ${source.text}`, PLAY, () => this.toggle());
     const reset = iconButton(
       `reset ${source.text} to ${shown(model, axis, source.value)}`,
       RESET,
@@ -104,14 +103,16 @@ export class Control {
     this._restore();
   }
 
-  /** What the slider says to a screen reader. */
+  /** What the slider says to a screen reader that comes to it; while it moves, its value. */
   say(text) {
-    this.slider.setAttribute("aria-valuetext", text);
+    this.told = text;
+    if (text && !this.slider.matches(":focus")) this.slider.setAttribute("aria-valuetext", text);
   }
 
   /** By its attribute: to set the value moves a selection, which every editor of a page hears. */
   _restore() {
     const text = shown(this.model, this.axis, this.value);
+    this.slider.setAttribute("aria-valuetext", aloud(text));
     this.box.setAttribute("value", text);
     if (this.box.value !== text) this.form.reset(); // something was typed
     this.box.removeAttribute("aria-invalid");
@@ -155,18 +156,18 @@ export class Control {
     cancelAnimationFrame(this.playing);
     clearTimeout(this.playing);
     this.playing = 0;
-    this._shows(PLAY, "play", "false");
+    this._shows(PLAY, "play");
   }
 
-  _shows(path, word, pressed) {
+  _shows(path, word) {
     this.play.querySelector("path").setAttribute("d", path);
-    this.play.setAttribute("aria-pressed", pressed);
-    this.play.setAttribute("aria-label", `${word} ${this.model.sources[this.axis].text}`);
+    const label = `${word} ${this.model.sources[this.axis].text}`;
+    set(this.play, { "aria-label": label, title: label });
   }
 
   /** To and fro; in coarse steps, twice a second, for those who want no motion. */
   _start() {
-    this._shows(PAUSE, "pause", "true");
+    this._shows(PAUSE, "pause");
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     let way = 1;
     let share = this.steps.place(this.value) / this.steps.last;

@@ -3,6 +3,7 @@
 import { Descent } from "./descent.js";
 import { h, setText } from "./dom.js";
 import { brief } from "./numbers.js";
+import { aloud } from "./words.js";
 
 const ROWS = 6;
 const RATES = [-4, 1]; // decades
@@ -32,8 +33,8 @@ export class DescentBox {
     this.words = h("p", { class: "words", "aria-live": "polite" }, this.descent.words());
     this.body = h("tbody");
     this.element = h(
-      "section",
-      { class: "descent-box", "aria-label": "gradient descent" },
+      "div",
+      { class: "descent-box", role: "group", "aria-label": "gradient descent" },
       h("div", { class: "row" }, rate, momentum),
       this.buttons,
       this.words,
@@ -43,10 +44,10 @@ export class DescentBox {
   }
 
   _slider(name, min, max, step, start, put) {
-    const output = h("output", { class: "digits" }, put(start));
+    const output = h("span", { class: "digits", "aria-hidden": "true" });
     const change = () => {
       setText(output, put(Number(input.value)));
-      input.setAttribute("aria-valuetext", output.textContent);
+      input.setAttribute("aria-valuetext", aloud(output.textContent));
     };
     const input = h("input", {
       type: "range",
@@ -57,6 +58,7 @@ export class DescentBox {
       oninput: change,
       "aria-label": name,
     });
+    change();
     return h("label", { class: "small-control" }, h("span", {}, name), input, output);
   }
 
@@ -116,7 +118,7 @@ export class DescentBox {
         ),
       );
     });
-    while (rows.length < ROWS) rows.push(h("tr", {}, h("td", {}, " ")));
+    while (rows.length < ROWS) rows.push(h("tr", { "aria-hidden": "true" }, h("td", {}, " ")));
     this.body.replaceChildren(...rows);
   }
 }

@@ -38,8 +38,40 @@ function bend(second) {
   return second > 0 ? ", curving upwards" : ", curving downwards";
 }
 
+const POWER = /·?10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)/g;
+const DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** Numbers as a voice says them: what is raised would be read as digits of their own, or not. */
+export function aloud(text) {
+  return text
+    .replace(POWER, (whole, raised) => {
+      const power = [...raised].map((sign) => (sign === "⁻" ? "−" : DIGITS.indexOf(sign))).join("");
+      return `${whole.startsWith("·") ? " times " : ""}10 to the ${power}`;
+    })
+    .replaceAll("∞", "infinity")
+    .replace(/\bnan\b/g, "not a number")
+    .replaceAll("−", "minus ");
+}
+
+/** From where to where an axis goes. */
+export function inView({ text }, range) {
+  return aloud(`${text} from ${range.map((end) => brief(end, 3)).join(" to ")}`);
+}
+
+/** Between what a picture's heights lie. */
+export function heightsOf(values) {
+  const known = values.filter(Number.isFinite);
+  if (!known.length) return "nothing known";
+  const ends = [known.reduce((a, b) => Math.min(a, b)), known.reduce((a, b) => Math.max(a, b))];
+  return aloud(`heights from ${ends.map((end) => brief(end, 3)).join(" to ")}`);
+}
+
 /** A sentence or two for a screen reader. */
 export function spoken(model, state) {
+  return aloud(told(model, state));
+}
+
+function told(model, state) {
   const where = model.sources.map(({ text }, k) => `${text} = ${shown(model, k, state.point[k])}`);
   const target = model.target.text;
   const told = (value, figures) => brief(inDtype(value, model.sources[0].dtype), figures);
