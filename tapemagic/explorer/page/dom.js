@@ -28,6 +28,12 @@ export function m(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(MATHML, tag), attributes, children);
 }
 
+/** A short piece of the line of this name, for a legend. */
+export function swatch(name) {
+  const line = s("line", { class: `curve ${name}`, x1: 2, x2: 28, y1: 4, y2: 4 });
+  return s("svg", { class: "swatch", viewBox: "0 0 30 8", "aria-hidden": "true" }, line);
+}
+
 /** Attributes set anew. */
 export function set(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);

@@ -17,7 +17,9 @@ import { sentence, shown, spoken } from "./words.js";
 
 const LIGHT = 60; // numbers of a derivation that is brought to life at once
 const SPEAK = 700; // ms of rest before the point is told
-const NARROW = 760; // px, where the tangent plane needs two lines
+const WIDE = [860, 1100, 860]; // px of the picture at most: one source, two, more
+const TEXT = 16; // px of the font that goes with these
+const LONG = 4; // letters of a source's name that stands above its slider on a phone
 const ASK = 2000; // ms until an unanswered question may be asked again
 const BUSY = "The kernel is busy: the point moves when it answers.";
 const GONE = "The kernel computes each point here: run the cell to move it";
@@ -28,7 +30,7 @@ export class Explorer {
   constructor(element, payload, options = {}) {
     Object.assign(this, { element, options, listeners: new Set(), following: [] });
     this.model = new Model(payload);
-    this.point = this.model.held(this.model.start);
+    this.point = [...this.model.start];
     this.checker = new Checker(this.model);
     this.formulas = new Formulas(this.model);
     this.request = oncePerFrame(() => this.render());
@@ -79,8 +81,10 @@ export class Explorer {
     const width = this._room();
     if (width < 50) return; // not shown
     this.width = width;
-    this.root.classList.toggle("narrow", width < NARROW);
-    this.view.resize(Math.min(width, this.model.count === 2 ? 1100 : 860));
+    const unit = parseFloat(getComputedStyle(this.root).fontSize) / TEXT;
+    const picture = Math.min(width, unit * WIDE[Math.min(this.model.count, 3) - 1]);
+    this.root.style.setProperty("--picture", `${picture}px`);
+    this.view.resize(picture, unit);
     this.formulas.resize(width);
     this.render();
   }
@@ -107,8 +111,7 @@ export class Explorer {
       { class: "explorer", role: "group", "aria-label": `explore ${model.target.text}` },
       this.readout.element,
       this.stage,
-      h("div", { class: "controls" }, ...this.controls.map((control) => control.element)),
-      this.switches.seconds,
+      this._sliders(),
       this.told,
       this.switches.element,
       this.switches.extra,
@@ -118,6 +121,13 @@ export class Explorer {
       this.live,
     );
     this._enter();
+  }
+
+  _sliders() {
+    const worded = this.model.sources.some(({ text }) => text.length > LONG);
+    const rows = this.controls.map((control) => control.element);
+    const kind = worded ? "controls worded" : "controls";
+    return h("div", { class: kind }, ...rows, this.switches.seconds);
   }
 
   /** The check of the point, in the room that the longest words need. */
@@ -244,9 +254,8 @@ export class Explorer {
     this.speaking = setTimeout(() => {
       const text = spoken(this.model, state);
       setText(this.live, text);
-      this.controls.forEach((control, axis) =>
-        control.say(axis === 0 || this.model.count > 1 ? text : ""),
-      );
+      for (const control of this.controls) control.say(text);
+      if (this.width) this.view.describe(text);
     }, SPEAK);
   }
 

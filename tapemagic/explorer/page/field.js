@@ -2,7 +2,7 @@
 
 import { contour, levelsOf } from "./contours.js";
 import { h, s } from "./dom.js";
-import { brief } from "./numbers.js";
+import { tickText } from "./numbers.js";
 
 const BLUE = [0, 114, 178];
 const UNKNOWN = [128, 128, 128, 90];
@@ -19,7 +19,7 @@ export function tint(values, pieces, n) {
   const image = brush.createImageData(n, n);
   values.forEach((value, k) => {
     const share = Math.max(0, Math.min(1, (value - low) / (high - low || 1)));
-    const colour = [...BLUE, Number.isFinite(value) ? 12 + 110 * share : 0];
+    const colour = [...BLUE, Number.isFinite(value) ? 12 + 88 * share : 0];
     const row = n - 1 - Math.floor(k / n);
     image.data.set(pieces[k] < 0 ? UNKNOWN : colour, 4 * (row * n + (k % n)));
   });
@@ -46,7 +46,7 @@ export function contourLines(values, n, panel) {
     const place = labelPlace(places, panel.box, labels);
     if (place === null) continue;
     labels.push(place);
-    marks.push(s("text", { x: place[0], y: place[1] + 5, "text-anchor": "middle" }, brief(level)));
+    marks.push(s("text", { x: place[0], y: place[1] + 5, "text-anchor": "middle" }, tickText(level)));
   }
   return marks;
 }
@@ -58,7 +58,7 @@ function labelPlace(places, { left, top, width, height }, taken) {
     x > left + 34 &&
     x < left + width - 34 &&
     y > top + 30 &&
-    y < top + height - 26 &&
+    y < top + height - 44 &&
     !taken.some(([a, b]) => Math.abs(a - x) < 64 && Math.abs(b - y) < 30);
   return [...places.slice(half), ...places.slice(0, half)].find(free) ?? null;
 }

@@ -1,11 +1,22 @@
-/** Pointers on a panel: dragging a handle or the ground, tapping, hovering, the wheel, two fingers. */
+/**
+ * Pointers and keys on a panel: dragging a handle or the ground, tapping, hovering, the wheel, two
+ * fingers; arrows, + and −, 0.
+ */
 
 const NEAR = 26; // pixels
+const STRIDE = 40;
+const ARROWS = {
+  ArrowLeft: [STRIDE, 0],
+  ArrowRight: [-STRIDE, 0],
+  ArrowUp: [0, STRIDE],
+  ArrowDown: [0, -STRIDE],
+};
+export const CLOSER = 0.7; // of what is seen, after a step of the zoom
 
 /**
  * @param {SVGElement} svg
  * @param {object} does  handles(): [{x, y, move(px, py)}] in pixels; pan(dx, dy); tap(px, py);
- *   hover(px, py) with NaN when the pointer leaves; zoom(factor, px, py)
+ *   hover(px, py) with NaN when the pointer leaves; zoom(factor, px, py); fit()
  */
 export function gestures(svg, does) {
   const down = new Map();
@@ -53,6 +64,16 @@ export function gestures(svg, does) {
     event.preventDefault();
     does.zoom(Math.exp(Math.max(-50, Math.min(50, event.deltaY)) * 0.006), ...at(event));
   };
+  const key = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key in ARROWS) does.pan(...ARROWS[event.key]);
+    else if (event.key === "+" || event.key === "=") does.zoom(CLOSER);
+    else if (event.key === "-") does.zoom(1 / CLOSER);
+    else if (event.key === "0") does.fit();
+    else return;
+    event.preventDefault();
+  };
+  svg.addEventListener("keydown", key);
   svg.addEventListener("touchstart", touch, { passive: false }); // what holds a handle scrolls nothing
   svg.addEventListener("pointerdown", press);
   svg.addEventListener("pointermove", move);

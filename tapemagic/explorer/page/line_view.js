@@ -7,7 +7,7 @@ import { gestures } from "./gestures.js";
 import { brief } from "./numbers.js";
 import { Panel } from "./panel.js";
 import { isWide } from "./scale.js";
-import { derivativeName } from "./words.js";
+import { aloud, derivativeName, heightsOf, inView } from "./words.js";
 
 const SAMPLES = 480;
 
@@ -41,8 +41,9 @@ export class LineView {
     this.dot = this._mark("circle", { class: "dot", r: 9 });
     this.tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
     this.below = h("div", { class: "below" });
-    this.element = h("div", { class: "line-view" }, this.main.svg, this.tip, this.below);
-    this.main.svg.setAttribute("tabindex", "-1");
+    const parts = [this.main.svg, this.main.keys, this.tip, this.below];
+    this.element = h("div", { class: "line-view" }, ...parts);
+    this.main.focusable();
     this._listen(this.main);
     this.fit();
   }
@@ -76,6 +77,10 @@ export class LineView {
       tap: (px, py) => panel.contains(px, py) && this.does.move(there(px)),
       hover: (px, py) => this._hover(panel.contains(px, py) ? px : NaN),
       zoom: (factor, px, py) => this.zoom(factor, px, py),
+      fit: () => {
+        this.fit();
+        this.does.view?.();
+      },
     });
   }
 
@@ -141,11 +146,12 @@ export class LineView {
     this.does.view?.();
   }
 
-  resize(width) {
-    this.width = width;
-    const high = this.height || Math.round(Math.max(230, Math.min(350, 0.46 * width)));
-    this.main.resize(width, high, this.panels.length === 0);
-    this.panels.forEach(({ panel }, k) => panel.resize(width, 132, k === this.panels.length - 1));
+  resize(width, unit) {
+    Object.assign(this, { width, unit });
+    const last = this.panels.length;
+    const high = this.height || Math.round(Math.max(230, Math.min(350 * unit, 0.46 * width)));
+    this.main.resize(width, high, unit, last === 0);
+    this.panels.forEach(({ panel }, k) => panel.resize(width, 132 * unit, unit, k === last - 1));
     this.stale = true;
   }
 
@@ -156,7 +162,7 @@ export class LineView {
     this.on.derivatives = new Set(orders);
     this.panels = [...orders].sort().map((order) => this._panelOf(order));
     this.below.replaceChildren(...this.panels.map(({ panel }) => panel.svg));
-    if (this.width) this.resize(this.width);
+    if (this.width) this.resize(this.width, this.unit);
   }
 
   _panelOf(order) {
@@ -207,17 +213,23 @@ export class LineView {
         ? [state.value]
         : [];
     this.shownHeights = this.heights ?? fittingRange(columns[0], also);
-    this.main.show(this.range, this.shownHeights);
+    const heights = this.panels.map(({ order }) => fittingRange(columns[order]));
+    const begin = Math.max(
+      this.main.begins(this.shownHeights),
+      ...this.panels.map(({ panel }, k) => panel.begins(heights[k])),
+    );
+    this.main.show(this.range, this.shownHeights, begin);
+    this.values = columns[0];
     this.draws.curve.setAttribute("d", this.main.path(graph.segments));
     const slope = columns[1]
       ? trace(xs, columns[1], pieces, this._probe(state.point, 1))
       : { jumps: [] };
     const value = (x) => this._probe(state.point, 0)(x)[0];
     this.main.layer.ground.replaceChildren(...groundMarks(this.main, graph, slope, value));
-    this.panels.forEach(({ order, panel, line }) => {
+    this.panels.forEach(({ order, panel, line }, k) => {
       const found =
         order === 1 ? slope : trace(xs, columns[order], pieces, this._probe(state.point, order));
-      panel.show(this.range, fittingRange(columns[order]));
+      panel.show(this.range, heights[k], begin);
       line.setAttribute("d", panel.path(found.segments));
     });
   }
@@ -233,6 +245,15 @@ export class LineView {
     this._point(state);
     this._overlays(state);
     if (this.path.length) this._descent();
+  }
+
+  /** The pictures in words; `told` of the point. */
+  describe(told) {
+    const { source, model } = this;
+    this.main.describe(`${inView(source, this.range)}, ${heightsOf(this.values)}. ${told}`);
+    const slopes = model.slopes(this.state, this.axis);
+    for (const { order, panel } of this.panels)
+      panel.describe(`At the point ${aloud(brief(slopes[order - 1] ?? NaN))}.`);
   }
 
   /** What of the kernel's is shown. */

@@ -53,7 +53,7 @@ export class ManyView {
       this.does.move(this.state.point.map((old, k) => (k === axis ? value : old)));
     this.line = new LineView(this.model, axis, { move, view: this.does.view });
     this.stage.replaceChildren(this.line.element);
-    if (this.width) this.resize(this.width);
+    if (this.width) this.resize(this.width, this.unit);
     this.showPath(this.path);
     if (this.state) this.does.view?.();
   }
@@ -66,9 +66,14 @@ export class ManyView {
     this.line.zoom(factor);
   }
 
-  resize(width) {
-    this.width = width;
-    this.line.resize(width);
+  resize(width, unit) {
+    Object.assign(this, { width, unit });
+    this.line.resize(width, unit);
+  }
+
+  /** The picture in words; `told` of the point. */
+  describe(told) {
+    this.line.describe(told);
   }
 
   /** What of the kernel's is shown. */

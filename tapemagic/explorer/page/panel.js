@@ -1,18 +1,25 @@
 /** An SVG panel: two axes with ticks, layers to draw into, data to pixels. */
 
+import { widthOf } from "./compact.js";
 import { cut } from "./curve.js";
-import { s, set } from "./dom.js";
+import { h, s, set } from "./dom.js";
 import { Scale } from "./scale.js";
 
+const KEYS = "Arrow keys move the view, + and − zoom, 0 shows the whole range.";
 const FAR = 5000; // pixels outside the panel at which a line may as well end
 
 export class Panel {
-  /** @param {{xKind?: string, yKind?: string, xName?: string, yName?: string, title: string}} options */
+  /**
+   * @param {{xKind?: string, yKind?: string, xName?: string, yName?: string, title: string}} options
+   *   the title is what there is to see, in words
+   */
   constructor({ xKind = "linear", yKind = "linear", xName = "", yName = "", title }) {
     this.xScale = new Scale(xKind);
     this.yScale = new Scale(yKind);
     this.names = [xName, yName];
-    const clip = `clip-${Math.random().toString(36).slice(2)}`;
+    this.title = title;
+    const own = Math.random().toString(36).slice(2);
+    const clip = `clip-${own}`;
     this.frame = s("rect", { class: "frame" });
     this.window = s("rect", {});
     this.layer = {};
@@ -30,28 +37,52 @@ export class Panel {
       this.frame,
       ...Object.values(this.layer),
     );
+    this.keys = h("div", { class: "tip keys", id: `keys-${own}` }, KEYS); // seen while in focus
   }
 
-  resize(width, height, labelled = true) {
-    const small = width < 480;
-    const box = { left: small ? 54 : 62, right: 12, top: 12, bottom: labelled ? 28 : 10 };
-    this.box = {
-      ...box,
-      width: width - box.left - box.right,
-      height: height - box.top - box.bottom,
-    };
-    this.labelled = labelled;
+  /** The keys reach it. */
+  focusable() {
+    set(this.svg, { tabindex: 0, "aria-describedby": this.keys.id });
+  }
+
+  /** What there is to see by now, for those who do not. */
+  describe(words) {
+    this.svg.setAttribute("aria-label", `${this.title}. ${words}`);
+  }
+
+  /** With texts `unit` times as large as is usual. */
+  resize(width, height, unit, labelled = true) {
+    Object.assign(this, { size: { width, height }, unit, labelled });
+    this.font = `${15 * unit}px ${getComputedStyle(this.svg).fontFamily}`;
     set(this.svg, { width, height, viewBox: `0 0 ${width} ${height}` });
-    const inner = { x: box.left, y: box.top, width: this.box.width, height: this.box.height };
+    this.begin((width < 480 ? 46 : 62) * this.unit);
+  }
+
+  /** The window begins at `left`. */
+  begin(left) {
+    const { width, height } = this.size;
+    const [right, top, bottom] = [12, 12, this.labelled ? 28 * this.unit : 10];
+    this.box = { left, right, top, width: width - left - right, height: height - top - bottom };
+    const inner = { x: left, y: top, width: this.box.width, height: this.box.height };
     set(this.frame, inner);
     set(this.window, inner);
   }
 
-  /** The ranges shown. */
-  show([x0, x1], [y0, y1]) {
-    const { left, top, width, height } = this.box;
-    this.xScale.set(x0, x1, left, width);
+  /** Where the window must begin for the labels of these heights; never back to the left again,
+   * which would be a picture that trembles. */
+  begins([y0, y1]) {
+    const { left, top, height } = this.box;
     this.yScale.set(y0, y1, top + height, -height);
+    this.yTicks = this.yScale.ticks((height > 150 ? 44 : 30) * this.unit);
+    const widths = this.yTicks.map(([, label]) => widthOf(label, this));
+    return Math.ceil(Math.max(left, ...widths.map((width) => width + 10 * this.unit)));
+  }
+
+  /** The ranges shown. */
+  show([x0, x1], heights, begin = this.begins(heights)) {
+    if (begin > this.box.left) this.begin(begin);
+    const { left, width } = this.box;
+    this.xScale.set(x0, x1, left, width);
     this._axes();
   }
 
@@ -103,17 +134,19 @@ export class Panel {
     const grid = [];
     const text = [];
     const bottom = top + height;
-    for (const [value, label] of this.xScale.ticks(84)) {
+    const { unit } = this;
+    for (const [value, label] of this.xScale.ticks(84 * unit)) {
       const x = this.x(value).toFixed(1);
       grid.push(s("path", { d: `M${x} ${top}v${height}`, class: value === 0 ? "axis" : "line" }));
-      const inside = Math.min(x, left + width + this.box.right - 4.3 * label.length); // not cut off
+      const half = widthOf(label, this) / 2;
+      const inside = Math.min(x, left + width + this.box.right - half); // not cut off
       if (this.labelled)
-        text.push(s("text", { x: inside, y: bottom + 20, "text-anchor": "middle" }, label));
+        text.push(s("text", { x: inside, y: bottom + 20 * unit, "text-anchor": "middle" }, label));
     }
-    for (const [value, label] of this.yScale.ticks(height > 150 ? 44 : 30)) {
+    for (const [value, label] of this.yTicks) {
       const y = this.y(value).toFixed(1);
       grid.push(s("path", { d: `M${left} ${y}h${width}`, class: value === 0 ? "axis" : "line" }));
-      text.push(s("text", { x: left - 8, y: Number(y) + 5, "text-anchor": "end" }, label));
+      text.push(s("text", { x: left - 8 * unit, y: Number(y) + 5 * unit, "text-anchor": "end" }, label));
     }
     const [xName, yName] = this.names;
     if (xName && this.labelled) {
@@ -125,7 +158,7 @@ export class Panel {
         ),
       );
     }
-    if (yName) text.push(s("text", { x: left + 8, y: top + 18, class: "name" }, yName));
+    if (yName) text.push(s("text", { x: left + 8, y: top + 18 * unit, class: "name" }, yName));
     this.layer.grid.replaceChildren(...grid);
     this.layer.text.replaceChildren(...text);
   }

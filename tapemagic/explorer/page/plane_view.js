@@ -7,6 +7,7 @@ import { LineView } from "./line_view.js";
 import { brief } from "./numbers.js";
 import { Panel } from "./panel.js";
 import { isWide } from "./scale.js";
+import { heightsOf, inView } from "./words.js";
 
 const GRID = 80;
 
@@ -17,7 +18,7 @@ export class PlaneView {
     const [a, b] = model.sources;
     const title = `contours of ${model.target.text} over ${a.text} and ${b.text}`;
     this.main = new Panel({ xKind: a.scale, yKind: b.scale, xName: a.text, yName: b.text, title });
-    this.main.svg.setAttribute("tabindex", "-1");
+    this.main.focusable();
     const head = s(
       "marker",
       {
@@ -39,6 +40,7 @@ export class PlaneView {
     this.descent = this._mark("path", { class: "descent" });
     this.steps = this._mark("path", { class: "descent-steps" });
     this.cross = this._mark("path", { class: "drop" });
+    this.halo = this._mark("path", { class: "halo" });
     this.arrow = this._mark("path", { class: "arrow", "marker-end": `url(#${head.id})` });
     this.aimed = this._mark("circle", { class: "aimed", r: 9 });
     this.dot = this._mark("circle", { class: "dot", r: 9 });
@@ -49,7 +51,7 @@ export class PlaneView {
     this.element = h(
       "div",
       { class: "plane-view" },
-      h("div", { class: "map" }, this.main.svg, this.tip, this.fineness),
+      h("div", { class: "map" }, this.main.svg, this.main.keys, this.tip, this.fineness),
       h("div", { class: "slices" }, ...slices),
     );
     this._listen();
@@ -85,6 +87,10 @@ export class PlaneView {
       tap: (px, py) => main.contains(px, py) && this.does.move(there(px, py)),
       hover: (px, py) => this._hover(px, py),
       zoom: (factor, px, py) => this.zoom(factor, px, py),
+      fit: () => {
+        this.fit();
+        this.does.view?.();
+      },
     });
   }
 
@@ -117,15 +123,16 @@ export class PlaneView {
     this.does.view?.();
   }
 
-  resize(width) {
+  resize(width, unit) {
     const wide = width >= 720;
     this.element.classList.toggle("wide", wide);
     const own = wide ? Math.round(width * 0.6) : width;
-    this.main.resize(own, Math.round(Math.max(260, Math.min(430, own * 0.8))));
+    const high = Math.round(Math.max(260, Math.min(430 * unit, own * 0.8)));
+    this.main.resize(own, high, unit);
     const rest = wide ? width - own - 12 : width;
     for (const slice of this.slices) {
-      slice.height = wide ? Math.round(this.main.svg.getAttribute("height") / 2 - 4) : 190;
-      slice.resize(rest);
+      slice.height = wide ? Math.round(high / 2 - 4) : 190;
+      slice.resize(rest, unit);
     }
     this.stale = true;
   }
@@ -150,6 +157,7 @@ export class PlaneView {
 
   _retrace() {
     const { main } = this;
+    main.begin(main.begins(this.ranges[1]));
     const [x, y] = this._squared();
     main.show(x, y);
     const xs = main.xScale.samples(GRID);
@@ -163,8 +171,19 @@ export class PlaneView {
     const { left, top, width, height } = main.box;
     set(this.field, { x: left, y: top, width, height });
     this.lines.replaceChildren(...contourLines(columns[0], GRID, main));
+    this.values = columns[0];
     this.steepest = steepness(columns[0], xs, ys);
     if (this.fineness) setText(this.fineness, this._fineness());
+  }
+
+  /** The pictures in words; `told` of the point. */
+  describe(told) {
+    const { xScale, yScale } = this.main;
+    const ends = [xScale, yScale].map(({ low, high }, k) =>
+      inView(this.model.sources[k], [low, high]),
+    );
+    this.main.describe(`${ends.join(", ")}, ${heightsOf(this.values)}. ${told}`);
+    for (const slice of this.slices) slice.describe("");
   }
 
   /** What of the kernel's is shown. */
@@ -214,7 +233,8 @@ export class PlaneView {
     const length = 22 + 100 * Math.min(1, size / this.steepest);
     const drawn = Number.isFinite(now) && now > 0;
     if (drawn) [dx, dy] = [(dx / now) * length, (dy / now) * length];
-    set(this.arrow, { d: drawn ? `M${x} ${y}l${dx} ${dy}` : "M-9 -9" });
+    for (const mark of [this.halo, this.arrow])
+      set(mark, { d: drawn ? `M${x} ${y}l${dx} ${dy}` : "M-9 -9" });
   }
 
   /** The steps of a descent, states with points and values. */

@@ -1,6 +1,6 @@
 /** The numbers above the picture: value and slopes, large, each in the colour of its line. */
 
-import { h, math, setText } from "./dom.js";
+import { h, math, setText, swatch } from "./dom.js";
 import { spelled } from "./numbers.js";
 import { derivativeMarkup } from "./words.js";
 
@@ -25,15 +25,15 @@ export class Readout {
     }
     this.plane = model.count === 2 ? h("div", { class: "plane digits" }) : null;
     const list = this.items.map(({ element }) => element);
-    this.element = h("div", { class: "readout" }, ...list, this._secant(), this.plane);
-    this.element.style.setProperty("--item", `${this._room()}em`);
+    const style = `--letters: ${this._letters()}`;
+    this.element = h("div", { class: "readout", style }, ...list, this._secant(), this.plane);
   }
 
-  /** Room for the longest name, a fraction being set smaller, and for a number; the same for all. */
-  _room() {
+  /** Of the longest name; those of slopes are small. */
+  _letters() {
     const { target, sources } = this.model;
-    const fractions = sources.map(({ text }) => 0.7 * text.length);
-    return 8 + 0.5 * Math.max(target.text.length, ...fractions);
+    const slopes = sources.map(({ text }) => 0.75 * Math.max(text.length, target.text.length));
+    return Math.max(target.text.length, ...(this.items.length > 1 ? slopes : []));
   }
 
   _add(name, axis, order, read) {
@@ -42,11 +42,11 @@ export class Readout {
 
   _item(name, markup, read) {
     const sign = h("span", { class: "relation" }, "=");
-    const value = h("output", { class: "digits" });
+    const value = h("span", { class: "digits" }); // no `output`: it would be told at each frame
     const element = h(
       "div",
       { class: `item ${name}` },
-      h("span", { class: "swatch", "aria-hidden": "true" }),
+      swatch(name),
       math(markup),
       sign,
       value,

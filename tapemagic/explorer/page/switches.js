@@ -2,7 +2,8 @@
 
 import { Control, iconButton } from "./controls.js";
 import { DescentBox } from "./descent_view.js";
-import { h } from "./dom.js";
+import { h, swatch } from "./dom.js";
+import { CLOSER } from "./gestures.js";
 import { derivativeName } from "./words.js";
 
 export class Switches {
@@ -11,12 +12,12 @@ export class Switches {
     const { model, view } = explorer;
     Object.assign(this, { explorer, model, view, second: null });
     this.extra = h("div", { class: "extra" });
-    this.seconds = h("div", { class: "controls" });
+    this.seconds = h("div", { class: "seconds" });
     this.element = h(
       "div",
       { class: "switches row" },
       ...(model.count === 1 ? this._curves() : []),
-      this._switch("gradient descent", "descend", (on) => this._descend(on)),
+      this._switch("gradient descent", "descent", (on) => this._descend(on)),
       this._zooms(),
     );
   }
@@ -33,9 +34,8 @@ export class Switches {
   }
 
   _switch(text, name, change) {
-    const swatch = h("span", { class: "swatch", "aria-hidden": "true" });
     const attributes = { type: "button", class: `button toggle ${name}`, "aria-pressed": "false" };
-    const button = h("button", attributes, swatch, text);
+    const button = h("button", attributes, swatch(name), text);
     button.addEventListener("click", () => {
       const on = button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", String(on));
@@ -117,8 +117,8 @@ export class Switches {
     return h(
       "div",
       { class: "zooms" },
-      button("zoom in", "M10 4v12M4 10h12", () => this.view.zoom(0.7)),
-      button("zoom out", "M4 10h12", () => this.view.zoom(1 / 0.7)),
+      button("zoom in", "M10 4v12M4 10h12", () => this.view.zoom(CLOSER)),
+      button("zoom out", "M4 10h12", () => this.view.zoom(1 / CLOSER)),
       button("show the whole range", corners, () => this.view.fit()),
     );
   }
