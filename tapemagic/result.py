@@ -298,6 +298,8 @@ class Result(Mapping[str, Derivative]):
     def __repr__(self) -> str:
         from tapemagic import text
 
+        if self.view is not None:
+            return str(self.view.text())
         return text.document(self.document)
 
     def _repr_latex_(self) -> str:

@@ -536,6 +536,14 @@ def test_the_bundle_is_live_and_static_at_once(cells: Cells) -> None:
     assert root.tag.endswith("svg") and picture[2] == "y at x = 2 is 42, the slope is 47"
     assert len(root.findall(".//{*}circle")) == 1 and len(root.findall(".//{*}path")) > 5
     assert result.view.identity in script
+    assert "nbconvert --to html" in bundle["text/plain"]  # a terminal has no sliders
+
+
+def test_the_ends_of_the_axis_are_not_cut_off(cells: Cells) -> None:
+    body = "x = tf.constant(2.0)\ny = 1/(1 + x)"
+    root = ET.fromstring(cells.run("x --explore x=(.001,1000)", body).view.svg)
+    ticks = {text.text: float(text.attrib["x"]) for text in root.findall(".//{*}text")}
+    assert ticks["1000"] + 4 * 4 < float(root.attrib["width"])  # half of four digits
 
 
 def test_a_result_may_be_shown_twice_on_a_page(cells: Cells) -> None:

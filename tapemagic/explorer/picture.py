@@ -14,6 +14,7 @@ from tapemagic.numbers import written
 from tapemagic.trace import Array
 
 WIDTH, HEIGHT = 480, 300
+_DIGIT = 8.5  # how wide one is
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 30, 44
 # Apart for colour-blind readers as well, and on a bad projector.
 _CURVE, _TANGENT, _INK, _GRID = "#0072b2", "#d55e00", "#222222", "#dddddd"
@@ -162,7 +163,8 @@ def _axes(across: Axis, up: Axis, panel: Panel) -> str:
     for value in across.ticks:
         x = float(across.place(value))
         parts.append(_line(f"M{x:.1f} {_TOP}V{bottom}", _GRID, 1))
-        parts.append(_text(x, bottom + 16, tick(value)))
+        words = tick(value)
+        parts.append(_text(min(x, WIDTH - _DIGIT * len(words) / 2), bottom + 16, words))
     for value in up.ticks:
         y = float(up.place(value))
         parts.append(_line(f"M{_LEFT} {y:.1f}H{right}", _GRID, 1))

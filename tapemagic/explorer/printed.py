@@ -35,6 +35,7 @@ def _panel(panel: Panel) -> Iterator[str]:
     yield _text(0, _HEIGHT + 12, panel.words, "l")
     if panel.tangent is not None:
         yield from _lines(panel.tangent, across, up, _STEP, "[3]")  # dotted
+    yield r"\thicklines"  # until the picture's end
     yield from _lines(panel.curve, across, up, _STEP, "")
     x, y = float(across.place(panel.point[0])), float(up.place(panel.point[1]))
     if math.isfinite(y):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tapemagic import exposition, html, latex
+from tapemagic import exposition, html, latex, text
 from tapemagic.document import Document, Note, Section
 from tapemagic.explorer import fragment, picture, printed
 from tapemagic.explorer.answers import Answers
@@ -26,6 +26,10 @@ from tapemagic.explorer.table import Table
 from tapemagic.result import Result
 
 PANELS = 4  # of the static picture
+_ELSEWHERE = (
+    "The sliders are in a notebook's page: run the cell in JupyterLab, or open what "
+    "jupyter nbconvert --to html makes of it."
+)
 
 
 @dataclass
@@ -97,6 +101,12 @@ class View:
         live = fragment.live(page, self.svg, self._described, static)
         rest = self._rest()
         return f"{live}\n{html.document(rest, '')}" if rest is not None else live
+
+    def text(self) -> str:
+        """The derivation, and where the rest is."""
+        return text.document(
+            Document((*self.result.document.sections, Section((Note(_ELSEWHERE),))))
+        )
 
     def latex(self) -> str:
         """The picture for print, and the derivation."""
