@@ -68,6 +68,8 @@ STYLE = """\
  color:inherit;background:transparent;border:1px solid currentColor;border-radius:.3em;
  padding:.1em .6em;margin:.4em 0 .1em;opacity:.7;cursor:pointer}
 .tapemagic .tapemagic-copy:hover,.tapemagic .tapemagic-copy:focus-visible{opacity:1}
+@media print{.tapemagic{font-size:.8rem;overflow:visible}
+.tapemagic .tapemagic-copy{display:none!important}}
 """
 
 _COPY = (

@@ -330,6 +330,7 @@ def test_on_paper(browser: Any, exported: str) -> None:
     explorer = _explorer(page, TWO)
     assert not explorer.locator(".controls").is_visible()
     assert not explorer.locator(".switches").is_visible()
+    assert not explorer.locator(".tapemagic-copy").is_visible()
     for left, right, _, _ in _boxes(explorer, "svg.panel"):
         assert left >= 0 and right <= 718
     stroke = explorer.locator("path.tangent").first.evaluate("e => getComputedStyle(e).stroke")

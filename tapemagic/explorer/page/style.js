@@ -161,10 +161,10 @@ th:first-child, td:first-child { min-width: 3em; }
 }
 @media print {
   .explorer { --ground: #fff; --ink: #1b1b1b; --jp-content-font-color1: #1b1b1b; }
-  .controls, .switches, .message, .tip, .descent-box .row, .formulas .tapemagic-copy { display: none !important; }
+  .controls, .switches, .message, .tip, .descent-box .row { display: none !important; }
   .readout, .stage, .item { break-inside: avoid; }
   svg.panel { max-width: 100%; height: auto; }
   .map, .slices { flex: 0 1 auto; min-width: 0; }
-  .formulas { overflow: visible; }
+  .formulas { overflow: visible; } .formulas .tapemagic { font-size: .8em; }
 }
 `;
