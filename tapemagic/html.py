@@ -125,8 +125,14 @@ def _attribute(text: str) -> str:
 def _section(section: d.Section) -> str:
     parts = [escape(section.title)] if section.title else []
     parts += [formula(section.heading)] if section.heading else []
-    heading = '<div class="tapemagic-title" role="heading" aria-level="4">'
-    title = f"{heading}{' '.join(parts)}</div>\n" if parts else ""
+    title = ""
+    if parts:
+        spoken = str(_TEXT.show(section.heading)) if section.heading else ""
+        words = escape(
+            " ".join(filter(None, (section.title, spoken)))
+        )  # not all voices read MathML
+        role = f'role="heading" aria-level="3" aria-label="{words}"'
+        title = f'<div class="tapemagic-title" {role}>{" ".join(parts)}</div>\n'
     return title + _items(section.items)
 
 

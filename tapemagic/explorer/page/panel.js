@@ -5,7 +5,7 @@ import { cut } from "./curve.js";
 import { h, s, set } from "./dom.js";
 import { Scale } from "./scale.js";
 
-const KEYS = "Arrow keys move the view, + and − zoom, 0 shows the whole range.";
+const KEYS = "Arrows move the view, + and − zoom, 0 shows all of it.";
 const FAR = 5000; // pixels outside the panel at which a line may as well end
 
 export class Panel {

@@ -116,7 +116,7 @@ button:hover { border-color: var(--line); }
 .bar { display: grid; grid-column: 1 / -1; grid-template-columns: subgrid; align-items: center; min-height: 2em; cursor: pointer; }
 .bar input { width: 18px; height: 18px; margin: 0; accent-color: var(--tangent); }
 .bar .name { font-style: italic; font-size: 1.125em; white-space: nowrap; } .bar .digits { white-space: nowrap; }
-.track { position: relative; height: 1.125em; overflow: hidden; background: linear-gradient(var(--line), var(--line)) 50% 0 / 1.5px 100% no-repeat var(--soft); print-color-adjust: exact; }
+.track { position: relative; height: 1.125em; overflow: hidden; background: linear-gradient(var(--line), var(--line)) 50% 0 / 1.5px 100% no-repeat var(--soft); }
 .fill { position: absolute; inset: 0; transform-origin: 0 50%; background: var(--tangent); }
 
 .descent-box { margin: 4px; padding: 10px 14px; border: 1.5px solid var(--faint); border-radius: 8px; max-width: var(--picture); }
@@ -162,9 +162,11 @@ th:first-child, td:first-child { min-width: 3em; }
 @media print {
   .explorer { --ground: #fff; --ink: #1b1b1b; --jp-content-font-color1: #1b1b1b; }
   .controls, .switches, .message, .tip, .descent-box .row { display: none !important; }
+  .bar input { visibility: hidden; } .track, .fill { print-color-adjust: exact; }
   .readout, .stage, .item { break-inside: avoid; }
   svg.panel { max-width: 100%; height: auto; }
   .map, .slices { flex: 0 1 auto; min-width: 0; }
   .formulas { overflow: visible; } .formulas .tapemagic { font-size: .8em; }
+  .formulas .slot { width: auto !important; } .formulas .live * { transform: none !important; } /* nothing moves here */
 }
 `;
