@@ -11,7 +11,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from lab import chromium, environment
+from lab import CONTRAST, chromium, environment
 
 pytestmark = pytest.mark.browser
 
@@ -184,6 +184,8 @@ def test_all_that_can_be_used_has_a_name(page: Any) -> None:
     assert any(
         "contours of validation_loss over rate and weight_decay. rate" in n for n in pictures
     )
+    radios = [name for role, name, _ in tree if role == "radio"]
+    assert radios[1:] == ["∂/∂w[1] −60", "∂/∂w[2] 1.2"]  # with the slope, as one sees it
     headings = {name for role, name, _ in tree if role == "heading"}
     assert "Definitions" in headings
     assert sum(role.startswith("MathML") for role, _, _ in tree) > 100
@@ -288,6 +290,35 @@ def test_neighbouring_lines_differ_without_their_colours(page: Any) -> None:
         for other_width, other_dashes in looks[:k]:
             ratio = float(width.removesuffix("px")) / float(other_width.removesuffix("px"))
             assert dashes != other_dashes or not 0.7 < ratio < 1.4
+
+
+LINES = ["curve", "tangent", "order-1", "order-2", "order-3", "taylor", "secant", "path", "line"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_lines_and_texts_stand_out(browser: Any, exported: str, scheme: str) -> None:
+    """By WCAG 3 to 1 for lines, 4.5 to 1 for texts, those in the drawing too."""
+    page = _opened(browser, exported, color_scheme=scheme)
+    if scheme == "dark":  # as a dark theme has it
+        page.evaluate("""() => {
+          document.documentElement.style.setProperty('--jp-layout-color0', '#111');
+          document.documentElement.style.setProperty('--jp-content-font-color1', '#fff');
+          document.body.classList.add('dark');
+        }""")
+    explorer = _explorer(page, ONE)
+    page.wait_for_function(
+        "([e, dark]) => e.matches('.dark') === dark",
+        arg=[explorer.element_handle(), scheme == "dark"],
+    )
+    for name in [*LINES, "ink", "quiet", "good", "bad"]:
+        probe = explorer.evaluate_handle(
+            "(root, name) => root.appendChild(Object.assign(document.createElement('i'),"
+            " { style: `color: var(--${name})` }))",
+            name,
+        )
+        least = 3 if name in LINES else 4.5
+        assert probe.evaluate(CONTRAST) >= least, name
+    page.close()
 
 
 def test_few_colours(browser: Any, exported: str) -> None:

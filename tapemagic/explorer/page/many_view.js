@@ -33,7 +33,6 @@ export class ManyView {
       type: "radio",
       name: `along-${this.model.payload.id}`,
       onchange: () => this.choose(axis),
-      "aria-label": `along ${this.model.sources[axis].text}`,
     });
     const row = h(
       "label",
