@@ -39,12 +39,12 @@ export const STYLE = `
 [hidden] { display: none !important; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 
-.readout { --least: calc(10em + .55em * var(--letters)); display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--least)), 1fr)); gap: 2px 10px; align-items: center; min-height: 2.6em; padding: 0 4px 4px; font-size: 1.25em; max-width: var(--picture); }
-.item { display: inline-flex; align-items: center; gap: .35em; }
+.readout { --least: calc(9.6em + .55em * var(--letters)); display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--least)), 1fr)); gap: 2px 10px; align-items: center; min-height: 2.6em; padding: 0 4px 4px; font-size: 1.25em; max-width: var(--picture); }
+.item { display: inline-flex; align-items: center; gap: .3em; }
 .item .digits { white-space: nowrap; }
 .item .math math { font-size: 1.1em; }
 .plane { grid-column: 1 / -1; font-size: .85em; color: var(--quiet); min-height: 1.5em; white-space: nowrap; overflow-x: auto; overflow-y: hidden; }
-.swatch { flex: none; width: 1.5em; height: .4em; overflow: visible; }
+.swatch { flex: none; width: 1.2em; height: .4em; overflow: visible; }
 .curve { --stroke: var(--curve); } .tangent { --stroke: var(--tangent); }
 .order-1 { --stroke: var(--order-1); } .order-2 { --stroke: var(--order-2); } .order-3 { --stroke: var(--order-3); }
 .taylor { --stroke: var(--taylor); } .secant { --stroke: var(--secant); } .descent { --stroke: var(--path); }
