@@ -112,7 +112,7 @@ button:hover { border-color: var(--line); }
 .stack { display: grid; } .stack > * { grid-area: 1 / 1; } .keep { visibility: hidden; }
 .mark { flex: none; width: 1em; text-align: center; font-weight: 700; color: var(--good); } .mark[data-agrees=false] { color: var(--bad); } .mark[data-agrees=null] { color: inherit; }
 .limits, .hint { margin: 6px 4px; color: var(--quiet); max-width: 46em; }
-.bars { display: grid; grid-template-columns: auto auto minmax(60px, 1fr) minmax(7em, auto); gap: 2px 10px; max-width: var(--picture); padding: 0 4px; }
+.bars { display: grid; grid-template-columns: auto auto minmax(60px, 1fr) 7em; gap: 2px 10px; max-width: var(--picture); padding: 0 4px; }
 .bar { display: grid; grid-column: 1 / -1; grid-template-columns: subgrid; align-items: center; min-height: 2em; cursor: pointer; }
 .bar input { width: 18px; height: 18px; margin: 0; accent-color: var(--tangent); }
 .bar .name { font-style: italic; font-size: 1.125em; white-space: nowrap; } .bar .digits { white-space: nowrap; }
@@ -142,7 +142,7 @@ th:first-child, td:first-child { min-width: 3em; }
 @container (max-width: 760px) { .plane { white-space: normal; min-height: 2.9em; } }
 @container (max-width: 480px) {
   .readout { --least: calc(8.7em + .55em * var(--letters)); font-size: 1em; gap: 2px 6px; } .swatch { width: 1.1em; }
-  .controls, .bars { column-gap: 6px; } input.number { width: 6.5em; } .bar .name { font-size: 1em; } .bars { grid-template-columns: auto auto minmax(40px, 1fr) minmax(6.6em, auto); }
+  .controls, .bars { column-gap: 6px; } input.number { width: 6.5em; } .bar .name { font-size: 1em; } .bars { grid-template-columns: auto auto minmax(40px, 1fr) 6.6em; }
   .worded .control { grid-template-columns: minmax(60px, 1fr) auto auto auto; gap: 2px 6px; } .worded .name { grid-column: 1 / -1; text-align: left; }
   .check, .message { min-height: 2.9em; }
 }
