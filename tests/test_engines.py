@@ -147,7 +147,7 @@ def test_two_sources_and_the_way_down(browser: Browser) -> None:
     assert a > -1
     assert b > 1.5
     assert [a, b, value, *slopes] == near(landscape(a, b))
-    browser.drag(*browser.evaluate(PLACE, TWO, ".switches .descend"), 0, 0)
+    browser.drag(*browser.evaluate(PLACE, TWO, ".switches .descent"), 0, 0)
     browser.drag(*browser.evaluate(PLACE, TWO, ".descent-box .button"), 0, 0)  # one step
     down = [x - 0.1 * slope for x, slope in zip((a, b), slopes)]
     assert shown(browser, TWO) == pytest.approx(landscape(*down), rel=1e-3)

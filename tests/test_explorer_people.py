@@ -279,6 +279,20 @@ def test_larger_where_there_is_room(browser: Any, exported: str) -> None:
     assert sizes[1][0] > 1.2 * sizes[0][0] and sizes[1][1] > 1.2 * sizes[0][1]
 
 
+def test_numbers_keep_their_room_when_they_grow(browser: Any, exported: str) -> None:
+    page = _opened(browser, exported, 1280)
+    slots = _explorer(page, ONE).locator(".formulas .slot:visible")
+    rooms = "found => found.map(e => parseFloat(e.style.width)).filter(Boolean)"
+    page.wait_for_timeout(200)
+    before = slots.evaluate_all(rooms)
+    page.set_viewport_size({"width": 1920, "height": 900})
+    page.wait_for_timeout(300)
+    after = slots.evaluate_all(rooms)
+    assert len(after) >= len(before) > 0
+    assert all(large > 1.15 * small for small, large in zip(before, after))
+    page.close()
+
+
 def test_neighbouring_lines_differ_without_their_colours(page: Any) -> None:
     explorer = _explorer(page, ONE)
     looks = explorer.locator("svg.panel .curves > .curve").evaluate_all(

@@ -19,7 +19,7 @@ const LIGHT = 60; // numbers of a derivation that is brought to life at once
 const SPEAK = 700; // ms of rest before the point is told
 const WIDE = [860, 1100, 860]; // px of the picture at most: one source, two, more
 const TEXT = 16; // px of the font that goes with these
-const LONG = 4; // letters of a source's name that stands above its slider on a phone
+const LONG = 4; // letters; a longer name of a source stands above its slider on a phone
 const ASK = 2000; // ms until an unanswered question may be asked again
 const BUSY = "The kernel is busy: the point moves when it answers.";
 const GONE = "The kernel computes each point here: run the cell to move it";
@@ -85,7 +85,7 @@ export class Explorer {
     const picture = Math.min(width, unit * WIDE[Math.min(this.model.count, 3) - 1]);
     this.root.style.setProperty("--picture", `${picture}px`);
     this.view.resize(picture, unit);
-    this.formulas.resize(width);
+    this.formulas.resize(width, unit);
     this.render();
   }
 

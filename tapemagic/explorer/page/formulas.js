@@ -64,14 +64,16 @@ export class Formulas {
     }
   }
 
-  /** The lines may break elsewhere. */
-  resize(width) {
+  /** The lines may break elsewhere, and letters be larger. */
+  resize(width, unit) {
     if (width === this.width) return;
-    this.width = width;
+    const larger = unit !== this.unit;
+    Object.assign(this, { width, unit });
     if (this.piece === null) return;
     const reserved = [...this.rows.values()].filter((row) => row.movers);
     for (const row of reserved) for (const { element } of row.movers) element.style.transform = "";
-    for (const row of reserved) this._align(row);
+    if (larger) this._reserve(reserved);
+    else for (const row of reserved) this._align(row);
   }
 
   _build(number) {
