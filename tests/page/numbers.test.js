@@ -8,6 +8,7 @@ import {
   inDtype,
   parseNumber,
   spelled,
+  tickText,
   written,
 } from "../../tapemagic/explorer/page/numbers.js";
 import { numberOf } from "../../tapemagic/explorer/page/program.js";
@@ -82,4 +83,5 @@ test("short forms", () => {
     [brief(0.1 + 0.2), brief(1234567), brief(NaN), written(-0)],
     ["0.3", "1235000", "nan", "−0"],
   );
+  assert.equal(tickText(0), "0"); // a contour's
 });

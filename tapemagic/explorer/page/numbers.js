@@ -111,10 +111,11 @@ export function brief(value, figures = 4) {
 
 /** A tick, `step` away from the next: with a power of ten where there would be many zeros. */
 export function tickText(value, step = value) {
+  if (value === 0) return "0";
   const exponent = Math.floor(Math.log10(Math.abs(value)) + 1e-9);
   const figures = Math.max(6, 1 + exponent - Math.floor(Math.log10(Math.abs(step)) + 1e-9));
   const digits = (number) => String(Number(number.toPrecision(figures))).replace("-", "−");
-  if (value === 0 || (exponent > -4 && exponent < 5)) return digits(value);
+  if (exponent > -4 && exponent < 5) return digits(value);
   const lead = digits(value / 10 ** exponent);
   const power = `10${raised(exponent)}`;
   return lead === "1" ? power : lead === "−1" ? `−${power}` : `${lead}·${power}`;
