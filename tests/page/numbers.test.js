@@ -22,6 +22,12 @@ test("numbers are written as Python writes them", () => {
   }
 });
 
+test("a tick alone needs no step, a level between near ones shows it", () => {
+  const texts = [0, -0, 250000000, -1e-5].map((value) => tickText(value));
+  assert.deepEqual(texts, ["0", "0", "2.5·10⁸", "−10⁻⁵"]);
+  assert.equal(tickText(12345.67, 0.01), "12345.67");
+});
+
 test("dtypes round as they should", () => {
   assert.equal(inDtype(0.1, "float32"), Math.fround(0.1));
   assert.equal(inDtype(1 + 2 ** -11, "float16"), 1);

@@ -34,7 +34,9 @@ export function contourLines(values, n, panel) {
   const y = (j) => top + height - (j * height) / (n - 1);
   const marks = [];
   const labels = [];
-  for (const level of levelsOf(values)) {
+  const levels = levelsOf(values);
+  const step = levels.length > 1 ? levels[1] - levels[0] : undefined;
+  for (const level of levels) {
     const parts = contour(values, n, n, level);
     if (!parts.length) continue;
     const places = [];
@@ -46,7 +48,8 @@ export function contourLines(values, n, panel) {
     const place = labelPlace(places, panel.box, labels);
     if (place === null) continue;
     labels.push(place);
-    marks.push(s("text", { x: place[0], y: place[1] + 5, "text-anchor": "middle" }, tickText(level)));
+    const at = { x: place[0], y: place[1] + 5, "text-anchor": "middle" };
+    marks.push(s("text", at, tickText(level, step)));
   }
   return marks;
 }
