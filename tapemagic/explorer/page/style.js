@@ -136,7 +136,7 @@ th:first-child, td:first-child { min-width: 3em; }
 .formulas .live { position: relative; z-index: 0; }
 .formulas.moved [data-recorded] { visibility: hidden; }
 .formulas.still.moved [data-recorded] { visibility: visible; opacity: .62; }
-.formulas.elsewhere { opacity: .35; }
+.formulas.elsewhere { opacity: .6; }
 .formulas .caption { margin: 4px 0 8px; color: var(--quiet); }
 
 @container (max-width: 760px) { .plane { white-space: normal; min-height: 2.9em; } }
