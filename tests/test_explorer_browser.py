@@ -682,7 +682,7 @@ def test_long_names_have_room(exported: Any) -> None:
 
 def test_a_derivation_of_another_point_is_dimmed(exported: Any) -> None:
     explorer = _explorer(exported, BRANCH)
-    for text, opacity in [("6", "0.35"), ("1", "1")]:  # no run has been beyond 3
+    for text, opacity in [("6", "0.6"), ("1", "1")]:  # no run has been beyond 3
         _type(explorer, text)
         _until(explorer, ".formulas", f"getComputedStyle(e).opacity === '{opacity}'")
 
