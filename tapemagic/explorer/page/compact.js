@@ -55,7 +55,8 @@ export function readFonts(slots) {
 export function keepRoom(slot, texts) {
   slot.room = Math.ceil(Math.max(...texts.map((text) => widthOf(text, slot))) + 0.5);
   slot.element.style.width = `${slot.room}px`;
-  if (!slot.fence) return;
+  if (!slot.fence || slot.strut) return;
+  slot.strut = true;
   const row = m("mrow", {});
   slot.element.replaceWith(row);
   row.append(m("mtext", { class: "strut", "aria-hidden": "true" }, "("), slot.element);
