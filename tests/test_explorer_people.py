@@ -285,10 +285,12 @@ def test_numbers_keep_their_room_when_they_grow(browser: Any, exported: str) -> 
     rooms = "found => found.map(e => parseFloat(e.style.width)).filter(Boolean)"
     page.wait_for_timeout(200)
     before = slots.evaluate_all(rooms)
+    struts = _explorer(page, ONE).locator(".formulas .strut").count()
     page.set_viewport_size({"width": 1920, "height": 900})
     page.wait_for_timeout(300)
     after = slots.evaluate_all(rooms)
     assert len(after) >= len(before) > 0
+    assert _explorer(page, ONE).locator(".formulas .strut").count() == struts > 0
     assert all(large > 1.15 * small for small, large in zip(before, after))
     page.close()
 
