@@ -613,7 +613,7 @@ def test_nothing_is_drawn_again_when_the_widget_was_told(page: Any) -> None:
       const watched = { subtree: true, attributes: true };
       new MutationObserver(() => window.drawn++).observe(stage, watched);
     }""")
-    page.wait_for_timeout(500)  # the kernel learns the point a little later
+    page.wait_for_timeout(1000)  # the kernel learns the point a little later, the reader too
     assert page.evaluate("window.drawn") == 0
     page.keyboard.press("ArrowRight")
     _until(explorer, "input.number", "e.value === '−2.9'")

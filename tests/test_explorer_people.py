@@ -124,6 +124,7 @@ def test_the_picture_hears_keys(page: Any) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Shift+Tab")
     assert explorer.locator(".keys").is_visible()
+    assert "At x = 0.1, y is" in panel.get_attribute("aria-label")
     seen = [whole]
     for key in ("+", "ArrowLeft", "ArrowLeft", "ArrowLeft", "ArrowUp", "ArrowUp", "-"):
         page.keyboard.press(key)
@@ -136,6 +137,7 @@ def test_the_picture_hears_keys(page: Any) -> None:
     assert explorer.locator("input.number").input_value() == "0.1"
     page.keyboard.press("Tab")
     assert not explorer.locator(".keys").is_visible()
+    assert "At x" not in panel.get_attribute("aria-label")  # which may move by now
 
 
 # ---- by ear --------------------------------------------------------------------------------------

@@ -104,7 +104,17 @@ export class Explorer {
     this.check = { mark: h("span", { class: "mark", "aria-hidden": "true" }), text: h("span") };
     this.told = h("p", { class: "message", role: "status" });
     this.live = h("div", { class: "unseen", "aria-live": "polite", "aria-atomic": "true" });
-    this.stage = h("div", { class: "stage" }, this.view.element);
+    // Of the point it tells who comes to it, for it must not change while nothing moves.
+    const told = (...words) => this.width && this.view.describe(...words);
+    this.stage = h(
+      "div",
+      {
+        class: "stage",
+        onfocusin: () => told(this.live.textContent),
+        onfocusout: () => told(),
+      },
+      this.view.element,
+    );
     this.switches = new Switches(this);
     this.root = h(
       "div",
@@ -255,7 +265,6 @@ export class Explorer {
       const text = spoken(this.model, state);
       setText(this.live, text);
       for (const control of this.controls) control.say(text);
-      if (this.width) this.view.describe(text);
     }, SPEAK);
   }
 

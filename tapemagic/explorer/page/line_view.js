@@ -7,7 +7,7 @@ import { gestures } from "./gestures.js";
 import { brief } from "./numbers.js";
 import { Panel } from "./panel.js";
 import { isWide } from "./scale.js";
-import { aloud, derivativeName, heightsOf, inView } from "./words.js";
+import { derivativeName, heightsOf, inView } from "./words.js";
 
 const SAMPLES = 480;
 
@@ -232,6 +232,7 @@ export class LineView {
       panel.show(this.range, heights[k], begin);
       line.setAttribute("d", panel.path(found.segments));
     });
+    this.describe();
   }
 
   /** Draw the point, and the curves too if they may be others. */
@@ -247,13 +248,9 @@ export class LineView {
     if (this.path.length) this._descent();
   }
 
-  /** The pictures in words; `told` of the point. */
-  describe(told) {
-    const { source, model } = this;
-    this.main.describe(`${inView(source, this.range)}, ${heightsOf(this.values)}. ${told}`);
-    const slopes = model.slopes(this.state, this.axis);
-    for (const { order, panel } of this.panels)
-      panel.describe(`At the point ${aloud(brief(slopes[order - 1] ?? NaN))}.`);
+  /** The main picture in words; `told` of the point. */
+  describe(...told) {
+    this.main.describe(`${inView(this.source, this.range)}, ${heightsOf(this.values)}`, ...told);
   }
 
   /** What of the kernel's is shown. */

@@ -71,8 +71,8 @@ export class ManyView {
   }
 
   /** The picture in words; `told` of the point. */
-  describe(told) {
-    this.line.describe(told);
+  describe(...told) {
+    this.line.describe(...told);
   }
 
   /** What of the kernel's is shown. */

@@ -46,8 +46,8 @@ export class Panel {
   }
 
   /** What there is to see by now, for those who do not. */
-  describe(words) {
-    this.svg.setAttribute("aria-label", `${this.title}. ${words}`);
+  describe(...words) {
+    this.svg.setAttribute("aria-label", [this.title, ...words].filter(Boolean).join(". "));
   }
 
   /** With texts `unit` times as large as is usual. */

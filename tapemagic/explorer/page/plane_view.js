@@ -174,16 +174,16 @@ export class PlaneView {
     this.values = columns[0];
     this.steepest = steepness(columns[0], xs, ys);
     if (this.fineness) setText(this.fineness, this._fineness());
+    this.describe();
   }
 
   /** The pictures in words; `told` of the point. */
-  describe(told) {
+  describe(...told) {
     const { xScale, yScale } = this.main;
     const ends = [xScale, yScale].map(({ low, high }, k) =>
       inView(this.model.sources[k], [low, high]),
     );
-    this.main.describe(`${ends.join(", ")}, ${heightsOf(this.values)}. ${told}`);
-    for (const slice of this.slices) slice.describe("");
+    this.main.describe(`${ends.join(", ")}, ${heightsOf(this.values)}`, ...told);
   }
 
   /** What of the kernel's is shown. */
