@@ -98,11 +98,11 @@ class Exploring:
 def _once(shell: Shell, action: Callable[[], Any]) -> None:
     """When the cell is over: what it shows is on its way by then."""
 
-    def act(*_: Any) -> None:
-        shell.events.unregister("post_run_cell", act)
+    def act() -> None:
+        shell.events.unregister("post_execute", act)
         action()
 
-    shell.events.register("post_run_cell", act)
+    shell.events.register("post_execute", act)  # post_run_cell is not heard of a silent cell
 
 
 def _is_history(name: str, value: Any) -> bool:

@@ -94,6 +94,14 @@ def test_the_output_is_one_bundle_and_the_model_is_opened_beside_it(started: Any
     assert kinds.index("execute_result") < kinds.index("comm_open")  # the picture comes first
 
 
+def test_nothing_stays_registered_also_of_a_silent_cell(started: Any) -> None:
+    count = "print(*[len(e) for e in get_ipython().events.callbacks.values()])"
+    before = printed(run(started, count))
+    started.execute(CELL, silent=True)
+    drained(started, 2.0)
+    assert printed(run(started, count)) == before
+
+
 def _comm(messages: list[Any]) -> str:
     opened = of_type(messages, "comm_open")
     return str(next(c["comm_id"] for c in opened if "payload" in c["data"]["state"]))
