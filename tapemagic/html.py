@@ -125,14 +125,13 @@ def _attribute(text: str) -> str:
 def _section(section: d.Section) -> str:
     parts = [escape(section.title)] if section.title else []
     parts += [formula(section.heading)] if section.heading else []
-    title = ""
-    if parts:
-        spoken = str(_TEXT.show(section.heading)) if section.heading else ""
-        words = escape(
-            " ".join(filter(None, (section.title, spoken)))
-        )  # not all voices read MathML
-        role = f'role="heading" aria-level="3" aria-label="{words}"'
-        title = f'<div class="tapemagic-title" {role}>{" ".join(parts)}</div>\n'
+    if not parts:
+        return _items(section.items)
+    # Not all voices read MathML.
+    spoken = str(_TEXT.show(section.heading)) if section.heading else ""
+    words = escape(" ".join(filter(None, (section.title, spoken))))
+    role = f'role="heading" aria-level="3" aria-label="{words}"'
+    title = f'<div class="tapemagic-title" {role}>{" ".join(parts)}</div>\n'
     return title + _items(section.items)
 
 

@@ -74,19 +74,19 @@ export function spoken(model, state) {
 function told(model, state) {
   const where = model.sources.map(({ text }, k) => `${text} = ${shown(model, k, state.point[k])}`);
   const target = model.target.text;
-  const told = (value, figures) => brief(inDtype(value, model.sources[0].dtype), figures);
+  const number = (value, figures) => brief(inDtype(value, model.sources[0].dtype), figures);
   if (state.piece < 0)
     return `At ${where.join(", ")} the cell would take a branch that was not run.`;
   if (!Number.isFinite(state.value))
     return `At ${where.join(", ")}, ${target} is ${written(state.value)}.`;
-  const value = `At ${where.join(", ")}, ${target} is ${told(state.value, 5)}`;
+  const value = `At ${where.join(", ")}, ${target} is ${number(state.value, 5)}`;
   if (model.count > 1) {
     const parts = state.gradient.map(
-      (slope, k) => `${told(slope, 4)} along ${model.sources[k].text}`,
+      (slope, k) => `${number(slope, 4)} along ${model.sources[k].text}`,
     );
     return `${value}; the slopes are ${parts.join(", ")}.`;
   }
   const [slope, second] = state.derivatives;
   if (!Number.isFinite(slope)) return `${value}; there is no slope here.`;
-  return `${value}; the slope is ${told(slope, 5)}, ${trend(slope)}${bend(second)}.`;
+  return `${value}; the slope is ${number(slope, 5)}, ${trend(slope)}${bend(second)}.`;
 }
